@@ -1,0 +1,101 @@
+// Package cli is the command line: it reads flags and environment, assembles the parts and runs them.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+)
+
+// Exit codes, as the help and the README name them.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// Streams are what a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// grammar is the whole command line. Every flag can also be set as SCNET_MCP_ and its name in capitals.
+type grammar struct {
+	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
+
+	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command)."`
+	Demo      demoCommand      `cmd:"" help:"Start the server on simulated instances, drive it with an MCP client, print what was asked and answered."`
+	Call      callCommand      `cmd:"" help:"Call one tool from the shell."`
+	Tools     toolsCommand     `cmd:"" help:"Show what a client would be offered, and how long the list is."`
+	Doctor    doctorCommand    `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
+	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet as an HTTP server on this machine."`
+	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
+}
+
+// status ends a command with an exit code without printing anything more.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// Run runs one command line and returns the exit code.
+func Run(args []string, streams Streams) (code int) {
+	// A closed stdout must come back as a write error, so that running calls are finished properly.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+
+	var commands grammar
+	exited := -1
+	parser, err := kong.New(&commands,
+		kong.Name("scnet-mcp"),
+		kong.Description("MCP server for container instances on SCNet (超算互联网). Credentials are read from the environment: "+
+			"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."),
+		kong.DefaultEnvars("SCNET_MCP"),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(streams),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
+		return exitError
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // --help has been printed
+		return exited
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\nTry: scnet-mcp --help\n", err)
+		return exitUsage
+	}
+	log, flush := newLog(streams.Err, commands.LogLevel)
+	defer flush()
+	switch err := command.Run(log); {
+	case err == nil:
+		return exitOK
+	case errors.As(err, new(status)):
+		var s status
+		errors.As(err, &s)
+		return int(s)
+	default:
+		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
+		return exitError
+	}
+}
+
+// withLog gives a context the logger that everything below it uses.
+func withLog(ctx context.Context, log zerolog.Logger) context.Context { return log.WithContext(ctx) }

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+// toolsCommand shows what a client would be offered.
+type toolsCommand struct {
+	demoFlag
+	JSON     bool `xor:"form" help:"Print the result of tools/list as clients get it."`
+	Markdown bool `xor:"form" help:"Print the tool table of the README."`
+}
+
+// Run prints the tools.
+func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
+	service, closeAll, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	toolbox := newToolbox(service)
+	if c.Markdown {
+		return writeMarkdown(streams.Out, toolbox.Tools())
+	}
+	list, err := newServer(service, toolbox, c.Demo, log).ListTools(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = fmt.Fprintf(streams.Out, "%s\n", list)
+		return err
+	}
+	for _, t := range toolbox.Tools() {
+		if _, err = fmt.Fprintf(streams.Out, "%s (%s, toolset %s): %s\n  arguments: %s\n", t.Name, t.Risk, t.Toolset, t.Description,
+			strings.Join(t.Input.Properties(), ", ")); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(streams.Out, "%d tools; tools/list is %d bytes.\n", len(toolbox.Tools()), len(list))
+	return err
+}
+
+// writeMarkdown writes the tool table that stands in both READMEs.
+func writeMarkdown(out io.Writer, offered []tools.Tool) error {
+	var b strings.Builder
+	b.WriteString("| tool | risk | arguments | result |\n| --- | --- | --- | --- |\n")
+	for _, t := range offered {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | `%s` |\n", t.Name, t.Risk,
+			strings.Join(t.Input.Properties(), "` `"), strings.Join(t.Output.Properties(), "` `"))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}

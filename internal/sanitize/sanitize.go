@@ -1,0 +1,83 @@
+// Package sanitize turns text that others wrote (service messages, instance names, script output) into text that is safe
+// to show to a person or a model.
+package sanitize
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// removed stands where a character was taken out, so that a removal shows.
+const removed = '\uFFFD'
+
+// Line returns text as a single line of at most maxRunes characters. Control characters, terminal escapes, invisible and
+// direction-changing characters and invalid UTF-8 become U+FFFD (a run of them becomes one); line breaks and tabs become
+// a space; a cut is marked with "…". maxRunes <= 0 means no limit.
+func Line(text string, maxRunes int) string {
+	text = strings.TrimSpace(text)
+	if isPlain(text) && (maxRunes <= 0 || len(text) <= maxRunes) {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	count, last := 0, rune(-1)
+	write := func(r rune) bool {
+		if maxRunes > 0 && count == maxRunes {
+			return false
+		}
+		b.WriteRune(r)
+		count++
+		last = r
+		return true
+	}
+	for i, r := range text {
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			if last == ' ' {
+				continue
+			}
+			r = ' '
+		case hidden(r, text[i:]):
+			if last == removed {
+				continue
+			}
+			r = removed
+		}
+		if !write(r) {
+			cut := []rune(b.String())
+			cut[len(cut)-1] = '…'
+			return string(cut)
+		}
+	}
+	return b.String()
+}
+
+// isPlain reports whether text is printable ASCII: the common case, returned as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// hidden reports whether r shows nothing, moves the cursor or changes the direction of what follows. U+FFFD itself is
+// hidden only where it stands for invalid UTF-8; the visible character passes, as does the private use area that some
+// fonts draw.
+func hidden(r rune, rest string) bool {
+	if r == utf8.RuneError {
+		_, size := utf8.DecodeRuneInString(rest)
+		return size <= 1
+	}
+	switch {
+	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
+		return true
+	case unicode.Is(unicode.Variation_Selector, r), r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0, r == 0x034F:
+		return true // variation selectors can carry data; the fillers and the joiner are drawn as nothing
+	case unicode.Is(unicode.Zs, r) && r != ' ' && r != 0x3000 && r != 0x00A0:
+		return true
+	}
+	return false
+}

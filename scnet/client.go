@@ -1,0 +1,191 @@
+// Package scnet is a client for the container instances of SCNet (超算互联网, scnet.cn).
+//
+// A [Client] holds one account's credentials. [Client.Region] picks a region, and the [Region]'s methods list, inspect,
+// restart and delete its instances and run scripts on them. Reads are retried and their credentials renewed; what changes
+// something is sent at most once, and [Error.Delivery] tells whether it may have reached the service.
+//
+// Facts about the service come from its OpenAPI pages, https://scnet.cn/ac/openapi/doc/2.0/api/<page>.html; comments
+// name the page.
+package scnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/secret"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+)
+
+// Hosts that SCNet documents for every account.
+const (
+	DefaultLoginURL    = "https://api.scnet.cn" // issues tokens
+	DefaultPlatformURL = "https://www.scnet.cn" // tells the addresses of a region, renews tokens
+)
+
+// Secret is a credential that cannot print itself.
+type Secret = secret.Value
+
+// NewSecret wraps text.
+func NewSecret(text string) Secret { return secret.New(text) }
+
+// Config configures a Client: either User, AccessKey and SecretKey, or Token and AIURL.
+type Config struct {
+	User      string // platform login name
+	AccessKey Secret
+	SecretKey Secret
+
+	Token Secret // a token of one region
+	AIURL string // the address of that region's container service, with or without /ai at its end
+
+	Region      string // default region, id or name; needed only when an account has several
+	LoginURL    string // default DefaultLoginURL
+	PlatformURL string // default DefaultPlatformURL
+
+	UserAgent string
+	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment
+	Now       func() time.Time  // default time.Now
+}
+
+// Client talks to SCNet for one account. It is safe for concurrent use.
+type Client struct {
+	cfg      Config
+	upstream *upstream.Client
+	flights  singleflight.Group
+
+	mu      sync.Mutex
+	session *session
+	routes  map[string]*route // by region id
+	skew    time.Duration
+	hasSkew bool
+}
+
+// ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
+var ErrConfig = errors.New("scnet is not configured")
+
+// New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names the settings.
+func New(cfg Config) (*Client, error) {
+	if cfg.LoginURL == "" {
+		cfg.LoginURL = DefaultLoginURL
+	}
+	if cfg.PlatformURL == "" {
+		cfg.PlatformURL = DefaultPlatformURL
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	cfg.LoginURL = strings.TrimRight(cfg.LoginURL, "/")
+	cfg.PlatformURL = strings.TrimRight(cfg.PlatformURL, "/")
+	return &Client{
+		cfg:      cfg,
+		upstream: upstream.New(cfg.Transport, cfg.Now),
+		routes:   map[string]*route{},
+	}, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.upstream.CloseIdleConnections() }
+
+// SingleRegion reports whether the credential can reach one region only, which is so for a region token.
+func (c *Client) SingleRegion() bool { return c.cfg.Token.IsSet() }
+
+// ClockSkew returns the service's clock minus ours as the last answer showed it, to about a second; false before any.
+func (c *Client) ClockSkew() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.skew, c.hasSkew
+}
+
+// MeasureClock asks the service for its time, for ClockSkew. It sends no credential and takes any HTTP answer.
+func (c *Client) MeasureClock(ctx context.Context) error {
+	address := c.cfg.LoginURL
+	if c.cfg.AIURL != "" {
+		address = c.cfg.AIURL
+	}
+	resp, err := c.upstream.Do(ctx, upstream.Request{Method: http.MethodHead, URL: address})
+	if err != nil {
+		var e *upstream.Error
+		errors.As(err, &e)
+		return &Error{Op: "measure the clock", Endpoint: "HEAD " + upstream.Endpoint(address), Delivery: e.Delivery, Retryable: true, Err: err}
+	}
+	c.noteClock(resp)
+	return nil
+}
+
+func (c *Client) noteClock(resp *upstream.Response) {
+	if !resp.HasSkew {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skew, c.hasSkew = resp.Skew, true
+}
+
+func (cfg Config) check() error {
+	keys := []struct {
+		name string
+		set  bool
+	}{
+		{"user name", cfg.User != ""},
+		{"access key", cfg.AccessKey.IsSet()},
+		{"secret key", cfg.SecretKey.IsSet()},
+	}
+	var have, lack []string
+	for _, k := range keys {
+		if k.set {
+			have = append(have, k.name)
+		} else {
+			lack = append(lack, k.name)
+		}
+	}
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	switch {
+	case len(have) > 0 && (cfg.Token.IsSet() || cfg.AIURL != ""):
+		problem("a region token (or its address) and %s are both set; set one kind of credential, so that accounts are not mixed",
+			strings.Join(have, ", "))
+	case len(have) > 0 && len(lack) > 0:
+		problem("half a credential: %s set, %s missing", strings.Join(have, " and "), strings.Join(lack, " and "))
+	case cfg.Token.IsSet() && cfg.AIURL == "":
+		problem("half a credential: a region token is set, the region's address is missing")
+	case !cfg.Token.IsSet() && cfg.AIURL != "":
+		problem("half a credential: a region's address is set, its token is missing")
+	case len(have) == 0 && !cfg.Token.IsSet():
+		problem("no credential: set user name, access key and secret key, or a region token and the region's address")
+	}
+	if !isHeaderValue(cfg.User) || !isHeaderValue(cfg.AccessKey.Reveal()) || !isHeaderValue(cfg.Token.Reveal()) {
+		problem("a credential holds a line break or another control character; was it copied with more than itself?")
+	}
+	for _, address := range []struct{ name, url string }{
+		{"login address", cfg.LoginURL}, {"platform address", cfg.PlatformURL}, {"region address", cfg.AIURL},
+	} {
+		if address.url == "" {
+			continue
+		}
+		if u, err := upstream.CheckURL(address.url); err != nil {
+			problem("%s: %w", address.name, err)
+		} else if u.RawQuery != "" {
+			problem("%s: it must not hold a query", address.name)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// isHeaderValue reports whether text may stand in an HTTP header, where credentials travel.
+func isHeaderValue(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,308 @@
+package scnet
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// assumedLifetime is used for a token without an expiry claim; SCNet does not document a lifetime.
+	assumedLifetime = 30 * time.Minute
+	// renewalMargin is how long before its expiry a token is replaced.
+	renewalMargin = 5 * time.Minute
+	// renewalWindow is how long after its expiry a token can be renewed (page safecertification/renewal-token).
+	renewalWindow = 24 * time.Hour
+	// sharedTimeout bounds a login or an address look-up that several calls wait for.
+	sharedTimeout = 30 * time.Second
+)
+
+// session is what one login gave, or the configured region token.
+type session struct {
+	obtained time.Time
+	regions  []*Region        // without the platform, in the order of the answer
+	tokens   map[string]token // by region id; suspended regions have none
+}
+
+// token is a region token with what its claims tell.
+type token struct {
+	text    Secret
+	expires time.Time // zero when the claims do not tell
+	renewAt time.Time
+}
+
+// tokenClaims are those claims of a token that matter here (page safecertification/get-user-tokens-aksk, sample).
+type tokenClaims struct {
+	ExpireTime number `json:"expireTime"` // Unix milliseconds
+	ClusterID  text   `json:"clusterId"`
+}
+
+// newToken reads the claims without verifying the signature: they only tell when to ask for a new token.
+func newToken(raw Secret, obtained time.Time) token {
+	t := token{text: raw, renewAt: obtained.Add(assumedLifetime)}
+	if claims := readClaims(raw); claims.ExpireTime > 0 {
+		t.expires = time.UnixMilli(int64(claims.ExpireTime))
+		lifetime := t.expires.Sub(obtained)
+		t.renewAt = t.expires.Add(-min(renewalMargin, max(lifetime, 0)/5))
+	}
+	return t
+}
+
+func readClaims(raw Secret) tokenClaims {
+	var claims tokenClaims
+	parts := strings.Split(raw.Reveal(), ".")
+	if len(parts) != 3 {
+		return claims
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err == nil {
+		_ = json.Unmarshal(payload, &claims)
+	}
+	return claims
+}
+
+// shared runs fn once for all callers that ask for key at the same time. One caller's cancellation ends its own wait
+// only.
+func shared[T any](ctx context.Context, c *Client, key string, fn func(context.Context) (T, error)) (T, error) {
+	results := c.flights.DoChan(key, func() (any, error) {
+		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
+		defer cancel()
+		return fn(work)
+	})
+	select {
+	case <-ctx.Done():
+		var none T
+		return none, &Error{Op: key, Delivery: NotSent, Err: context.Cause(ctx)}
+	case result := <-results:
+		value, _ := result.Val.(T)
+		return value, result.Err
+	}
+}
+
+// now is the service's time as far as it is known: a local clock that is hours off must not make every token look
+// expired.
+func (c *Client) now() time.Time {
+	skew, _ := c.ClockSkew()
+	return c.cfg.Now().Add(skew)
+}
+
+// sessionNow returns the current session, logging in when there is none or it is older than maxAge.
+func (c *Client) sessionNow(ctx context.Context, maxAge time.Duration) (*session, error) {
+	c.mu.Lock()
+	current := c.session
+	c.mu.Unlock()
+	if current != nil && c.cfg.Now().Sub(current.obtained) < maxAge {
+		return current, nil
+	}
+	if c.cfg.Token.IsSet() {
+		return c.keep(c.staticSession()), nil
+	}
+	return shared(ctx, c, "log in", c.login)
+}
+
+const anyAge = 1<<63 - 1
+
+func (c *Client) keep(s *session) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = s
+	return s
+}
+
+// staticSession wraps the configured token. Its region is the one that the token's claims name.
+func (c *Client) staticSession() *session {
+	id := string(readClaims(c.cfg.Token).ClusterID)
+	if id == "" {
+		id = c.cfg.Region
+	}
+	if id == "" {
+		id = "default"
+	}
+	now := c.cfg.Now()
+	return &session{
+		obtained: now,
+		regions:  []*Region{{ID: id, client: c}},
+		tokens:   map[string]token{id: newToken(c.cfg.Token, now)},
+	}
+}
+
+// login asks for the tokens of all regions (page safecertification/get-user-tokens-aksk).
+func (c *Client) login(ctx context.Context) (*session, error) {
+	timestamp := strconv.FormatInt(c.cfg.Now().Unix(), 10)
+	accessKey := c.cfg.AccessKey.Reveal()
+	env, err := c.exchange(ctx, call{
+		op:     "log in",
+		method: http.MethodPost,
+		url:    c.cfg.LoginURL + "/api/user/v3/tokens",
+		header: http.Header{
+			"Content-Type": {"application/json"},
+			"User":         {c.cfg.User},
+			"Accesskey":    {accessKey},
+			"Timestamp":    {timestamp},
+			"Signature":    {sign(accessKey, timestamp, c.cfg.User, c.cfg.SecretKey.Reveal())},
+		},
+		login: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var entries list[struct {
+		ClusterID   text  `json:"clusterId"`
+		ClusterName text  `json:"clusterName"`
+		Token       *text `json:"token"`
+	}]
+	_ = json.Unmarshal(env.Data, &entries) // list never fails
+	now := c.cfg.Now()
+	s := &session{obtained: now, tokens: map[string]token{}}
+	for _, entry := range entries {
+		id := string(entry.ClusterID)
+		if id == "" || isPlatform(id) || isPlatform(string(entry.ClusterName)) {
+			continue
+		}
+		r := &Region{ID: id, Name: string(entry.ClusterName), client: c}
+		if entry.Token == nil || *entry.Token == "" {
+			r.Suspended = true
+		} else {
+			s.tokens[id] = newToken(NewSecret(string(*entry.Token)), now)
+		}
+		s.regions = append(s.regions, r)
+	}
+	return c.keep(s), nil
+}
+
+// isPlatform reports whether id or name is that of the platform token, which reaches no containers.
+func isPlatform(idOrName string) bool { return idOrName == "0" || idOrName == "ac" }
+
+// token returns a token of region that is not about to expire.
+func (c *Client) token(ctx context.Context, r *Region) (token, error) {
+	s, err := c.sessionNow(ctx, anyAge)
+	if err != nil {
+		return token{}, err
+	}
+	t, ok := s.tokens[r.ID]
+	if ok && c.now().Before(t.renewAt) {
+		return t, nil
+	}
+	if c.cfg.Token.IsSet() {
+		fresh, err := shared(ctx, c, "renew the token", func(ctx context.Context) (token, error) { return c.renew(ctx, r, t) })
+		if err == nil || errors.Is(err, ErrTokenExpired) {
+			return fresh, err
+		}
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("the region token could not be renewed; the old one stays in use")
+		return t, nil
+	}
+	if s, err = shared(ctx, c, "log in", c.login); err != nil {
+		return token{}, err
+	}
+	if t, ok = s.tokens[r.ID]; !ok {
+		return token{}, &Error{Op: "log in", Region: r.String(), Delivery: Answered, Err: ErrSuspended}
+	}
+	return t, nil
+}
+
+// renew replaces the configured token (page safecertification/renewal-token). data is an array in the page's table and a
+// string in practice.
+func (c *Client) renew(ctx context.Context, r *Region, old token) (token, error) {
+	if _, known := c.ClockSkew(); !known {
+		_ = c.MeasureClock(ctx) // a wrong clock makes a good token look expired; without an answer ours has to do
+	}
+	expired := func(err error) error {
+		if old.expires.IsZero() {
+			return err
+		}
+		age := c.now().Sub(old.expires)
+		if age <= 0 {
+			return err
+		}
+		return &Error{Op: "renew the token", Region: r.String(), Delivery: NotSent,
+			Err: fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(age), old.expires.In(ChinaTime).Format(time.DateTime))}
+	}
+	if !old.expires.IsZero() && c.now().After(old.expires.Add(renewalWindow)) {
+		return token{}, expired(ErrTokenExpired)
+	}
+	env, err := c.exchange(ctx, call{
+		op:     "renew the token",
+		region: r,
+		method: http.MethodPost,
+		url:    c.cfg.PlatformURL + "/ac/openapi/v2/tokens/next",
+		header: http.Header{"Content-Type": {"application/json"}, "Token": {old.text.Reveal()}},
+	})
+	if err != nil {
+		if errors.Is(err, ErrTokenRefused) {
+			err = expired(err)
+		}
+		return token{}, err
+	}
+	fresh := renewedToken(env.Data)
+	if fresh == "" {
+		return token{}, &Error{Op: "renew the token", Region: r.String(), Delivery: Answered, Status: 200, Err: ErrMalformed}
+	}
+	now := c.cfg.Now()
+	t := newToken(NewSecret(fresh), now)
+	c.keep(&session{obtained: now, regions: []*Region{r}, tokens: map[string]token{r.ID: t}})
+	return t, nil
+}
+
+func renewedToken(data json.RawMessage) string {
+	type holder struct {
+		Token text `json:"token"`
+	}
+	var plain string
+	var one holder
+	var several list[holder]
+	switch {
+	case json.Unmarshal(data, &plain) == nil:
+		return plain
+	case json.Unmarshal(data, &several) == nil && len(several) > 0:
+		return string(several[0].Token)
+	case json.Unmarshal(data, &one) == nil:
+		return string(one.Token)
+	}
+	return ""
+}
+
+// discard makes the next call fetch a new token, unless another call has already replaced used.
+func (c *Client) discard(r *Region, used token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == nil || c.session.tokens[r.ID].text != used.text {
+		return
+	}
+	if c.cfg.Token.IsSet() {
+		used.renewAt = time.Time{}
+		c.session = &session{obtained: c.session.obtained, regions: c.session.regions, tokens: map[string]token{r.ID: used}}
+		return
+	}
+	c.session = nil
+}
+
+// Regions returns the account's regions, suspended ones included, after a login if there was none yet.
+func (c *Client) Regions(ctx context.Context) ([]*Region, error) {
+	s, err := c.sessionNow(ctx, anyAge)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(s.regions), nil
+}
+
+// roughly words an age with one unit: "3 days", "5 minutes".
+func roughly(d time.Duration) string {
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if n := int(d / unit.size); n > 1 || (n == 1 && unit.size == time.Second) {
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return "a moment"
+}

@@ -1,0 +1,84 @@
+package tools
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// age words a duration with its largest unit: 5d, 3h, 12m, 40s.
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// writeTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…".
+func writeTable(b *strings.Builder, rows [][]string, maxima []int) {
+	widths := make([]int, len(maxima))
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = cut(cell, maxima[i])
+			widths[i] = max(widths[i], width(row[i]))
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-width(cell)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// width counts terminal cells: a CJK character takes two.
+func width(s string) int {
+	n := 0
+	for _, r := range s {
+		n += cells(r)
+	}
+	return n
+}
+
+func cells(r rune) int {
+	switch {
+	case r < 0x1100:
+		return 1
+	case r <= 0x115F, r >= 0x2E80 && r <= 0xA4CF, r >= 0xAC00 && r <= 0xD7A3, r >= 0xF900 && r <= 0xFAFF,
+		r >= 0xFE30 && r <= 0xFE6F, r >= 0xFF00 && r <= 0xFF60, r >= 0xFFE0 && r <= 0xFFE6, r >= 0x1F300 && r <= 0x1FAFF,
+		r >= 0x20000 && r <= 0x3FFFD:
+		return 2
+	}
+	return 1
+}
+
+func cut(s string, limit int) string {
+	if len(s) <= limit || width(s) <= limit {
+		return s
+	}
+	used := 1 // the ellipsis
+	for i, r := range s {
+		if used+cells(r) > limit {
+			return s[:i] + "…"
+		}
+		used += cells(r)
+	}
+	return s
+}

@@ -1,0 +1,158 @@
+package tools
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/schemas"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+)
+
+// callTimeout ends a call before the usual MCP client gives up on it, which it does after about 60 seconds.
+const callTimeout = 55 * time.Second
+
+// Service is what the tools work on.
+type Service struct {
+	SCNet *scnet.Client
+	// Unconfigured tells why SCNet is nil. The server starts all the same, so that a client can list the tools and a
+	// person is told what to set.
+	Unconfigured error
+	Now          func() time.Time
+}
+
+// Toolbox runs the tools of one server. It is safe for concurrent use.
+type Toolbox struct {
+	service Service
+	tools   []Tool
+}
+
+// NewToolbox returns a Toolbox that offers tools.
+func NewToolbox(service Service, tools []Tool) *Toolbox {
+	if service.Now == nil {
+		service.Now = time.Now
+	}
+	return &Toolbox{service: service, tools: tools}
+}
+
+// ModeOf returns the mode that service implies.
+func ModeOf(service Service) Mode {
+	return Mode{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion()}
+}
+
+// Tools returns the offered tools.
+func (b *Toolbox) Tools() []Tool { return slices.Clone(b.tools) }
+
+// ErrUnknownTool is wrapped by Call's error for a name that is not offered.
+var ErrUnknownTool = errors.New("unknown tool")
+
+// Call runs one tool. Explain words its errors for a model. A panic in a tool comes back as an error with an id that the
+// log explains.
+func (b *Toolbox) Call(ctx context.Context, name string, arguments json.RawMessage) (result Result, err error) {
+	i := slices.IndexFunc(b.tools, func(t Tool) bool { return t.Name == name })
+	if i < 0 {
+		names := make([]string, len(b.tools))
+		for i, t := range b.tools {
+			names[i] = t.Name
+		}
+		return Result{}, fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, name, strings.Join(names, ", "))
+	}
+	log := zerolog.Ctx(ctx).With().Str("tool", name).Logger()
+	ctx, cancel := context.WithTimeoutCause(log.WithContext(ctx), callTimeout,
+		fmt.Errorf("the call took longer than %s and was ended", callTimeout))
+	defer cancel()
+	started := b.service.Now()
+	defer func() {
+		if cause := recover(); cause != nil {
+			failure := &internalError{what: "a fault in the server", cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
+			result, err = Result{}, failure
+		}
+		var failure *internalError
+		if errors.As(err, &failure) {
+			failure.id = rand.Text()[:10]
+			log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.what)
+		}
+		log.Info().Dur("took", b.service.Now().Sub(started)).AnErr("error", err).Msg("tool call")
+	}()
+	return b.tools[i].run(ctx, b.service, arguments)
+}
+
+// internalError is a fault of ours. Its cause may hold anything, so only the log shows it.
+type internalError struct {
+	what  string
+	cause error
+	id    string
+}
+
+func (e *internalError) Error() string { return e.what }
+
+// Explain words err for a model: what happened, that nothing was changed, and the next step.
+func Explain(err error) string {
+	var (
+		arguments *schemas.ArgumentError
+		failure   *internalError
+		service   *scnet.Error
+		region    *scnet.RegionError
+	)
+	switch {
+	case errors.As(err, &arguments):
+		return arguments.Error() + "\nNothing was sent. Correct the call and repeat it."
+	case errors.As(err, &failure):
+		return fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
+	case errors.As(err, &region):
+		return region.Error() + ".\nNothing was changed. Name one of them as region, or ask the user to set SCNET_CLUSTER_ID."
+	case errors.As(err, &service):
+		return paragraph(service.Error()+".", unchanged(service), service.Hint())
+	case errors.Is(err, scnet.ErrConfig):
+		return paragraph(err.Error()+".", "Nothing was sent.",
+			"The user has to set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY (or SCNET_TOKEN and SCNET_AI_URL) for this "+
+				"server and start it again; `scnet-mcp doctor` checks them.")
+	case errors.Is(err, context.Canceled):
+		return "The call was cancelled."
+	}
+	return err.Error()
+}
+
+func unchanged(e *scnet.Error) string {
+	if e.Uncertain {
+		return "It may have happened all the same: look before repeating it."
+	}
+	return "Nothing was changed."
+}
+
+func paragraph(sentences ...string) string {
+	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), "\n")
+}
+
+type progressKey struct{}
+
+// Progress receives how much of total is done. Calls on one context must not overlap.
+type Progress func(done, total int, message string)
+
+// WithProgress returns a context whose tool calls report to progress.
+func WithProgress(ctx context.Context, progress Progress) context.Context {
+	return context.WithValue(ctx, progressKey{}, progress)
+}
+
+// ReportProgress reports to the caller, if it asked for it.
+func ReportProgress(ctx context.Context, done, total int, message string) {
+	if progress, ok := ctx.Value(progressKey{}).(Progress); ok {
+		progress(done, total, message)
+	}
+}
+
+// region picks the region that a call names.
+func (s Service) region(ctx context.Context, selector string) (*scnet.Region, error) {
+	if s.SCNet == nil {
+		return nil, s.Unconfigured
+	}
+	return s.SCNet.Region(ctx, selector)
+}
