@@ -49,7 +49,8 @@ func (d demoFlag) open() (service tools.Service, closeAll func(), err error) {
 
 // startSimulator starts a simulated SCNet with demo instances and returns the settings that reach it.
 func startSimulator(address string, faults ...simulator.Fault) (*simulator.Simulator, scnet.Config, error) {
-	s := simulator.New(simulator.Options{})
+	// ListAny, because the clients that this stands in for send the list parameters in every way that was ever seen.
+	s := simulator.New(simulator.Options{Quirks: simulator.Quirks{ListForm: simulator.ListAny}})
 	for _, fault := range faults {
 		s.Inject(fault)
 	}

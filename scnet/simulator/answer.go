@@ -1,0 +1,184 @@
+package simulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// The business codes the operations answer with, from the tables of the
+// documentation pages unless marked otherwise.
+const (
+	codeOK         = "0"
+	codeInternal   = "10001"
+	codeIncomplete = "10003"
+	codeInvalid    = "10004"
+	codeFrozen     = "10007"
+	codeForbidden  = "10008"
+	codeUnverified = "10009"
+	codeTooLarge   = "10011"
+	codeExecute    = "716864"
+	codeCreate     = "716865"
+	codeDelete     = "716866"
+	codeStart      = "716868"
+	codeCount      = "716870"
+	codeUnknown    = "816822" // seen on-premises, on no page
+	codeStopped    = "817140" // seen with notebooks, on no page
+)
+
+var codeText = map[string]string{
+	codeInternal:   "内部异常",
+	codeIncomplete: "参数不全",
+	codeInvalid:    "参数无效",
+	codeFrozen:     "用户已被冻结",
+	codeForbidden:  "权限不足",
+	codeUnverified: "校验失败",
+	"10010":        "文件校验失败",
+	codeTooLarge:   "文件过大",
+	"10012":        "连接中断",
+	"716020":       "查询数据库错误",
+	codeExecute:    "执行脚本错误",
+	codeCreate:     "创建任务错误",
+	codeDelete:     "删除任务失败",
+	codeStart:      "启动任务错误",
+	codeCount:      "实例数量错误",
+	codeUnknown:    "任务不存在",
+	codeStopped:    "任务已停止",
+}
+
+// reply is what an operation answers, before it is encoded.
+type reply struct {
+	code  string
+	msg   string
+	data  any
+	total *int
+	page  int // answer with an HTML page of this HTTP status instead
+}
+
+// ok is the reply of success.
+func ok(data any) reply { return reply{code: codeOK, msg: "success", data: data} }
+
+// fail is the reply of a business error.
+func fail(code string) reply { return reply{code: code, msg: codeText[code]} }
+
+// page is a reply that does not come from the service but from what is in
+// front of it.
+func page(status int) reply { return reply{page: status} }
+
+// envelope is the JSON around every answer. The list operation puts total
+// beside data, not inside (page container/query).
+type envelope struct {
+	Code    any     `json:"code"`
+	Msg     *string `json:"msg,omitempty"`
+	Message *string `json:"message,omitempty"`
+	Total   *int    `json:"total,omitempty"`
+	Data    any     `json:"data"`
+}
+
+func (r reply) encode(q Quirks) answer {
+	if r.page != 0 {
+		return htmlAnswer(r.page)
+	}
+	status := http.StatusOK
+	if q.ErrorStatus && r.code != codeOK {
+		status = errorStatus(r.code)
+	}
+	if q.Success200 && r.code == codeOK {
+		r.code = "200"
+	}
+	return r.jsonAnswer(status, q.CodeAsInt, q.MessageField)
+}
+
+func (r reply) jsonAnswer(status int, codeAsInt, messageField bool) answer {
+	e := envelope{Code: r.code, Total: r.total, Data: r.data}
+	if n, err := strconv.Atoi(r.code); err == nil && codeAsInt {
+		e.Code = n
+	}
+	if messageField {
+		e.Message = &r.msg
+	} else {
+		e.Msg = &r.msg
+	}
+	return answer{status: status, mime: "application/json;charset=UTF-8", body: encodeJSON(e), code: r.code}
+}
+
+// errorStatus is the HTTP status of a business error when errors have one.
+func errorStatus(code string) int {
+	switch code {
+	case codeIncomplete, codeInvalid:
+		return http.StatusBadRequest
+	case codeForbidden:
+		return http.StatusUnauthorized
+	case codeFrozen, codeUnverified:
+		return http.StatusForbidden
+	case codeUnknown:
+		return http.StatusNotFound
+	}
+	return http.StatusInternalServerError
+}
+
+// encodeJSON encodes without the \u003c escapes of encoding/json, which no
+// other implementation produces. What it is given always encodes.
+func encodeJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// answer is an HTTP response ready to be written.
+type answer struct {
+	status int
+	mime   string
+	header [][2]string
+	body   []byte
+	code   string // business code, for the journal
+	pad    int    // pad the JSON object to this many bytes
+	cut    bool   // reset the connection instead of writing
+}
+
+// htmlAnswer is a page as a gateway writes it.
+func htmlAnswer(status int) answer {
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	return answer{
+		status: status,
+		mime:   "text/html;charset=UTF-8",
+		body: fmt.Appendf(nil, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n"+
+			"<center><h1>%[1]s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title),
+	}
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", a.mime)
+	for _, h := range a.header {
+		w.Header().Set(h[0], h[1])
+	}
+	const before, after = `{"padding":"`, `",`
+	fill := a.pad - len(a.body) - len(before) - len(after) + 1
+	if fill <= 0 || len(a.body) == 0 || a.body[0] != '{' {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.WriteHeader(a.status)
+		w.Write(a.body)
+		return
+	}
+	// The padding comes first, so that no reader can stop before it, and is
+	// written in pieces, so that it costs no memory.
+	w.Header().Set("Content-Length", strconv.Itoa(a.pad))
+	w.WriteHeader(a.status)
+	io.WriteString(w, before)
+	piece := strings.Repeat("x", 1<<16)
+	for fill > 0 {
+		n := min(fill, len(piece))
+		if _, err := io.WriteString(w, piece[:n]); err != nil {
+			return
+		}
+		fill -= n
+	}
+	io.WriteString(w, after)
+	w.Write(a.body[1:])
+}

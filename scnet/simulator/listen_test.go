@@ -1,0 +1,155 @@
+package simulator
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestStartAddresses(t *testing.T) {
+	for _, addr := range []string{":0", "0.0.0.0:0", "192.0.2.1:0", "example.com:0", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
+		if err := New(Options{}).Start(addr); err == nil {
+			t.Errorf("Start(%q) succeeded", addr)
+		}
+	}
+	for _, addr := range []string{"localhost:0", "127.0.0.2:0"} {
+		s := New(Options{})
+		if err := s.Start(addr); err != nil {
+			t.Errorf("Start(%q): %v", addr, err)
+		}
+		if err := s.Start(addr); err == nil {
+			t.Error("second Start succeeded")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := New(Options{}).Close(); err != nil {
+		t.Errorf("Close without Start: %v", err)
+	}
+}
+
+func TestStartFixedPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := l.Addr().(*net.TCPAddr).Port
+	s := New(Options{})
+	if err := s.Start("127.0.0.1:" + strconv.Itoa(taken)); err == nil {
+		t.Error("Start on a taken port succeeded")
+	}
+	// The second listener fails; the first one must have been closed.
+	if err := s.Start("127.0.0.1:" + strconv.Itoa(taken-1)); err == nil {
+		t.Error("Start with a region's port taken succeeded")
+	}
+	l.Close()
+	if err := s.Start("127.0.0.1:" + strconv.Itoa(taken)); err != nil {
+		t.Skipf("ports are taken by others: %v", err)
+	}
+	defer s.Close()
+	eq(t, "first region", s.RegionURL("11250"), "http://127.0.0.1:"+strconv.Itoa(taken+1))
+	eq(t, "second region", s.RegionURL("20057"), "http://127.0.0.1:"+strconv.Itoa(taken+2))
+	eq(t, "no region", s.RegionURL("1"), "")
+}
+
+func TestRoutes(t *testing.T) {
+	l := open(t, Options{})
+	region := l.RegionURL(kunshan)
+	for _, c := range []struct {
+		method, url string
+		status      int
+	}{
+		{"GET", l.URL() + "/", 404},
+		{"GET", l.URL() + "/api/user/v3/tokens", 405},
+		{"POST", l.URL() + "/ac/openapi/v2/center", 405},
+		{"GET", l.URL() + servicePath + "/task", 404},
+		{"GET", region + "/ai" + servicePath + "/task", 404},
+		{"GET", region + "/" + servicePath + "/task", 404},
+		{"PUT", region + servicePath + "/task", 405},
+		{"POST", region + servicePath + "/x/detail", 405},
+		{"GET", region + servicePath + "//detail", 404},
+		{"GET", region + servicePath + "/a/b/detail", 404},
+		{"GET", region + servicePath + "/task/actions/restart", 405},
+		{"GET", region + "/ac/openapi/v2/center", 404},
+	} {
+		l.send(c.method, c.url, "").wantPage(t, c.status)
+	}
+	for _, r := range l.Requests() {
+		eq(t, "endpoint of "+r.Path, r.Endpoint, "")
+	}
+}
+
+func TestRegionWithoutContainers(t *testing.T) {
+	l := open(t, Options{})
+	l.do(zhengzhou, "GET", "instance-service/task", `{"limit":1,"sort":"desc"}`).wantPage(t, 404)
+	l.send("GET", l.RegionURL(zhengzhou)+servicePath+"/task", "").wantPage(t, 404)
+	l.platform("GET", platformPath+"/center", l.Token(zhengzhou)).want(t, "0")
+}
+
+func TestHandlersInProcess(t *testing.T) {
+	s := New(Options{})
+	serve := func(h http.Handler, method, url string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(method, url, strings.NewReader(`{"limit":2,"sort":"asc"}`))
+		r.Header.Set("token", s.Token("11250"))
+		h.ServeHTTP(w, r)
+		return w
+	}
+	if w := serve(s.Handler(), "GET", s.URL()+"/ac/openapi/v2/center"); !strings.Contains(w.Body.String(), s.RegionURL("11250")+"/ai") {
+		t.Errorf("center: %s", w.Body)
+	}
+	if w := serve(s.RegionHandler("11250"), "GET", s.RegionURL("11250")+servicePath+"/task"); !strings.Contains(w.Body.String(), `"total":6`) {
+		t.Errorf("list: %s", w.Body)
+	}
+	eq(t, "no region", serve(s.RegionHandler("1"), "GET", "/").Code, 404)
+	s.Inject(Fault{Reset: true})
+	eq(t, "reset", serve(s.Handler(), "GET", "/ac/openapi/v2/center").Code, 502)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	l := open(t, Options{Timing: Timing{-1, -1}})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			id := l.AddInstance(kunshan, Instance{Name: "n" + strconv.Itoa(i), Mounts: []Mount{{"/a", "/b", "path"}}})
+			l.do(kunshan, "GET", "instance-service/task", `{"limit":20,"sort":"desc"}`).want(t, "0")
+			l.UpdateInstance(kunshan, id, func(in *Instance) { in.Mounts[0].TargetPath = "/c" })
+			l.SetQuirks(Quirks{CodeAsInt: false})
+			l.do(kunshan, "POST", "instance-service/task/actions/stop?ids="+id, "").want(t, "0")
+			l.do(kunshan, "DELETE", "instance-service/task?ids="+id, "").want(t, "0")
+			l.Requests()
+		})
+	}
+	wg.Wait()
+	eq(t, "instances left", len(l.Instances(kunshan)), 0)
+	eq(t, "requests", len(l.Requests()), 24)
+}
+
+func TestJournalIsBounded(t *testing.T) {
+	r := ring[int]{max: 3}
+	for i := range 100 {
+		r.add(i)
+		if len(r.items) > 6 || r.items[len(r.items)-1] != i {
+			t.Fatalf("after %d: %v", i, r.items)
+		}
+	}
+}
+
+func TestJournal(t *testing.T) {
+	l := open(t, Options{})
+	l.do(kunshan, "POST", "instance-service/task/actions/stop?ids=x", "hello")
+	l.platform("GET", platformPath+"/center", l.Token(wuzhen))
+	l.platform("GET", platformPath+"/center", l.Token("0"))
+	got := l.Requests()
+	eq(t, "stop", got[0], Request{
+		Time: noon, Endpoint: EndpointStop, Region: kunshan, Method: "POST", Path: servicePath + "/task/actions/stop",
+		Query: "ids=x", Body: "hello", Status: 200, Code: "816822",
+	})
+	eq(t, "region of the token", got[1].Region, wuzhen)
+	eq(t, "region of the platform token", got[2].Region, "")
+}

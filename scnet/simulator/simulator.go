@@ -1,0 +1,145 @@
+package simulator
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Options configures a [Simulator]. The zero value is a usable demo.
+type Options struct {
+	// Now is the clock every state transition and expiry derives from;
+	// time.Now when nil. It must be safe for concurrent use.
+	Now func() time.Time
+	// Seed makes ids and tokens deterministic.
+	Seed uint64
+	// Account owns the regions; DemoAccount() when zero.
+	Account Account
+	// OtherAccounts can log in too. They have no resources in any region, so
+	// all they are given is a platform token.
+	OtherAccounts []Account
+	// Regions the account has resources in; DemoRegions(now) when nil. An
+	// empty, non-nil slice gives an account without regions.
+	Regions []Region
+	// TokenLifetime is 12 hours when zero. The pages do not state it.
+	TokenLifetime time.Duration
+	// Timing says how long a started instance takes to run.
+	Timing Timing
+	// Quirks are the initial switches; see SetQuirks.
+	Quirks Quirks
+}
+
+// Timing is the time an instance spends in its first two states after create
+// and restart. Zero means the default of a few seconds, negative means none.
+type Timing struct {
+	Waiting   time.Duration // default 3s
+	Deploying time.Duration // default 2s
+}
+
+// Account is one SCNet login with one key pair.
+type Account struct {
+	User      string // platform login name
+	AccessKey string
+	SecretKey string
+	// Password and OrgID serve the password login, which SCNet offers to
+	// third parties only; it is refused while either is empty.
+	Password string
+	OrgID    string
+}
+
+// Simulator is one simulated SCNet. Its methods are safe for concurrent use.
+type Simulator struct {
+	now      func() time.Time
+	accounts []Account // the first one owns the regions
+	lifetime time.Duration
+	timing   Timing
+	signKey  []byte
+	regions  []*region
+	main     *host
+
+	mu      sync.Mutex // guards everything below and the regions' contents
+	rng     *rand.Rand
+	quirks  Quirks
+	faults  []*activeFault
+	revoked map[string]bool // tokens an ExpireToken fault has killed
+	journal ring[Request]
+	scripts ring[ScriptRun]
+
+	servers []*http.Server
+	stop    context.CancelFunc // nil until Start
+	serving sync.WaitGroup
+}
+
+// New returns a simulator that is not listening yet.
+func New(o Options) *Simulator {
+	s := &Simulator{
+		now:      o.Now,
+		lifetime: o.TokenLifetime,
+		timing: Timing{
+			Waiting:   duration(o.Timing.Waiting, 3*time.Second),
+			Deploying: duration(o.Timing.Deploying, 2*time.Second),
+		},
+		rng:     rand.New(rand.NewPCG(o.Seed, 0x5C4E7)),
+		revoked: map[string]bool{},
+		journal: ring[Request]{max: 10000},
+		scripts: ring[ScriptRun]{max: 1000},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.lifetime == 0 {
+		s.lifetime = 12 * time.Hour
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "scnet simulator %d", o.Seed))
+	s.signKey = key[:]
+	if o.Account == (Account{}) {
+		o.Account = DemoAccount()
+	}
+	s.accounts = append([]Account{o.Account}, o.OtherAccounts...)
+	now := s.now()
+	if o.Regions == nil {
+		o.Regions = DemoRegions(now)
+	}
+	s.main = &host{sim: s, routes: platformRoutes, url: "http://scnet.test"}
+	for _, r := range o.Regions {
+		s.regions = append(s.regions, s.newRegion(r, now))
+	}
+	s.SetQuirks(o.Quirks)
+	return s
+}
+
+func duration(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return max(d, 0)
+}
+
+// SetQuirks replaces all switches; it may be called while requests are served.
+func (s *Simulator) SetQuirks(q Quirks) {
+	q.StatusWords = maps.Clone(q.StatusWords)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quirks = q
+}
+
+// newID returns 32 hex digits, the shape of all ids on the pages. The caller
+// holds s.mu, or is New.
+func (s *Simulator) newID() string {
+	return fmt.Sprintf("%016x%016x", s.rng.Uint64(), s.rng.Uint64())
+}
+
+// region returns the region with the given id, or nil.
+func (s *Simulator) region(id string) *region {
+	for _, r := range s.regions {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
