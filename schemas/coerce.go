@@ -134,7 +134,7 @@ func coerceBoolean(value any) (any, bool) {
 // numberText returns text without the spaces around it if it is a JSON number.
 func numberText(text string) (string, bool) {
 	text = strings.Trim(text, " \t\r\n")
-	if len(text) > maxDigits || text == "" || !strings.Contains("-0123456789", text[:1]) {
+	if len(text) > maxDigits || text == "" || (text[0] != '-' && (text[0] < '0' || text[0] > '9')) {
 		return "", false
 	}
 	return text, json.Valid([]byte(text)) && manageable(text)

@@ -49,7 +49,7 @@ type Config struct {
 	PlatformURL string // default DefaultPlatformURL
 
 	UserAgent string
-	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment
+	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; must call httptrace hooks
 	Now       func() time.Time  // default time.Now
 }
 
@@ -162,8 +162,14 @@ func (cfg Config) check() error {
 	case len(have) == 0 && !cfg.Token.IsSet():
 		problem("no credential: set user name, access key and secret key, or a region token and the region's address")
 	}
-	if !isHeaderValue(cfg.User) || !isHeaderValue(cfg.AccessKey.Reveal()) || !isHeaderValue(cfg.Token.Reveal()) {
-		problem("a credential holds a line break or another control character; was it copied with more than itself?")
+	for _, text := range []string{cfg.User, cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal(), cfg.Token.Reveal()} {
+		if !isHeaderValue(text) {
+			problem("a credential holds a line break or another control character, or has spaces around it; was it copied with more than itself?")
+			break
+		}
+	}
+	if isPlatform(string(readClaims(cfg.Token).ClusterID)) {
+		problem("the token is the platform's, which reaches no containers; use the token of a region")
 	}
 	for _, address := range []struct{ name, url string }{
 		{"login address", cfg.LoginURL}, {"platform address", cfg.PlatformURL}, {"region address", cfg.AIURL},
@@ -180,8 +186,12 @@ func (cfg Config) check() error {
 	return errors.Join(problems...)
 }
 
-// isHeaderValue reports whether text may stand in an HTTP header, where credentials travel.
+// isHeaderValue reports whether text arrives unchanged in an HTTP header, where credentials travel: spaces around it
+// would be lost, and with them the signature.
 func isHeaderValue(text string) bool {
+	if strings.Trim(text, " ") != text {
+		return false
+	}
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] == 0x7f {
 			return false

@@ -60,6 +60,8 @@ type Error struct {
 	Uncertain bool
 
 	Err error // the cause; one of the Err… values where it is known
+
+	login bool // from the token endpoint, where code 10009 has a meaning of its own
 }
 
 // Unwrap returns the cause.
@@ -101,6 +103,9 @@ func (e *Error) Error() string {
 
 // Gloss returns the documented meaning of Code in Chinese and English, or "".
 func (e *Error) Gloss() string {
+	if e.Code == "10009" && e.login {
+		return "校验失败 / verification failed"
+	}
 	if g, ok := codeGlosses[e.Code]; ok {
 		return g.chinese + " / " + g.english
 	}
@@ -119,6 +124,9 @@ func (e *Error) Hint() string {
 	}
 	if g, ok := codeGlosses[e.Code]; ok && g.hint != "" {
 		return g.hint
+	}
+	if e.Delivery != Answered {
+		return "Check the network, a firewall, and HTTPS_PROXY if there is one; then try again."
 	}
 	if e.Retryable {
 		return "This may pass; try again in a moment."
@@ -158,7 +166,7 @@ var causeHints = []struct {
 	{ErrUnknownUser, "SCNET_USER must be the platform login name. After a login was renamed, the keys stay valid but the name here must change."},
 	{ErrForeignKey, "SCNET_USER and SCNET_ACCESS_KEY are of different accounts; use both from the same one."},
 	{ErrUnknownKey, "The access key does not exist any more; make a new pair in the console (personal centre, access control)."},
-	{ErrLogin, "Check SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY against the console (personal centre, access control)."},
+	{ErrLogin, "Check SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY against the console (personal centre, access control), and this machine's clock."},
 	{ErrTokenExpired, "Get a new token for SCNET_TOKEN, or use SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, which renew it by themselves."},
 	{ErrTokenRefused, "The token is expired, or of another region or account. Get a new one for exactly this region."},
 	{ErrSuspended, "The account is suspended in this region, usually for want of money: top up in the SCNet console, then try again."},
@@ -166,6 +174,7 @@ var causeHints = []struct {
 	{ErrNoContainers, "Use another region; not every region offers containers."},
 	{ErrNoAddress, "SCNet lists no usable address for containers here; use another region or ask SCNet support."},
 	{ErrNotFound, "List the instances and compare the id; it may have been deleted, or belong to another region."},
+	{ErrMalformed, "Something else than SCNet may have answered: check the configured addresses, and whether a proxy or a login page stands in between."},
 	{ErrRedirect, "Check the configured addresses; a proxy or a login page may stand in between."},
 	{upstream.ErrInsecureURL, "Use an https address."},
 	{upstream.ErrTooLarge, "Ask for fewer rows at a time (a smaller limit)."},
@@ -197,12 +206,13 @@ func (e *RegionError) Error() string {
 
 // answerError turns an answer without success into an *Error.
 func answerError(call call, resp *upstream.Response) *Error {
-	e := &Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter}
+	e := &Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter, login: call.login}
 	env, isEnvelope := parseEnvelope(resp.Body)
 	if isEnvelope {
-		e.Code = sanitize.Line(string(*env.Code), 20)
-		e.Message = sanitize.Line(string(env.Msg), 200)
+		e.Code = sanitize.Line(call.redact(string(*env.Code)), 20)
+		e.Message = sanitize.Line(call.redact(string(env.Msg)), 200)
 	}
+	internal := e.Code == "10001" || e.Code == "10012" || e.Code == "716020"
 	switch {
 	case !call.login && (e.Code == "10008" || resp.Status == 401):
 		e.Err = ErrTokenRefused
@@ -214,14 +224,14 @@ func answerError(call call, resp *upstream.Response) *Error {
 		e.Err = errors.New("the service is not available")
 	case resp.Status >= 300 && resp.Status < 400:
 		e.Err = ErrRedirect
-	case call.login && isEnvelope:
+	case call.login && isEnvelope && !internal:
 		e.Err = loginCause(e.Code, e.Message)
 	case e.Code == "10007":
 		e.Err = ErrFrozen
 	case e.Code == "816822":
 		e.Err = ErrNotFound
 	case isEnvelope:
-		e.Retryable = !call.write && (e.Code == "10001" || e.Code == "10012" || e.Code == "716020")
+		e.Retryable = !call.write && internal
 		e.Err = errors.New("the service refused")
 	case resp.Status == 404 && call.container:
 		e.Err = ErrNoContainers // a region without the service answers 404 to every one of its paths
@@ -235,10 +245,20 @@ func answerError(call call, resp *upstream.Response) *Error {
 	return e
 }
 
+// redact masks the credentials that the call carried, should the service repeat one of them.
+func (call call) redact(text string) string {
+	for _, name := range []string{"Token", "Accesskey", "Signature"} {
+		if value := call.header.Get(name); value != "" {
+			text = strings.ReplaceAll(text, value, "[secret]")
+		}
+	}
+	return text
+}
+
 // loginCause reads the token endpoint's messages: 10009 stands there for every failed verification.
 func loginCause(code, message string) error {
 	switch {
-	case strings.Contains(message, "签名"):
+	case strings.Contains(message, "签名"), strings.Contains(message, "timestamp"):
 		return ErrSignature
 	case strings.Contains(message, "用户不存在"):
 		return ErrUnknownUser

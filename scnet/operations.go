@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 )
 
 const (
@@ -40,6 +42,8 @@ type Page struct {
 	Instances []Instance
 	Start     int
 	Total     int // all that match, as the service counts them; -1 when it does not say
+
+	received int // rows, nameless ones included: what the next page's start counts
 }
 
 // listVariant is one of the ways to send the list parameters: the page documents the first, clients were seen to use the
@@ -69,6 +73,12 @@ func (r *Region) List(ctx context.Context, o ListOptions) (Page, error) {
 	}
 	if known != listUnknown {
 		page, err := r.listAs(ctx, known, o)
+		if known == listBody && o.Name != "" && hasCode(err, "10003", "10004") {
+			if named, nameErr := r.listAs(ctx, listBodyNames, o); nameErr == nil {
+				r.remember(func(route *route) { route.list = listBodyNames })
+				return named, nil
+			}
+		}
 		if rejectsVariant(err) && !hasCode(err, "10003", "10004") {
 			r.remember(func(route *route) { route.list = listUnknown })
 		}
@@ -168,6 +178,7 @@ func (r *Region) listAs(ctx context.Context, variant listVariant, o ListOptions)
 		c.header = http.Header{"Content-Type": {"application/json"}}
 	case listSubpath:
 		c.url = instancesPath + "/list?" + query.Encode()
+	case listQuery, listUnknown:
 	}
 	env, err := r.do(ctx, c)
 	if err != nil {
@@ -191,20 +202,29 @@ func (r *Region) listAs(ctx context.Context, variant listVariant, o ListOptions)
 	if !isNull(rows) && rows[0] != '[' {
 		return Page{}, &Error{Op: c.op, Region: r.String(), Delivery: Answered, Status: 200, Err: ErrMalformed}
 	}
-	var decoded list[instanceRow]
-	_ = json.Unmarshal(rows, &decoded) // list never fails
-	page.Instances = make([]Instance, 0, len(decoded))
-	for _, row := range decoded {
-		if row.ID != "" { // a row that cannot be named cannot be acted on
+	var elements []json.RawMessage
+	_ = json.Unmarshal(rows, &elements) // null or an array, as seen above
+	page.received = len(elements)
+	page.Instances = make([]Instance, 0, len(elements))
+	for _, element := range elements {
+		var row instanceRow
+		if json.Unmarshal(element, &row) == nil && row.ID != "" { // a row that cannot be named cannot be acted on
 			page.Instances = append(page.Instances, row.instance())
 		}
+	}
+	if len(elements) > 0 && len(page.Instances) == 0 {
+		return Page{}, &Error{Op: c.op, Region: r.String(), Delivery: Answered, Status: 200,
+			Err: fmt.Errorf("%w: none of %d rows has an id", ErrMalformed, len(elements))}
+	}
+	if page.Total < len(elements) { // no total, or none that can be true
+		page.Total = -1
 	}
 	return page, nil
 }
 
 // Pages yields page after page from o.Start on until the service has no more rows. Each yielded page holds only rows that
 // were not yielded before; a page without any new row ends the sequence with ErrRepeatedRows, because a service that
-// ignores the offset would go on for ever.
+// ignores the offset would go on for ever. A page that is shorter than asked for is not the end: the service may cap it.
 func (r *Region) Pages(ctx context.Context, o ListOptions) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		seen := map[string]struct{}{}
@@ -214,8 +234,7 @@ func (r *Region) Pages(ctx context.Context, o ListOptions) iter.Seq2[Page, error
 				yield(Page{}, err)
 				return
 			}
-			received := len(page.Instances)
-			if received == 0 {
+			if page.received == 0 {
 				if len(seen) == 0 {
 					yield(page, nil)
 				}
@@ -237,8 +256,8 @@ func (r *Region) Pages(ctx context.Context, o ListOptions) iter.Seq2[Page, error
 			if !yield(page, nil) {
 				return
 			}
-			o.Start += received
-			if page.Total >= 0 && o.Start >= page.Total || page.Total < 0 && received < o.Limit {
+			o.Start += page.received
+			if page.Total >= 0 && o.Start >= page.Total {
 				return
 			}
 		}
@@ -381,5 +400,5 @@ func (r *Region) checkID(op, id string) error {
 		return nil
 	}
 	return &Error{Op: op, Region: r.String(), Delivery: NotSent,
-		Err: fmt.Errorf("%w: %q; ids are letters, digits, - and _, usually 32 hexadecimal digits", ErrInvalidID, id)}
+		Err: fmt.Errorf("%w: %q; ids are letters, digits, - and _, usually 32 hexadecimal digits", ErrInvalidID, sanitize.Line(id, 40))}
 }

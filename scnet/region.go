@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,8 +53,9 @@ func (c *Client) Region(ctx context.Context, selector string) (*Region, error) {
 		return nil, err
 	}
 	region, err := pick(regions, selector)
-	// A region appears in the login only once it is used; the session may be older than that.
-	if err != nil && !c.SingleRegion() && selector != "" && !errors.Is(err, ErrSuspended) {
+	// A region appears in the login only once it is used, and a suspended one works again after a top-up; the session may
+	// be older than that.
+	if err != nil && !c.SingleRegion() {
 		s, loginErr := c.sessionNow(ctx, time.Minute)
 		if loginErr != nil {
 			return nil, loginErr
@@ -89,29 +91,34 @@ func pick(regions []*Region, selector string) (*Region, error) {
 	case isPlatform(selector):
 		return refuse("%q is the platform, not a region with containers", shown)
 	}
-	for _, r := range append(usable, suspended...) {
-		if r.ID != selector && r.Name != selector {
-			continue
+	for _, fits := range []func(*Region) bool{
+		func(r *Region) bool { return r.ID == selector },
+		func(r *Region) bool { return r.Name == selector },
+		func(r *Region) bool { return strings.Contains(strings.ToLower(r.Name), strings.ToLower(selector)) },
+	} {
+		matches := those(usable, fits)
+		switch {
+		case len(matches) == 1:
+			return matches[0], nil
+		case len(matches) > 1:
+			return refuse("%q fits several regions: %s", shown, joinRegions(matches))
 		}
-		if r.Suspended {
+		if matches = those(suspended, fits); len(matches) > 0 {
 			return nil, &RegionError{Wanted: selector, Usable: usable, Problem: ErrSuspended,
-				Reason: fmt.Sprintf("the account is suspended in %s", r)}
-		}
-		return r, nil
-	}
-	var matches []*Region
-	for _, r := range usable {
-		if strings.Contains(strings.ToLower(r.Name), strings.ToLower(selector)) {
-			matches = append(matches, r)
+				Reason: fmt.Sprintf("the account is suspended in %s", joinRegions(matches))}
 		}
 	}
-	switch len(matches) {
-	case 1:
-		return matches[0], nil
-	case 0:
-		return refuse("no region has the id or name %q", shown)
+	return refuse("no region has the id or name %q", shown)
+}
+
+func those(regions []*Region, fit func(*Region) bool) []*Region {
+	var out []*Region
+	for _, r := range regions {
+		if fit(r) {
+			out = append(out, r)
+		}
 	}
-	return refuse("%q fits several regions: %s", shown, joinRegions(matches))
+	return out
 }
 
 func joinRegions(regions []*Region) string {
@@ -187,14 +194,15 @@ func (r *Region) discover(ctx context.Context) ([]string, error) {
 	}
 	var centers list[center] // an array on the newest page, an object in the sample
 	var chosen center
-	if _ = json.Unmarshal(env.Data, &centers); len(centers) > 0 {
+	_ = json.Unmarshal(env.Data, &centers) // list never fails
+	switch i := slices.IndexFunc(centers, func(each center) bool { return string(each.ID) == r.ID }); {
+	case i >= 0:
+		chosen = centers[i]
+	case len(centers) == 1:
 		chosen = centers[0]
-		for _, each := range centers {
-			if string(each.ID) == r.ID {
-				chosen = each
-			}
-		}
-	} else if json.Unmarshal(env.Data, &chosen) != nil {
+	case len(centers) > 1: // the token must not go to another region's host
+		return nil, fail(fmt.Errorf("%w: several regions, and none of them is this one", ErrMalformed))
+	case isNull(env.Data) || json.Unmarshal(env.Data, &chosen) != nil:
 		return nil, fail(ErrMalformed)
 	}
 	var addresses []string
@@ -267,8 +275,12 @@ func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 		if !errors.As(err, &e) {
 			e = &upstream.Error{Delivery: Unknown, Err: err}
 		}
+		permanent := errors.Is(e.Err, upstream.ErrInsecureURL) || errors.Is(e.Err, upstream.ErrTooLarge)
 		return envelope{}, describe(&Error{
-			Delivery: e.Delivery, Retryable: !call.write || e.Delivery == NotSent, Uncertain: call.write && e.Delivery != NotSent, Err: e.Err,
+			Delivery:  e.Delivery,
+			Retryable: !permanent && (!call.write || e.Delivery == NotSent),
+			Uncertain: call.write && e.Delivery != NotSent,
+			Err:       e.Err,
 		})
 	}
 	c.noteClock(resp)

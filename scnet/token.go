@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 const (
@@ -70,11 +72,22 @@ func readClaims(raw Secret) tokenClaims {
 	return claims
 }
 
+// issued is a token that the service has just handed out. Should it look expired all the same, its claim is in another
+// unit than documented: believing it would mean a login for every call.
+func issued(raw Secret, now time.Time) token {
+	t := newToken(raw, now)
+	if !t.expires.IsZero() && !t.expires.After(now) {
+		t.expires, t.renewAt = time.Time{}, now.Add(assumedLifetime)
+	}
+	return t
+}
+
 // shared runs fn once for all callers that ask for key at the same time. One caller's cancellation ends its own wait
 // only.
 func shared[T any](ctx context.Context, c *Client, key string, fn func(context.Context) (T, error)) (T, error) {
 	results := c.flights.DoChan(key, func() (any, error) {
-		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
+		timeout := fmt.Errorf("%w (%s)", upstream.ErrTimeout, sharedTimeout)
+		work, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), sharedTimeout, timeout)
 		defer cancel()
 		return fn(work)
 	})
@@ -98,15 +111,28 @@ func (c *Client) now() time.Time {
 // sessionNow returns the current session, logging in when there is none or it is older than maxAge.
 func (c *Client) sessionNow(ctx context.Context, maxAge time.Duration) (*session, error) {
 	c.mu.Lock()
+	if c.session == nil && c.cfg.Token.IsSet() {
+		c.session = c.staticSession()
+	}
 	current := c.session
 	c.mu.Unlock()
-	if current != nil && c.cfg.Now().Sub(current.obtained) < maxAge {
+	if current != nil && (c.cfg.Token.IsSet() || c.cfg.Now().Sub(current.obtained) < maxAge) {
 		return current, nil
 	}
-	if c.cfg.Token.IsSet() {
-		return c.keep(c.staticSession()), nil
-	}
-	return shared(ctx, c, "log in", c.login)
+	return c.relogin(ctx, current)
+}
+
+// relogin logs in, unless another call has replaced the session that this one has seen.
+func (c *Client) relogin(ctx context.Context, seen *session) (*session, error) {
+	return shared(ctx, c, "log in", func(ctx context.Context) (*session, error) {
+		c.mu.Lock()
+		current := c.session
+		c.mu.Unlock()
+		if current != nil && current != seen {
+			return current, nil
+		}
+		return c.login(ctx)
+	})
 }
 
 const anyAge = 1<<63 - 1
@@ -161,8 +187,8 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		Token       *text `json:"token"`
 	}]
 	_ = json.Unmarshal(env.Data, &entries) // list never fails
-	now := c.cfg.Now()
-	s := &session{obtained: now, tokens: map[string]token{}}
+	now := c.now()
+	s := &session{obtained: c.cfg.Now(), tokens: map[string]token{}}
 	for _, entry := range entries {
 		id := string(entry.ClusterID)
 		if id == "" || isPlatform(id) || isPlatform(string(entry.ClusterName)) {
@@ -172,7 +198,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		if entry.Token == nil || *entry.Token == "" {
 			r.Suspended = true
 		} else {
-			s.tokens[id] = newToken(NewSecret(string(*entry.Token)), now)
+			s.tokens[id] = issued(NewSecret(string(*entry.Token)), now)
 		}
 		s.regions = append(s.regions, r)
 	}
@@ -194,13 +220,14 @@ func (c *Client) token(ctx context.Context, r *Region) (token, error) {
 	}
 	if c.cfg.Token.IsSet() {
 		fresh, err := shared(ctx, c, "renew the token", func(ctx context.Context) (token, error) { return c.renew(ctx, r, t) })
-		if err == nil || errors.Is(err, ErrTokenExpired) {
+		if err == nil || errors.Is(err, ErrTokenExpired) || ctx.Err() != nil {
 			return fresh, err
 		}
+		c.renewLater(r, t, c.now().Add(renewalMargin)) // not with every call: the platform may be out of reach for good
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("the region token could not be renewed; the old one stays in use")
 		return t, nil
 	}
-	if s, err = shared(ctx, c, "log in", c.login); err != nil {
+	if s, err = c.relogin(ctx, s); err != nil {
 		return token{}, err
 	}
 	if t, ok = s.tokens[r.ID]; !ok {
@@ -212,6 +239,12 @@ func (c *Client) token(ctx context.Context, r *Region) (token, error) {
 // renew replaces the configured token (page safecertification/renewal-token). data is an array in the page's table and a
 // string in practice.
 func (c *Client) renew(ctx context.Context, r *Region, old token) (token, error) {
+	c.mu.Lock()
+	current := c.session.tokens[r.ID]
+	c.mu.Unlock()
+	if current.text != old.text { // another call was faster
+		return current, nil
+	}
 	if _, known := c.ClockSkew(); !known {
 		_ = c.MeasureClock(ctx) // a wrong clock makes a good token look expired; without an answer ours has to do
 	}
@@ -246,9 +279,8 @@ func (c *Client) renew(ctx context.Context, r *Region, old token) (token, error)
 	if fresh == "" {
 		return token{}, &Error{Op: "renew the token", Region: r.String(), Delivery: Answered, Status: 200, Err: ErrMalformed}
 	}
-	now := c.cfg.Now()
-	t := newToken(NewSecret(fresh), now)
-	c.keep(&session{obtained: now, regions: []*Region{r}, tokens: map[string]token{r.ID: t}})
+	t := issued(NewSecret(fresh), c.now())
+	c.keep(&session{obtained: c.cfg.Now(), regions: []*Region{r}, tokens: map[string]token{r.ID: t}})
 	return t, nil
 }
 
@@ -272,17 +304,26 @@ func renewedToken(data json.RawMessage) string {
 
 // discard makes the next call fetch a new token, unless another call has already replaced used.
 func (c *Client) discard(r *Region, used token) {
+	if c.cfg.Token.IsSet() {
+		c.renewLater(r, used, time.Time{})
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session == nil || c.session.tokens[r.ID].text != used.text {
+	if c.session != nil && c.session.tokens[r.ID].text == used.text {
+		c.session = nil
+	}
+}
+
+// renewLater sets when the configured token is to be renewed, unless another call has already replaced it.
+func (c *Client) renewLater(r *Region, t token, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.tokens[r.ID].text != t.text {
 		return
 	}
-	if c.cfg.Token.IsSet() {
-		used.renewAt = time.Time{}
-		c.session = &session{obtained: c.session.obtained, regions: c.session.regions, tokens: map[string]token{r.ID: used}}
-		return
-	}
-	c.session = nil
+	t.renewAt = at
+	c.session = &session{obtained: c.session.obtained, regions: c.session.regions, tokens: map[string]token{r.ID: t}}
 }
 
 // Regions returns the account's regions, suspended ones included, after a login if there was none yet.

@@ -18,7 +18,7 @@ const (
 
 // ListInstancesInput are the arguments of list_instances.
 type ListInstancesInput struct {
-	Region   string `json:"region,omitempty" jsonschema:"maxLength=100" jsonschema_description:"Region id or name; needed only when the account has several"`
+	Region   string `json:"region,omitempty" jsonschema:"maxLength=100" jsonschema_description:"Region id or name, if there are several"`
 	Name     string `json:"name,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Part of the instance name"`
 	Status   string `json:"status,omitempty" jsonschema:"maxLength=40" jsonschema_description:"Running, Deploying, Waiting, Terminated, Failed or Completed"`
 	TaskType string `json:"task_type,omitempty" jsonschema:"maxLength=40" jsonschema_description:"ssh, jupyter, codeserver or rstudio"`
@@ -33,19 +33,19 @@ func (ListInstancesInput) regional() {}
 // ListInstancesOutput is the result of list_instances.
 type ListInstancesOutput struct {
 	Region    string         `json:"region" jsonschema_description:"Where, name and id"`
-	Total     *int           `json:"total,omitempty" jsonschema_description:"All that match; absent when the service does not say"`
+	Total     *int           `json:"total,omitempty" jsonschema_description:"All that match; absent if unknown"`
 	Start     int            `json:"start" jsonschema_description:"Rows skipped"`
 	Returned  int            `json:"returned" jsonschema_description:"Rows in this answer"`
-	NextStart int            `json:"next_start,omitempty" jsonschema_description:"Start of the next call; absent when nothing is left"`
+	NextStart int            `json:"next_start,omitempty" jsonschema_description:"Where to go on; absent at the end"`
 	Instances []InstanceItem `json:"instances" jsonschema_description:"The rows"`
 	Notes     []string       `json:"notes,omitempty" jsonschema_description:"What to know about this answer"`
 }
 
 // InstanceItem is one instance in a list.
 type InstanceItem struct {
-	ID          string          `json:"id" jsonschema_description:"What other tools take as instance id"`
+	ID          string          `json:"id" jsonschema_description:"What other tools take"`
 	Name        string          `json:"name" jsonschema_description:"Not unique"`
-	Status      string          `json:"status" jsonschema_description:"The service's word; Waiting means queueing for cards"`
+	Status      string          `json:"status" jsonschema_description:"In the service's words"`
 	Accelerator string          `json:"accelerator,omitempty" jsonschema_description:"gpu, dcu, mlu or cpu"`
 	Cards       int             `json:"cards" jsonschema_description:"Number of accelerators"`
 	Age         string          `json:"age,omitempty" jsonschema_description:"Since creation"`
@@ -68,8 +68,8 @@ type InstanceDetail struct {
 	EndedAt       *time.Time `json:"ended_at,omitempty" jsonschema_description:"Last end"`
 	TimeLimit     string     `json:"time_limit,omitempty" jsonschema_description:"HH:MM:SS or unlimited"`
 	Mounts        []string   `json:"mounts,omitempty" jsonschema_description:"Source and target"`
-	Ports         []string   `json:"ports,omitempty" jsonschema_description:"Port and protocol; access URLs are withheld"`
-	StartScript   string     `json:"start_script,omitempty" jsonschema_description:"Scope and size; the text is withheld"`
+	Ports         []string   `json:"ports,omitempty" jsonschema_description:"Port and protocol, without URL"`
+	StartScript   string     `json:"start_script,omitempty" jsonschema_description:"Scope and size, without text"`
 }
 
 func listInstances(mode Mode) Tool {
@@ -106,9 +106,10 @@ func runListInstances(ctx context.Context, service Service, in ListInstancesInpu
 
 	options := scnet.ListOptions{Name: in.Name, Status: status, TaskType: taskType, Start: in.Start, Limit: limit, Sort: in.Sort}
 	var rows []scnet.Instance
-	received, total := 0, -1
+	received, total, repeated := 0, -1, false
 	for page, err := range region.Pages(ctx, options) {
 		if errors.Is(err, scnet.ErrRepeatedRows) {
+			repeated = true // going on from here would bring the same rows again
 			out.note("The service repeated rows instead of going on, so rows are missing here. Narrow the list with name or status.")
 			break
 		}
@@ -131,7 +132,7 @@ func runListInstances(ctx context.Context, service Service, in ListInstancesInpu
 	if total >= 0 {
 		out.Total = &total
 	}
-	if next := in.Start + len(rows); len(rows) > 0 && (total > next || total < 0 && len(rows) == limit) {
+	if next := in.Start + len(rows); len(rows) > 0 && !repeated && (total > next || total < 0 && len(rows) == limit) {
 		out.NextStart = next
 	}
 	out.noteIgnoredFilters(rows, in.Name, status, taskType)

@@ -55,12 +55,7 @@ func (e *examination) fail(check string, err error, mend string) {
 func mendOf(err error) string {
 	var service *scnet.Error
 	if errors.As(err, &service) {
-		if hint := service.Hint(); hint != "" {
-			return hint
-		}
-		if service.Delivery == scnet.NotSent || service.Delivery == scnet.Unknown {
-			return "Check the network, a firewall, and HTTPS_PROXY if there is one."
-		}
+		return service.Hint()
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"unicode/utf8"
 )
 
 // maxLine is the longest message in bytes that stdio accepts.
@@ -48,18 +49,16 @@ func readLine(reader *bufio.Reader, limit int) (input, error) {
 	tooLong := false
 	for {
 		piece, err := reader.ReadSlice('\n')
-		piece = bytes.TrimRight(piece, "\r\n")
-		switch {
-		case tooLong:
+		if err == nil {
+			piece = bytes.TrimRight(piece, "\r\n")
+		}
+		if tooLong {
 			tail = append(tail, piece...)
 			tail = tail[max(len(tail)-kept, 0):]
-		case len(text)+len(piece) > limit:
+		} else if text = append(text, piece...); len(text) > limit {
 			tooLong = true
-			tail = append(append([]byte{}, text[max(len(text)-kept, 0):]...), piece...)
-			tail = tail[max(len(tail)-kept, 0):]
+			tail = bytes.Clone(text[max(len(text)-kept, 0):])
 			text = text[:min(len(text), kept)]
-		default:
-			text = append(text, piece...)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
@@ -85,7 +84,7 @@ func findID(head, tail []byte) json.RawMessage {
 				break
 			}
 			var value json.RawMessage
-			if decoder.Decode(&value) != nil {
+			if decoder.Decode(&value) != nil || decoder.InputOffset() == int64(len(head)) { // a number may go on
 				break
 			}
 			if key == "id" && isID(value) {
@@ -93,13 +92,13 @@ func findID(head, tail []byte) json.RawMessage {
 			}
 		}
 	}
-	if match := idAtEnd.FindSubmatch(tail); match != nil {
+	if match := idAtEnd.FindSubmatch(tail); match != nil && json.Valid(match[1]) && isID(match[1]) {
 		return bytes.Clone(match[1])
 	}
 	return nil
 }
 
-// isID reports whether raw may be a request's id: a string or a number, as MCP demands.
+// isID reports whether raw, a JSON value, may be a request's id: a string or a number, as MCP demands.
 func isID(raw json.RawMessage) bool {
-	return len(raw) > 0 && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
+	return len(raw) > 0 && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && utf8.Valid(raw)
 }

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
@@ -43,6 +44,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 		stop:    ctx.Done(),
 		broken:  make(chan struct{}),
 		ended:   make(chan struct{}),
+		flushes: make(chan chan struct{}),
 		calls:   map[string]*pendingCall{},
 		running: make(chan struct{}, maxRunning),
 		pending: make(chan struct{}, maxPending),
@@ -55,35 +57,30 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 	calls = withNotify(s.mcp.WithContext(calls, t.session), func(n mcp.JSONRPCNotification) error { return t.write(n) })
 	go t.forwardNotifications()
 
-	lines := make(chan input)
+	// Lines are handled where they are read, not here: a client that does not take its answers can hold that up, and must
+	// not hold up the end of the run.
 	readEnded := make(chan error, 1)
 	go func() {
 		readEnded <- readLines(in, maxLine, func(line input) bool {
-			select {
-			case lines <- line:
-				return true
-			case <-t.ended:
+			if !t.begin() {
 				return false
 			}
+			defer t.handlers.Done()
+			t.receive(calls, line)
+			return true
 		})
 	}()
 
 	var err error
-read:
-	for {
-		select {
-		case line := <-lines:
-			t.receive(calls, line)
-		case err = <-readEnded:
-			break read
-		case <-ctx.Done():
-			break read
-		case <-t.broken:
-			err = ErrOutputClosed
-			break read
-		}
+	select {
+	case err = <-readEnded:
+	case <-ctx.Done():
+	case <-t.broken:
 	}
 	t.drain(grace, cancel)
+	if err == nil && t.isBroken() {
+		err = ErrOutputClosed
+	}
 	return err
 }
 
@@ -97,12 +94,14 @@ type stdio struct {
 	stop    <-chan struct{} // closed when nothing more is to be read
 	broken  chan struct{}   // closed when out fails
 	ended   chan struct{}   // closed when the run is over
+	flushes chan chan struct{}
 
 	mu       sync.Mutex
+	stopping bool
 	calls    map[string]*pendingCall // by the id's text
 	running  chan struct{}
 	pending  chan struct{}
-	handlers sync.WaitGroup
+	handlers sync.WaitGroup // of lines and requests
 }
 
 // pendingCall is a request that is not answered yet.
@@ -112,13 +111,33 @@ type pendingCall struct {
 	cancelled bool
 }
 
+// endListening ends a call that would last until the client ends it.
+func (c *pendingCall) endListening() {
+	if c.method == string(mcp.MethodSubscriptionsListen) {
+		c.cancel()
+	}
+}
+
 // message is what has to be known of a line before it is handed on.
 type message struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
 	Params struct {
 		RequestID json.RawMessage `json:"requestId"`
 	} `json:"params"`
+}
+
+// begin reports whether a line may still be handled. If so, drain waits until handlers.Done is called for it.
+func (t *stdio) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopping {
+		return false
+	}
+	t.handlers.Add(1)
+	return true
 }
 
 // receive handles one line. It must not wait for a tool.
@@ -128,6 +147,10 @@ func (t *stdio) receive(ctx context.Context, line input) {
 		return
 	}
 	text := bytes.TrimSpace(line.text)
+	if !utf8.Valid(text) { // decoded all the same, it would call a tool with other words than the user's
+		t.refuse(findID(text, text), mcp.PARSE_ERROR, "the line is not valid UTF-8")
+		return
+	}
 	if !json.Valid(text) {
 		t.refuse(nil, mcp.PARSE_ERROR, "the line is not valid JSON")
 		return
@@ -139,28 +162,22 @@ func (t *stdio) receive(ctx context.Context, line input) {
 	var m message
 	_ = json.Unmarshal(text, &m) // a member of another type is left out here; mcp-go says what is wrong with it
 	switch {
+	case m.Method == "" && (m.Result != nil || m.Error != nil):
+		// An answer to a request of ours, which none is waiting for. An error in return could go back and forth for ever.
+	case m.ID == nil && m.Method == "":
+		t.refuse(nil, mcp.INVALID_REQUEST, "a message must have a method")
 	case m.ID == nil && m.Method == "notifications/cancelled":
 		t.cancelCall(m.Params.RequestID)
 	case m.ID == nil:
 		t.handle(ctx, text) // a notification; it has no answer
 	case !isID(m.ID):
 		t.refuse(nil, mcp.INVALID_REQUEST, "the id of a request must be a string or a number")
-	case m.Method == "" && isResponse(text):
-		// An answer to a request of ours, which none is waiting for.
 	case m.Method == "initialize":
 		// Answered before the next line is read, because later requests depend on what it declares.
-		t.answer(ctx, m.ID, text)
+		_ = t.write(t.answer(ctx, m.ID, text))
 	default:
 		t.start(ctx, m, text)
 	}
-}
-
-func isResponse(text []byte) bool {
-	var m struct {
-		Result json.RawMessage `json:"result"`
-		Error  json.RawMessage `json:"error"`
-	}
-	return json.Unmarshal(text, &m) == nil && (m.Result != nil || m.Error != nil)
 }
 
 // start runs a request on its own goroutine.
@@ -170,6 +187,7 @@ func (t *stdio) start(ctx context.Context, m message, text []byte) {
 	case <-t.broken:
 		return
 	case <-t.stop:
+		t.refuse(m.ID, mcp.INTERNAL_ERROR, "the server is stopping")
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -177,6 +195,9 @@ func (t *stdio) start(ctx context.Context, m message, text []byte) {
 	key := string(m.ID)
 	t.mu.Lock()
 	t.calls[key] = call
+	if t.stopping {
+		call.endListening()
+	}
 	t.mu.Unlock()
 	t.handlers.Go(func() {
 		defer func() {
@@ -188,24 +209,33 @@ func (t *stdio) start(ctx context.Context, m message, text []byte) {
 			t.mu.Unlock()
 			<-t.pending
 		}()
-		if m.Method != string(mcp.MethodSubscriptionsListen) { // it lasts as long as the client wants
-			t.running <- struct{}{}
-			defer func() { <-t.running }()
+		if m.Method == string(mcp.MethodToolsCall) { // the rest takes no time, or as long as the client wants
+			select {
+			case t.running <- struct{}{}:
+				defer func() { <-t.running }()
+			case <-ctx.Done(): // the tool will say so, unless the client knows
+			}
 		}
-		reply := t.handle(ctx, text)
-		t.mu.Lock()
-		cancelled := call.cancelled
-		t.mu.Unlock()
-		if !cancelled && reply != nil { // a cancelled request must not be answered
-			_ = t.write(withID(reply, m.ID))
+		if t.isCancelled(call) {
+			return
+		}
+		reply := t.answer(ctx, m.ID, text)
+		if m.Method == string(mcp.MethodSubscriptionsListen) {
+			t.flushNotifications() // the acknowledgement comes before the end
+		}
+		if !t.isCancelled(call) { // a cancelled request must not be answered
+			_ = t.write(reply)
 		}
 	})
 }
 
-func (t *stdio) answer(ctx context.Context, id json.RawMessage, text []byte) {
-	if reply := t.handle(ctx, text); reply != nil {
-		_ = t.write(withID(reply, id))
+// answer handles a request. Its reply has the id as the client wrote it.
+func (t *stdio) answer(ctx context.Context, id json.RawMessage, text []byte) mcp.JSONRPCMessage {
+	reply := t.handle(ctx, text)
+	if reply == nil {
+		reply = mcp.NewJSONRPCError(mcp.NewRequestId(nil), mcp.INVALID_REQUEST, "a message cannot be both a request and an answer", nil)
 	}
+	return withID(reply, id)
 }
 
 // handle passes a message to mcp-go. A panic there becomes an error with an id that the log explains.
@@ -251,6 +281,12 @@ func (t *stdio) cancelCall(id json.RawMessage) {
 	}
 }
 
+func (t *stdio) isCancelled(call *pendingCall) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return call.cancelled
+}
+
 // write sends one message. The first failure ends the run.
 func (t *stdio) write(message any) error {
 	line, err := json.Marshal(message)
@@ -261,10 +297,8 @@ func (t *stdio) write(message any) error {
 	line = append(line, '\n')
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	select {
-	case <-t.broken:
+	if t.isBroken() {
 		return ErrOutputClosed
-	default:
 	}
 	if _, err := t.out.Write(line); err != nil {
 		close(t.broken)
@@ -273,25 +307,48 @@ func (t *stdio) write(message any) error {
 	return nil
 }
 
+func (t *stdio) isBroken() bool {
+	select {
+	case <-t.broken:
+		return true
+	default:
+		return false
+	}
+}
+
 // forwardNotifications passes on what mcp-go itself sends, such as list changes.
 func (t *stdio) forwardNotifications() {
 	for {
 		select {
 		case n := <-t.session.notifications:
 			_ = t.write(n)
+		case flushed := <-t.flushes:
+			for len(t.session.notifications) > 0 {
+				_ = t.write(<-t.session.notifications)
+			}
+			close(flushed)
 		case <-t.ended:
 			return
 		}
 	}
 }
 
+// flushNotifications returns when what mcp-go has sent until now is written.
+func (t *stdio) flushNotifications() {
+	flushed := make(chan struct{})
+	select {
+	case t.flushes <- flushed:
+		<-flushed
+	case <-t.ended:
+	}
+}
+
 // drain waits until every request is answered, at most for grace; then it cancels the rest and lets them say so.
 func (t *stdio) drain(grace time.Duration, cancel context.CancelCauseFunc) {
 	t.mu.Lock()
+	t.stopping = true
 	for _, call := range t.calls {
-		if call.method == string(mcp.MethodSubscriptionsListen) {
-			call.cancel()
-		}
+		call.endListening()
 	}
 	t.mu.Unlock()
 	idle := make(chan struct{})

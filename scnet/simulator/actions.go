@@ -78,7 +78,7 @@ func (c *call) delete() reply {
 		return fail(codeDelete)
 	}
 	for _, id := range ids {
-		if in := c.region.byID[id]; in != nil && !(c.quirks.DeleteActiveFails && c.active(in)) {
+		if in := c.region.byID[id]; in != nil && (!c.quirks.DeleteActiveFails || !c.active(in)) {
 			c.region.remove(id)
 		}
 	}

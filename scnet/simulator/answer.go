@@ -163,14 +163,14 @@ func (a answer) write(w http.ResponseWriter) {
 	if fill <= 0 || len(a.body) == 0 || a.body[0] != '{' {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 		w.WriteHeader(a.status)
-		w.Write(a.body)
+		_, _ = w.Write(a.body)
 		return
 	}
 	// The padding comes first, so that no reader can stop before it, and is
 	// written in pieces, so that it costs no memory.
 	w.Header().Set("Content-Length", strconv.Itoa(a.pad))
 	w.WriteHeader(a.status)
-	io.WriteString(w, before)
+	_, _ = io.WriteString(w, before)
 	piece := strings.Repeat("x", 1<<16)
 	for fill > 0 {
 		n := min(fill, len(piece))
@@ -179,6 +179,6 @@ func (a answer) write(w http.ResponseWriter) {
 		}
 		fill -= n
 	}
-	io.WriteString(w, after)
-	w.Write(a.body[1:])
+	_, _ = io.WriteString(w, after)
+	_, _ = w.Write(a.body[1:])
 }

@@ -48,7 +48,7 @@ func (s *Simulator) Start(addr string) error {
 		l, err := net.Listen("tcp", net.JoinHostPort(name, strconv.FormatUint(p, 10)))
 		if err != nil {
 			for _, opened := range listeners {
-				opened.Close()
+				_ = opened.Close()
 			}
 			return fmt.Errorf("simulator: %w", err)
 		}
@@ -66,7 +66,7 @@ func (s *Simulator) Start(addr string) error {
 			BaseContext:       func(net.Listener) context.Context { return ctx },
 		}
 		s.servers = append(s.servers, srv)
-		s.serving.Go(func() { srv.Serve(listeners[i]) })
+		s.serving.Go(func() { _ = srv.Serve(listeners[i]) })
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Clients compare this with their clock; net/http would tell the time of
+	// this machine instead of the simulator's.
+	w.Header().Set("Date", h.sim.now().UTC().Format(http.TimeFormat))
 	// The body is read to its end even when it is too large to be taken:
 	// only then does net/http notice a client that goes away, which the
 	// faults that hold an answer back depend on.
@@ -190,7 +193,7 @@ func drop(w http.ResponseWriter) {
 		return
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // close with RST instead of FIN
+		_ = tcp.SetLinger(0) // close with RST instead of FIN
 	}
-	conn.Close()
+	_ = conn.Close()
 }

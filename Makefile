@@ -1,0 +1,69 @@
+# Everything a contributor runs. CI runs `make ci`.
+
+GO            ?= go
+FUZZTIME      ?= 10s
+BENCHTIME     ?= 1s
+GOLANGCI      := golangci-lint-2.15.0
+TOOLS         := $(CURDIR)/.tools
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT        ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+CLI           := github.com/scnet-mcp/scnet-mcp/internal/cli
+LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
+# The race detector needs a C compiler; without one the tests still run.
+RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
+
+.PHONY: build demo run test lint vet format bench fuzz generate drift readme ci clean
+
+build: ## the static binary, bin/scnet-mcp
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
+
+demo: build ## the real server on simulated instances, driven by an MCP client
+	./bin/scnet-mcp demo
+
+run: build ## serve MCP over stdio with the environment's credentials
+	./bin/scnet-mcp serve
+
+test: ## all tests, with the race detector where there is a C compiler
+	$(GO) test $(RACE) ./...
+
+vet:
+	$(GO) vet ./...
+
+format: ## fails when a file is not formatted
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+
+lint: $(TOOLS)/$(GOLANGCI) ## golangci-lint at the pinned version
+	$(TOOLS)/$(GOLANGCI) run ./...
+
+$(TOOLS)/golangci-lint-%:
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$*
+	mv $(TOOLS)/golangci-lint $@
+
+bench: ## ratios and sizes; compare numbers of one run only
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+generate: ## rewrite golden files and the tables in the READMEs
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables' -update
+	$(GO) test ./schemas -run 'Golden' -update
+	$(GO) mod tidy
+
+drift: ## fails when something generated, or go.mod, is out of date
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables|TestReadmesAreEqual'
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+readme: ## run the commands of both READMEs as a new user would
+	./.ci/readme
+
+ci: format vet lint drift test fuzz readme
+
+clean:
+	rm -rf bin .tools

@@ -1,0 +1,287 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files and generated tables")
+
+// run runs one command line without any setting of the machine's and returns exit code, stdout and stderr.
+func run(t *testing.T, env map[string]string, stdin string, args ...string) (code int, out, errs string) {
+	t.Helper()
+	for _, name := range config.Names() {
+		t.Setenv(name, "")
+	}
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	var stdout, stderr bytes.Buffer
+	code = Run(args, Streams{In: strings.NewReader(stdin), Out: &stdout, Err: &stderr})
+	return code, stdout.String(), stderr.String()
+}
+
+func contains(t *testing.T, what, text string, wanted ...string) {
+	t.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: %q is missing in:\n%s", what, want, text)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	code, out, _ := run(t, nil, "", "version")
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	contains(t, "version", out, "scnet-mcp ", "commit ", "go1.")
+}
+
+func TestHelpAndUsage(t *testing.T) {
+	code, out, _ := run(t, nil, "", "--help")
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	contains(t, "help", out, "serve", "demo", "call", "tools", "doctor", "simulator", "version", "SCNET_TOKEN", "SCNET_MCP_LOG_LEVEL")
+	for _, args := range [][]string{{"nonsense"}, {"--no-such-flag"}, {"call"}, {"--log-level=loud", "version"}, {"tools", "--json", "--markdown"}} {
+		if code, _, errs := run(t, nil, "", args...); code != exitUsage || errs == "" {
+			t.Errorf("%v: exit %d, stderr %q", args, code, errs)
+		}
+	}
+}
+
+func TestCall(t *testing.T) {
+	for name, c := range map[string]struct {
+		stdin  string
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"text":              {args: []string{"list_instances", "limit=2"}, stdout: "instances 1-2 of 6"},
+		"pairs are coerced": {args: []string{"list_instances", "limit=1", "detail=true"}, stdout: "memory"},
+		"a JSON object":     {args: []string{"list_instances", `{"limit":1}`}, stdout: "instances 1-1 of 6"},
+		"stdin":             {args: []string{"list_instances", "-"}, stdin: `{"limit":1}`, stdout: "instances 1-1 of 6"},
+		"json":              {args: []string{"list_instances", "--json", "limit=1"}, stdout: `"returned":1`},
+		"wrong argument":    {args: []string{"list_instances", "limit=many"}, code: exitUsage, stderr: "limit: expected a whole number"},
+		"not a pair":        {args: []string{"list_instances", "limit"}, code: exitUsage, stderr: "neither name=value nor a JSON object"},
+		"unknown tool":      {args: []string{"launch"}, code: exitUsage, stderr: "the tools are: list_instances"},
+		"tool error":        {args: []string{"list_instances", "region=nowhere"}, code: exitError, stderr: "Usable regions"},
+		"repeated name":     {args: []string{"list_instances", "name=a", "name=b"}, code: exitUsage, stderr: "name: expected text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := run(t, nil, c.stdin, append([]string{"call", "--demo"}, c.args...)...)
+			if code != c.code {
+				t.Errorf("exit %d, want %d", code, c.code)
+			}
+			contains(t, "stdout", out, c.stdout)
+			contains(t, "stderr", errs, c.stderr)
+			if code != 0 && out != "" {
+				t.Errorf("an error printed to stdout: %q", out)
+			}
+		})
+	}
+}
+
+func TestGoldenToolList(t *testing.T) {
+	code, out, errs := run(t, nil, "", "tools", "--demo", "--json")
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, []byte(out), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("..", "..", "testdata", "tools-list.json"), indented.String())
+	const budget = 8 << 10 // bytes, for the core tools together
+	if len(out) > budget {
+		t.Errorf("tools/list has %d bytes; at most %d are allowed, because every user pays them in every session", len(out), budget)
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is out of date; `make generate` rewrites it. Now:\n%s", file, got)
+	}
+}
+
+func TestToolsListIsTheSameEachTime(t *testing.T) {
+	_, first, _ := run(t, nil, "", "tools", "--demo", "--json")
+	_, second, _ := run(t, nil, "", "tools", "--demo", "--json")
+	if first != second || first == "" {
+		t.Error("two runs give two lists")
+	}
+}
+
+// TestReadmeTables keeps the generated tables of both READMEs equal to the code.
+func TestReadmeTables(t *testing.T) {
+	_, table, _ := run(t, nil, "", "tools", "--demo", "--markdown")
+	const begin, end = "<!-- tools: generated by make generate -->\n", "<!-- /tools -->"
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		file := filepath.Join("..", "..", name)
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, found := strings.Cut(string(content), begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !found || !closed {
+			t.Errorf("%s has no place for the tool table", name)
+			continue
+		}
+		golden(t, file, before+begin+table+end+after)
+	}
+}
+
+// TestReadmesAreEqual compares what must not differ between the languages: commands, settings, tables' first columns.
+func TestReadmesAreEqual(t *testing.T) {
+	english, chinese := codeSpans(t, "README.md"), codeSpans(t, "README.zh-CN.md")
+	for span := range english {
+		if !chinese[span] {
+			t.Errorf("README.zh-CN.md lacks %q", span)
+		}
+	}
+	for span := range chinese {
+		if !english[span] {
+			t.Errorf("README.md lacks %q", span)
+		}
+	}
+}
+
+func codeSpans(t *testing.T, name string) map[string]bool {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := map[string]bool{}
+	for i, part := range strings.Split(string(content), "`") {
+		fenced := strings.Contains(part, "\n") && !strings.HasPrefix(part, "sh\n") // examples of files are translated
+		if i%2 == 1 && !fenced {
+			spans[strings.TrimSpace(part)] = true
+		}
+	}
+	return spans
+}
+
+func TestDemo(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "scnet-mcp")
+	build(t, program)
+	out := execute(t, program, "demo")
+	contains(t, "demo", out, "connected to scnet-mcp", "list_instances", "did you mean", "Demo done")
+}
+
+// account returns the settings that reach s.
+func account(s *simulator.Simulator) map[string]string {
+	a := simulator.DemoAccount()
+	return map[string]string{
+		"SCNET_USER": a.User, "SCNET_ACCESS_KEY": a.AccessKey, "SCNET_SECRET_KEY": a.SecretKey,
+		"SCNET_LOGIN_URL": s.URL(), "SCNET_AC_URL": s.URL(),
+	}
+}
+
+func simulate(t *testing.T, o simulator.Options) *simulator.Simulator {
+	t.Helper()
+	s := simulator.New(o)
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestDoctor(t *testing.T) {
+	good := simulate(t, simulator.Options{OtherAccounts: []simulator.Account{{User: "eve", AccessKey: "evekey", SecretKey: "evesecret"}}})
+	slow := simulate(t, simulator.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	none := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "20091", Name: "华中一区【A区】", NoContainer: true}}})
+	suspended := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "11250", Name: "昆山", Suspended: true}}})
+	html := httptest.NewServer(http.NotFoundHandler())
+	defer html.Close()
+
+	with := func(base map[string]string, changes ...string) map[string]string {
+		env := map[string]string{}
+		for name, value := range base {
+			env[name] = value
+		}
+		for i := 0; i < len(changes); i += 2 {
+			env[changes[i]] = changes[i+1]
+		}
+		return env
+	}
+	ok := with(account(good), "SCNET_CLUSTER_ID", "11250")
+	token := func(at time.Time) map[string]string {
+		return map[string]string{
+			"SCNET_TOKEN": good.TokenExpiring("11250", at), "SCNET_AI_URL": good.RegionURL("11250"), "SCNET_AC_URL": good.URL(),
+		}
+	}
+	for name, c := range map[string]struct {
+		env  map[string]string
+		code int
+		want []string
+	}{
+		"all well":             {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "1 offered"}},
+		"a region token":       {token(time.Now().Add(time.Hour)), 0, []string{"a region token", "ok    region 11250"}},
+		"nothing set":          {nil, 1, []string{"FAIL  configuration", "no credential", "→ Set SCNET_USER"}},
+		"half a credential":    {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "secret key missing"}},
+		"token without URL":    {map[string]string{"SCNET_TOKEN": "t"}, 1, []string{"the region's address is missing"}},
+		"two kinds":            {with(ok, "SCNET_TOKEN", "t", "SCNET_AI_URL", good.URL()), 1, []string{"both set"}},
+		"bad secret":           {with(ok, "SCNET_SECRET_KEY", "wrong"), 1, []string{"FAIL  login", "10009", "签名", "→ The secret key does not fit"}},
+		"renamed login":        {with(ok, "SCNET_USER", "bob"), 1, []string{"FAIL  login", "用户不存在", "→ SCNET_USER must be the platform login name"}},
+		"another's key":        {with(ok, "SCNET_ACCESS_KEY", "evekey"), 1, []string{"非本人", "→ SCNET_USER and SCNET_ACCESS_KEY are of different accounts"}},
+		"unknown key":          {with(ok, "SCNET_ACCESS_KEY", "none"), 1, []string{"不存在", "→ The access key does not exist"}},
+		"suspended":            {account(suspended), 1, []string{"FAIL", "suspended in 昆山 (11250)", "→ Top up"}},
+		"expired for days":     {token(time.Now().Add(-80 * time.Hour)), 1, []string{"the token has expired 3 days ago", "→ Get a new token"}},
+		"wrong clock":          {with(account(slow), "SCNET_CLUSTER_ID", "11250"), 1, []string{"FAIL  clock", "this machine is 1h0m", "ahead of SCNet's time", "→ Set the clock"}},
+		"no container service": {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
+		"no region chosen":     {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
+		"unreachable":          {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  clock", "FAIL  login", "was not sent", "→ Check the network"}},
+		"not SCNet":            {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},
+		"plain http":           {with(ok, "SCNET_LOGIN_URL", "http://api.scnet.cn"), 1, []string{"FAIL  configuration", "only https"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := run(t, c.env, "", "doctor")
+			if code != c.code || errs != "" {
+				t.Errorf("exit %d, stderr %q", code, errs)
+			}
+			contains(t, "doctor", out, c.want...)
+			for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+				if verdict, _, _ := strings.Cut(line, " "); verdict != "ok" && verdict != "FAIL" && verdict != "note" {
+					t.Errorf("more than one line for a check: %q", line)
+				}
+				if strings.HasPrefix(line, "FAIL") && !strings.Contains(line, " → ") {
+					t.Errorf("no mend in %q", line)
+				}
+			}
+			for setting, value := range c.env {
+				if strings.Contains(setting, "SECRET") || strings.Contains(setting, "TOKEN") || strings.HasSuffix(setting, "ACCESS_KEY") {
+					if len(value) > 5 && strings.Contains(out, value) {
+						t.Errorf("%s is in the output", setting)
+					}
+				}
+			}
+		})
+	}
+}

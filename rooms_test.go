@@ -1,0 +1,117 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/scnet-mcp/scnet-mcp/"
+
+// small are libraries of ours and of others that know nothing of MCP or of a service; every room may use them.
+var small = []string{
+	"github.com/rs/zerolog", "golang.org/x/sync/...",
+	module + "internal/sanitize", module + "internal/secret", module + "internal/upstream",
+}
+
+// rooms says what each package may import besides the standard library. A trailing /... stands for everything below.
+var rooms = map[string][]string{
+	".":                 {module + "internal/cli"},
+	"scnet":             small,
+	"scnet/simulator":   {},
+	"schemas":           {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
+	"tools":             append([]string{module + "scnet", module + "schemas"}, small...),
+	"prompts":           {module + "scnet"},
+	"internal/sanitize": {},
+	"internal/secret":   {},
+	"internal/upstream": {"github.com/rs/zerolog"},
+	"internal/server": {
+		module + "tools", module + "prompts", module + "schemas",
+		"github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
+	},
+	"internal/config": {"..."},
+	"internal/cli":    {"..."},
+	"e2e":             {"..."},
+}
+
+// mcpGo may be imported by one room only, so that another SDK would be a change in one place.
+const mcpGo = "github.com/mark3labs/mcp-go"
+
+// TestRooms enforces the table of rooms in CONTRIBUTING.md. Test files may import more, mcp-go excepted.
+func TestRooms(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		room := filepath.ToSlash(filepath.Dir(file))
+		allowed, known := rooms[room]
+		if !known {
+			t.Errorf("%s: the folder is not in the table of rooms", file)
+			return nil
+		}
+		seen[room] = true
+		checkImports(t, file, room, allowed)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range rooms {
+		if !seen[room] {
+			t.Errorf("the room %s is in the table but has no Go file", room)
+		}
+	}
+}
+
+func checkImports(t *testing.T, file, room string, allowed []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if strings.HasPrefix(imported, mcpGo) && room != "internal/server" {
+			t.Errorf("%s imports %s; only internal/server may", file, imported)
+		}
+		if strings.HasSuffix(file, "_test.go") || !strings.Contains(imported, ".") {
+			continue // a standard package has no dot in its path
+		}
+		if !slices.ContainsFunc(allowed, func(pattern string) bool { return matches(pattern, imported) }) {
+			t.Errorf("%s imports %s, which the room %q may not", file, imported, room)
+		}
+	}
+}
+
+func matches(pattern, imported string) bool {
+	if base, all := strings.CutSuffix(pattern, "..."); all {
+		return imported == path.Clean(base) || strings.HasPrefix(imported, base) || base == ""
+	}
+	return pattern == imported
+}
+
+func TestForbiddenNames(t *testing.T) {
+	for room := range rooms {
+		if slices.Contains([]string{"util", "utils", "common", "helpers"}, path.Base(room)) {
+			t.Errorf("%s says nothing about what is in it", room)
+		}
+	}
+}
