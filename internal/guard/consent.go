@@ -1,0 +1,204 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Level is how much consent a tool needs.
+type Level string
+
+// The levels, in rising order.
+const (
+	Flag    Level = "flag"    // confirm: true
+	Preview Level = "preview" // confirm: true with the token of a preview, or a human's answer where one can be asked
+	Human   Level = "human"   // a human's answer
+)
+
+// ParseLevel reads a level.
+func ParseLevel(text string) (Level, error) {
+	switch l := Level(text); l {
+	case Flag, Preview, Human:
+		return l, nil
+	}
+	return "", fmt.Errorf("%q is not a consent level; the levels are flag, preview and human", text)
+}
+
+// UnmarshalText reads a level from a flag.
+func (l *Level) UnmarshalText(text []byte) (err error) {
+	*l, err = ParseLevel(string(text))
+	return err
+}
+
+// Level returns the consent that tool needs.
+func (p Policy) Level(tool string, risk Risk) Level {
+	if level, set := p.Consent[tool]; set {
+		return level
+	}
+	if risk == Destructive {
+		return Preview
+	}
+	return Flag
+}
+
+// Action is what became of a question to a human.
+type Action string
+
+// The actions. The first three are MCP's; the others say that no human answered.
+const (
+	Accept      Action = "accept"
+	Decline     Action = "decline"
+	Cancel      Action = "cancel"
+	NoAnswer    Action = "no_answer"   // the time was up
+	Unsupported Action = "unsupported" // the client declared that it can ask, and could not
+)
+
+// Answer is a human's answer to a Question.
+type Answer struct {
+	Action Action
+	Text   string // what was typed or chosen
+	Token  string // the token that the question carried
+}
+
+// Question is what a human is asked.
+type Question struct {
+	Message string   // what would happen
+	Phrase  string   // what has to be typed; "" when there are Choices
+	Choices []string // the first is the consent; none is preselected
+	Token   string   // comes back in the Answer, so that an answer holds only for what was asked
+}
+
+// consents reports whether text is the answer that lets the call through.
+func (q Question) consents(text string) bool {
+	text = strings.TrimSpace(text)
+	if len(q.Choices) > 0 {
+		return text == q.Choices[0]
+	}
+	return strings.EqualFold(strings.Join(strings.Fields(text), " "), q.Phrase)
+}
+
+// Call is what consent is decided on.
+type Call struct {
+	Level    Level
+	Subject  Subject
+	Question Question // without its token
+
+	Confirm bool
+	Token   string  // the preview_token of the call
+	CanAsk  bool    // the client can put a question to a human, now and on this transport
+	Answer  *Answer // of a human to the question that an earlier Decide returned
+}
+
+// Verdict is what becomes of a call.
+type Verdict int
+
+// The verdicts.
+const (
+	Proceed  Verdict = iota // act
+	Show                    // return a preview; nothing is changed
+	Ask                     // ask the human, then decide again with the answer
+	Declined                // a human said no, or did not answer
+	Refused                 // the consent that is needed cannot be had from this client
+)
+
+// Decision is a Verdict with what belongs to it.
+type Decision struct {
+	Verdict  Verdict
+	Method   string    // how consent was given: "flag", "preview_token" or "elicited"; or why it was not, for the audit log
+	TokenID  string    // of the token that took part
+	Notice   string    // for the model: why there is only a preview, or why not even that
+	Question *Question // with Ask
+}
+
+// answerNotices are the notices for an answer that is no consent.
+var answerNotices = map[Action]string{
+	Decline:  "The user said no.",
+	Cancel:   "The user closed the question without an answer, which counts as no.",
+	NoAnswer: "The user did not answer in time, which counts as no.",
+}
+
+// Decide decides on c. A token that lets a call through, or that a human said no to, is used up.
+func (t *Tokens) Decide(c Call) Decision {
+	if c.Answer != nil {
+		return t.decideAnswer(c)
+	}
+	if c.Token != "" {
+		if err := t.Check(c.Token, c.Subject); err != nil {
+			return Decision{Verdict: Show, Method: tokenProblem(err), TokenID: TokenID(c.Token), Notice: sentence(err)}
+		}
+	}
+	switch {
+	case !c.Confirm:
+		return Decision{Verdict: Show, Method: "none"}
+	case c.Level == Flag && c.Token == "":
+		return Decision{Verdict: Proceed, Method: "flag"}
+	case c.Level != Flag && c.CanAsk:
+		question := c.Question
+		if question.Token = c.Token; question.Token == "" {
+			question.Token, _ = t.Issue(c.Subject)
+		}
+		return Decision{Verdict: Ask, Method: "asked", TokenID: TokenID(question.Token), Question: &question}
+	case c.Level == Human:
+		return Decision{Verdict: Refused, Method: "impossible",
+			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one."}
+	case c.Token == "":
+		return Decision{Verdict: Show, Method: "none", Notice: "confirm: true alone does not do here; it needs the preview_token of a preview."}
+	}
+	if err := t.Redeem(c.Token, c.Subject); err != nil {
+		return Decision{Verdict: Show, Method: tokenProblem(err), TokenID: TokenID(c.Token), Notice: sentence(err)}
+	}
+	return Decision{Verdict: Proceed, Method: "preview_token", TokenID: TokenID(c.Token)}
+}
+
+func (t *Tokens) decideAnswer(c Call) Decision {
+	answer := *c.Answer
+	d := Decision{TokenID: TokenID(answer.Token)}
+	if answer.Action == Unsupported {
+		if c.Level == Human {
+			d.Verdict, d.Method = Refused, "impossible"
+			d.Notice = "The operator demands a human's answer for this tool, and this client declared that it can ask one, but could not."
+			return d
+		}
+		d.Verdict, d.Method = Show, "impossible"
+		d.Notice = "The client declared that it can ask the user, but could not."
+		return d
+	}
+	if answer.Action != Accept || !c.Question.consents(answer.Text) {
+		t.Burn(answer.Token)
+		d.Verdict, d.Method = Declined, string(answer.Action)
+		d.Notice = answerNotices[answer.Action]
+		switch {
+		case answer.Action == Accept && strings.TrimSpace(answer.Text) == "":
+			d.Method, d.Notice = "empty_answer", "The answer was empty, which counts as no."
+		case answer.Action == Accept:
+			d.Method, d.Notice = "wrong_answer", "The answer was not the one that lets the call through, which counts as no."
+		case d.Notice == "":
+			d.Notice = "The answer was none that MCP knows, which counts as no."
+		}
+		return d
+	}
+	if err := t.Redeem(answer.Token, c.Subject); err != nil {
+		d.Verdict, d.Method, d.Notice = Show, tokenProblem(err), sentence(err)
+		return d
+	}
+	d.Verdict, d.Method = Proceed, "elicited"
+	return d
+}
+
+func tokenProblem(err error) string {
+	for problem, name := range map[error]string{
+		ErrTokenWrong: "token_wrong", ErrTokenExpired: "token_expired", ErrTokenOther: "token_of_another_call",
+		ErrTokenState: "state_changed", ErrTokenUsed: "token_used",
+	} {
+		if errors.Is(err, problem) {
+			return name
+		}
+	}
+	return "token_wrong"
+}
+
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

@@ -1,0 +1,124 @@
+package guard_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+)
+
+var typed = guard.Question{Message: "Delete two instances?", Phrase: "delete 2"}
+
+func TestDecide(t *testing.T) {
+	tokens := guard.NewTokens(nil, time.Now)
+	fresh := func() string {
+		token, _ := tokens.Issue(subject)
+		return token
+	}
+	spent := fresh()
+	if err := tokens.Redeem(spent, subject); err != nil {
+		t.Fatal(err)
+	}
+	answer := func(action guard.Action, text string) *guard.Answer {
+		return &guard.Answer{Action: action, Text: text, Token: fresh()}
+	}
+	for name, c := range map[string]struct {
+		call    guard.Call
+		verdict guard.Verdict
+		method  string
+		notice  string
+	}{
+		"flag without confirm":           {guard.Call{Level: guard.Flag}, guard.Show, "none", ""},
+		"flag with confirm":              {guard.Call{Level: guard.Flag, Confirm: true}, guard.Proceed, "flag", ""},
+		"flag does not ask":              {guard.Call{Level: guard.Flag, Confirm: true, CanAsk: true}, guard.Proceed, "flag", ""},
+		"flag with a good token":         {guard.Call{Level: guard.Flag, Confirm: true, Token: fresh()}, guard.Proceed, "preview_token", ""},
+		"flag with a bad token":          {guard.Call{Level: guard.Flag, Confirm: true, Token: "x"}, guard.Show, "token_wrong", "mistyped"},
+		"preview without confirm":        {guard.Call{Level: guard.Preview, Token: fresh()}, guard.Show, "none", ""},
+		"preview, confirm alone":         {guard.Call{Level: guard.Preview, Confirm: true}, guard.Show, "none", "confirm: true alone"},
+		"preview, confirm and token":     {guard.Call{Level: guard.Preview, Confirm: true, Token: fresh()}, guard.Proceed, "preview_token", ""},
+		"preview, used token":            {guard.Call{Level: guard.Preview, Confirm: true, Token: spent}, guard.Show, "token_used", "has been used"},
+		"preview asks where it can":      {guard.Call{Level: guard.Preview, Confirm: true, CanAsk: true}, guard.Ask, "asked", ""},
+		"preview asks in spite of token": {guard.Call{Level: guard.Preview, Confirm: true, CanAsk: true, Token: fresh()}, guard.Ask, "asked", ""},
+		"a bad token is told, not asked": {guard.Call{Level: guard.Preview, Confirm: true, CanAsk: true, Token: spent}, guard.Show, "token_used", "used"},
+		"human asks":                     {guard.Call{Level: guard.Human, Confirm: true, CanAsk: true}, guard.Ask, "asked", ""},
+		"human without confirm":          {guard.Call{Level: guard.Human, CanAsk: true}, guard.Show, "none", ""},
+		"human, cannot ask":              {guard.Call{Level: guard.Human, Confirm: true, Token: fresh()}, guard.Refused, "impossible", "cannot ask"},
+		"accept":                         {guard.Call{Level: guard.Human, Answer: answer(guard.Accept, " Delete  2 ")}, guard.Proceed, "elicited", ""},
+		"accept, nothing typed":          {guard.Call{Level: guard.Preview, Answer: answer(guard.Accept, "")}, guard.Declined, "empty_answer", "empty"},
+		"accept, wrong phrase":           {guard.Call{Level: guard.Preview, Answer: answer(guard.Accept, "delete 3")}, guard.Declined, "wrong_answer", "not the one"},
+		"decline":                        {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer(guard.Decline, "delete 2")}, guard.Declined, "decline", "said no"},
+		"cancel":                         {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer(guard.Cancel, "")}, guard.Declined, "cancel", "closed"},
+		"silence":                        {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer(guard.NoAnswer, "")}, guard.Declined, "no_answer", "in time"},
+		"an action MCP does not know":    {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer("perhaps", "")}, guard.Declined, "perhaps", "counts as no"},
+		"unsupported at preview":         {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer(guard.Unsupported, "")}, guard.Show, "impossible", "could not"},
+		"unsupported at human":           {guard.Call{Level: guard.Human, Confirm: true, Answer: answer(guard.Unsupported, "")}, guard.Refused, "impossible", "could not"},
+		"accept to another question": {guard.Call{Level: guard.Human, Answer: &guard.Answer{Action: guard.Accept, Text: "delete 2", Token: spent}},
+			guard.Show, "token_used", "used"},
+	} {
+		c.call.Subject, c.call.Question = subject, typed
+		d := tokens.Decide(c.call)
+		if d.Verdict != c.verdict || d.Method != c.method || !strings.Contains(d.Notice, c.notice) || (c.notice == "" && d.Notice != "") {
+			t.Errorf("%s: verdict %d by %q, notice %q", name, d.Verdict, d.Method, d.Notice)
+		}
+		if (d.Question != nil) != (d.Verdict == guard.Ask) || (d.Question != nil && d.Question.Token == "") {
+			t.Errorf("%s: question %+v", name, d.Question)
+		}
+	}
+}
+
+func TestANoIsFinal(t *testing.T) {
+	tokens := guard.NewTokens(nil, time.Now)
+	token, _ := tokens.Issue(subject)
+	call := guard.Call{Level: guard.Preview, Subject: subject, Question: typed, Confirm: true, Token: token, CanAsk: true}
+	asked := tokens.Decide(call)
+	call.Answer = &guard.Answer{Action: guard.Decline, Token: asked.Question.Token}
+	if d := tokens.Decide(call); d.Verdict != guard.Declined {
+		t.Fatalf("verdict %d", d.Verdict)
+	}
+	// The client comes back without the ability to ask, and with the token of the preview.
+	call.Answer, call.CanAsk = nil, false
+	if d := tokens.Decide(call); d.Verdict != guard.Show || d.Method != "token_used" {
+		t.Errorf("after a no the token still does: verdict %d by %q", d.Verdict, d.Method)
+	}
+}
+
+func TestAnAnswerHoldsOnlyForWhatWasAsked(t *testing.T) {
+	tokens := guard.NewTokens(nil, time.Now)
+	call := guard.Call{Level: guard.Human, Subject: subject, Question: typed, Confirm: true, CanAsk: true}
+	asked := tokens.Decide(call)
+	call.Answer = &guard.Answer{Action: guard.Accept, Text: "delete 2", Token: asked.Question.Token}
+	call.Subject.State = "a Terminated"
+	if d := tokens.Decide(call); d.Verdict != guard.Show || d.Method != "state_changed" {
+		t.Errorf("verdict %d by %q", d.Verdict, d.Method)
+	}
+}
+
+func TestChoices(t *testing.T) {
+	tokens := guard.NewTokens(nil, time.Now)
+	call := guard.Call{Level: guard.Human, Subject: subject, Confirm: true, CanAsk: true,
+		Question: guard.Question{Choices: []string{"run on 3 instances", "do not run"}}}
+	for text, want := range map[string]guard.Verdict{"run on 3 instances": guard.Proceed, "do not run": guard.Declined, "": guard.Declined} {
+		call.Answer = nil
+		asked := tokens.Decide(call)
+		call.Answer = &guard.Answer{Action: guard.Accept, Text: text, Token: asked.Question.Token}
+		if d := tokens.Decide(call); d.Verdict != want {
+			t.Errorf("%q: verdict %d", text, d.Verdict)
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	policy := guard.Policy{Consent: map[string]guard.Level{"restart_instance": guard.Human}}
+	for tool, want := range map[string]guard.Level{"restart_instance": guard.Human, "delete_instances": guard.Preview} {
+		if got := policy.Level(tool, guard.Destructive); got != want {
+			t.Errorf("%s: %s", tool, got)
+		}
+	}
+	if got := (guard.Policy{}).Level("restart_instance", guard.Disruptive); got != guard.Flag {
+		t.Errorf("disruptive tools need %s", got)
+	}
+	if _, err := guard.ParseLevel("maybe"); err == nil {
+		t.Error("an unknown level is accepted")
+	}
+}
