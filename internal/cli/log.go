@@ -10,7 +10,7 @@ import (
 )
 
 // newLog returns a logger that never waits for its reader: a host that does not drain stderr would otherwise stop the
-// server after 64 KiB. Lines that find no room are dropped and counted. flush waits a moment for the rest.
+// server after 64 KiB. Lines that find no room are dropped. flush waits a moment for the rest.
 func newLog(stderr io.Writer, level string) (log zerolog.Logger, flush func()) {
 	const lines = 1000
 	parsed, err := zerolog.ParseLevel(level)

@@ -72,7 +72,7 @@ func readLine(reader *bufio.Reader, limit int) (input, error) {
 
 // idAtEnd finds an id that is the last member of a message. The one brace after it is the message's own, because a nested
 // object would need a second one, and a string a quote.
-var idAtEnd = regexp.MustCompile(`[,{]\s*"id"\s*:\s*(-?\d{1,18}|"[^"\\]{0,200}")\s*\}\s*$`)
+var idAtEnd = regexp.MustCompile(`[,{]\s*"id"\s*:\s*(-?\d+|"[^"\\]*")\s*\}\s*$`)
 
 // findID looks for the id of a request of which only the head and the tail are known. Clients write it first or last.
 func findID(head, tail []byte) json.RawMessage {

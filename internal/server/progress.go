@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -10,7 +11,10 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-type notifyKey struct{}
+type (
+	notifyKey struct{}
+	tokenKey  struct{}
+)
 
 // withNotify gives the tool calls on ctx a way to send notifications that keeps their order with the results. mcp-go's
 // own way, a channel with a goroutine behind it, lets results overtake progress and drops what does not fit.
@@ -18,17 +22,19 @@ func withNotify(ctx context.Context, notify func(mcp.JSONRPCNotification) error)
 	return context.WithValue(ctx, notifyKey{}, notify)
 }
 
+// withProgressToken says under which token, a string or a number, a call wants progress. mcp-go carries numbers as float64.
+func withProgressToken(ctx context.Context, token json.RawMessage) context.Context {
+	return context.WithValue(ctx, tokenKey{}, token)
+}
+
 // withProgress passes a tool's progress on when the request asked for it. After finish nothing is sent any more: progress
 // must not follow its result.
-func (s *Server) withProgress(ctx context.Context, request mcp.CallToolRequest) (_ context.Context, finish func()) {
-	if request.Params.Meta == nil || request.Params.Meta.ProgressToken == nil {
+func withProgress(ctx context.Context) (_ context.Context, finish func()) {
+	notify, reachable := ctx.Value(notifyKey{}).(func(mcp.JSONRPCNotification) error)
+	token, wanted := ctx.Value(tokenKey{}).(json.RawMessage)
+	if !reachable || !wanted {
 		return ctx, func() {}
 	}
-	notify, ok := ctx.Value(notifyKey{}).(func(mcp.JSONRPCNotification) error)
-	if !ok {
-		return ctx, func() {}
-	}
-	token := request.Params.Meta.ProgressToken
 	var mu sync.Mutex
 	finished, last := false, -1
 	report := func(done, total int, message string) {

@@ -68,7 +68,7 @@ func describe(t tools.Tool) mcp.Tool {
 func (s *Server) handler(toolbox *tools.Toolbox, name string) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		ctx = s.log.WithContext(ctx)
-		ctx, finish := s.withProgress(ctx, request)
+		ctx, finish := withProgress(ctx)
 		defer finish()
 		result, err := toolbox.Call(ctx, name, request.Params.RawArguments)
 		if err != nil {

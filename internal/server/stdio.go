@@ -126,6 +126,9 @@ type message struct {
 	Error  json.RawMessage `json:"error"`
 	Params struct {
 		RequestID json.RawMessage `json:"requestId"`
+		Meta      struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
 	} `json:"params"`
 }
 
@@ -147,10 +150,6 @@ func (t *stdio) receive(ctx context.Context, line input) {
 		return
 	}
 	text := bytes.TrimSpace(line.text)
-	if !utf8.Valid(text) { // decoded all the same, it would call a tool with other words than the user's
-		t.refuse(findID(text, text), mcp.PARSE_ERROR, "the line is not valid UTF-8")
-		return
-	}
 	if !json.Valid(text) {
 		t.refuse(nil, mcp.PARSE_ERROR, "the line is not valid JSON")
 		return
@@ -164,6 +163,8 @@ func (t *stdio) receive(ctx context.Context, line input) {
 	switch {
 	case m.Method == "" && (m.Result != nil || m.Error != nil):
 		// An answer to a request of ours, which none is waiting for. An error in return could go back and forth for ever.
+	case !utf8.Valid(text): // it would be decoded to other words than the user's
+		t.refuse(m.ID, mcp.PARSE_ERROR, "the message is not valid UTF-8")
 	case m.ID == nil && m.Method == "":
 		t.refuse(nil, mcp.INVALID_REQUEST, "a message must have a method")
 	case m.ID == nil && m.Method == "notifications/cancelled":
@@ -171,7 +172,7 @@ func (t *stdio) receive(ctx context.Context, line input) {
 	case m.ID == nil:
 		t.handle(ctx, text) // a notification; it has no answer
 	case !isID(m.ID):
-		t.refuse(nil, mcp.INVALID_REQUEST, "the id of a request must be a string or a number")
+		t.refuse(m.ID, mcp.INVALID_REQUEST, "the id of a request must be a string or a number")
 	case m.Method == "initialize":
 		// Answered before the next line is read, because later requests depend on what it declares.
 		_ = t.write(t.answer(ctx, m.ID, text))
@@ -189,6 +190,9 @@ func (t *stdio) start(ctx context.Context, m message, text []byte) {
 	case <-t.stop:
 		t.refuse(m.ID, mcp.INTERNAL_ERROR, "the server is stopping")
 		return
+	}
+	if token := m.Params.Meta.ProgressToken; isID(token) {
+		ctx = withProgressToken(ctx, token)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	call := &pendingCall{cancel: cancel, method: m.Method}
@@ -264,9 +268,10 @@ func withID(reply mcp.JSONRPCMessage, id json.RawMessage) mcp.JSONRPCMessage {
 	return reply
 }
 
+// refuse answers a message that cannot be handled, without id when it has none.
 func (t *stdio) refuse(id json.RawMessage, code int, text string) {
 	requestID := mcp.NewRequestId(nil)
-	if id != nil {
+	if isID(id) {
 		requestID = mcp.NewRequestId(id)
 	}
 	_ = t.write(mcp.NewJSONRPCError(requestID, code, text, nil))
