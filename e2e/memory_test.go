@@ -35,8 +35,8 @@ func (p *process) memory(name string) int {
 func (p *process) atMost(when, name string, limit int) {
 	p.t.Helper()
 	kb := p.memory(name)
-	p.t.Logf("%s %s: %.1f MB, now %.1f MB of its own and %.1f MB of files", name, when, float64(kb)/1024,
-		float64(p.memory("RssAnon"))/1024, float64(p.memory("RssFile"))/1024)
+	p.t.Logf("%s %s: %.1f MB; VmRSS %.1f MB, of which %.1f MB of files", name, when, float64(kb)/1024,
+		float64(p.memory("VmRSS"))/1024, float64(p.memory("RssFile"))/1024)
 	if kb > limit<<10 {
 		p.t.Errorf("%s %s is %.1f MB, the limit is %d MB", name, when, float64(kb)/1024, limit)
 	}
@@ -48,7 +48,8 @@ func TestMemoryOverManyCalls(t *testing.T) {
 	p.send(handshake + request(1, "tools/list"))
 	p.answerTo(`"init"`)
 	p.answerTo(`1`)
-	p.atMost("idle", "VmRSS", 15)
+	// VmRSS is about 14 MB, but two thirds of it are pages of the binary, whose number depends on the page cache.
+	p.atMost("idle", "RssAnon", 6)
 	for i := range 2000 {
 		p.send(list(i, `{"detail":true}`))
 		p.answerTo(fmt.Sprint(i)).listed(t)
