@@ -49,7 +49,7 @@ type Config struct {
 	PlatformURL string // default DefaultPlatformURL
 
 	UserAgent string
-	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; must call httptrace hooks
+	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; see Delivery
 	Now       func() time.Time  // default time.Now
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
-// Delivery tells how far a request got.
+// Delivery tells how far a request got. It is known through net/http/httptrace: with a Transport that does not call its
+// hooks, a request that failed passes for NotSent, and a write may be repeated.
 type Delivery = upstream.Delivery
 
 // What can be known about a request: that no byte of it left, that it may have left and no answer came, that the service

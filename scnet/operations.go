@@ -68,9 +68,6 @@ func (r *Region) List(ctx context.Context, o ListOptions) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	if known == listBodyNames && o.Name == "" {
-		known = listBody
-	}
 	if known != listUnknown {
 		page, err := r.listAs(ctx, known, o)
 		if known == listBody && o.Name != "" && hasCode(err, "10003", "10004") {

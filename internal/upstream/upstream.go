@@ -147,7 +147,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	for try := 1; ; try++ {
 		resp, err := c.once(ctx, r)
 		wait, again := c.retry(r, try, resp, err)
-		if !again {
+		if !again || ctx.Err() != nil {
 			return resp, err
 		}
 		log.Debug().Str("method", r.Method).Str("url", Endpoint(r.URL)).Int("try", try).Dur("wait", wait).

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -272,4 +273,104 @@ func FuzzCheckURL(f *testing.F) {
 		}
 		_ = Endpoint(raw)
 	})
+}
+
+func TestHTTP2WriteIsSentOnce(t *testing.T) {
+	var requests atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		if r.ProtoMajor != 2 {
+			t.Errorf("spoken to in %s", r.Proto)
+		}
+		panic(http.ErrAbortHandler) // resets the stream
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, method := range []string{"POST", "DELETE"} {
+		requests.Store(0)
+		client := New(server.Client().Transport, time.Now)
+		_, err := client.Do(t.Context(), Request{Method: method, URL: server.URL, Write: true})
+		client.CloseIdleConnections()
+		var e *Error
+		if !errors.As(err, &e) || e.Delivery != Unknown || requests.Load() != 1 {
+			t.Errorf("%s: %v after %d requests", method, err, requests.Load())
+		}
+	}
+}
+
+func TestUntrustedCertificateGetsNothing(t *testing.T) {
+	var reached atomic.Bool
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	client := New(nil, time.Now)
+	client.backoff = func(int) time.Duration { return 0 }
+	defer client.CloseIdleConnections()
+	_, err := client.Do(t.Context(), Request{Method: "POST", URL: server.URL, Header: http.Header{"Token": {"t"}}, Write: true})
+	var e *Error
+	if !errors.As(err, &e) || e.Delivery != NotSent || reached.Load() {
+		t.Errorf("err = %v, reached %v", err, reached.Load())
+	}
+}
+
+func TestProxyThatRefuses(t *testing.T) {
+	var asked atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	at, err := url.Parse(strings.Replace(proxy.URL, "http://", "http://me:hunter2@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := New(&http.Transport{Proxy: http.ProxyURL(at)}, time.Now)
+	client.backoff = func(int) time.Duration { return 0 }
+	defer client.CloseIdleConnections()
+	_, err = client.Do(t.Context(), Request{Method: "POST", URL: "https://scnet.invalid", Write: true})
+	var e *Error
+	if !errors.As(err, &e) || e.Delivery != NotSent || strings.Contains(err.Error(), "hunter2") || asked.Load() == 0 {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestHeaderThatCannotBeSent(t *testing.T) {
+	client := New(nil, time.Now)
+	client.backoff = func(int) time.Duration { return 0 }
+	_, err := client.Do(t.Context(), Request{Method: "GET", URL: "http://127.0.0.1:1", Header: http.Header{"Token": {"hunter2\n"}}})
+	var e *Error
+	if !errors.As(err, &e) || e.Delivery != NotSent || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := client.Do(t.Context(), Request{Method: "G T", URL: "http://127.0.0.1:1"}); !errors.As(err, &e) || e.Delivery != NotSent {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestCallerLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		reason := errors.New("the client went away")
+		client := New(roundTrip(func(r *http.Request) (*http.Response, error) {
+			cancel(reason)
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}), time.Now)
+		_, err := client.Do(ctx, Request{Method: "GET", URL: "https://scnet.example/x"})
+		if !errors.Is(err, reason) {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+func TestBackoffGrowsToItsBound(t *testing.T) {
+	for try, bound := range map[int]time.Duration{1: firstBackoff, 2: 2 * firstBackoff, 3: 4 * firstBackoff, 20: maxBackoff} {
+		for range 50 {
+			if wait := fullJitter(try); wait < 0 || wait >= bound {
+				t.Errorf("wait %s before try %d, bound %s", wait, try+1, bound)
+			}
+		}
+	}
 }

@@ -1,0 +1,153 @@
+package scnet_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+)
+
+// codes are the documented codes of the container pages, and 816822, which was seen on-premises.
+var codes = []struct {
+	code     string
+	message  string // of the service
+	gloss    []string
+	hint     string
+	cause    error // nil for none that callers tell apart
+	internal bool  // a failure inside the service, not a refusal
+}{
+	{"10001", "内部异常", []string{"内部异常", "internal error"}, "Try again later", nil, true},
+	{"10003", "参数不全", []string{"参数不全", "parameter is missing"}, "", nil, false},
+	{"10004", "参数无效", []string{"参数无效", "parameter is invalid"}, "another region", nil, false},
+	{"10007", "用户已被冻结", []string{"用户已被冻结", "frozen"}, "SCNet support", scnet.ErrFrozen, false},
+	{"10008", "权限不足", []string{"权限不足", "expired or invalid"}, "token", scnet.ErrTokenRefused, false},
+	{"10009", "校验失败", []string{"没有权限访问接口", "no permission"}, "right to use", nil, false},
+	{"10010", "文件校验失败", []string{"文件校验失败", "checksum"}, "", nil, false},
+	{"10011", "文件过大", []string{"文件过大", "too large"}, "Send less", nil, false},
+	{"10012", "连接中断", []string{"连接中断", "interrupted"}, "Look at the instance", nil, true},
+	{"716020", "查询数据库错误", []string{"查询数据库错误", "database"}, "list the instances", nil, false},
+	{"716864", "执行脚本错误", []string{"执行脚本错误", "script"}, "Running", nil, false},
+	{"716866", "删除任务失败", []string{"删除任务失败", "deleted"}, "status", nil, false},
+	{"716868", "启动任务错误", []string{"启动任务错误", "started"}, "status", nil, false},
+	{"716870", "实例数量错误", []string{"实例数量错误", "number"}, "status", nil, false},
+	{"816822", "任务不存在", []string{"任务不存在", "does not exist"}, "List the instances", scnet.ErrNotFound, false},
+}
+
+func TestErrorCodes(t *testing.T) {
+	t.Parallel()
+	for _, c := range codes {
+		for _, status := range []int{0, 400, 403, 500} {
+			t.Run(fmt.Sprint(c.code, " HTTP ", status), func(t *testing.T) {
+				t.Parallel()
+				for _, op := range operations {
+					sim, r := open(t, simulator.Options{})
+					sim.Inject(simulator.Fault{Endpoint: op.endpoint, Code: c.code, Status: status, CodeAsInt: status == 403})
+					err := op.run(t.Context(), r)
+					e := asError(t, err)
+					wantStatus := max(status, 200)
+					if e.Code != c.code || e.Message != c.message || e.Status != wantStatus || e.Delivery != scnet.Answered {
+						t.Errorf("%s: %+v", op.name, e)
+					}
+					if c.cause != nil && !errors.Is(err, c.cause) {
+						t.Errorf("%s: cause %v, want %v", op.name, e.Err, c.cause)
+					}
+					for _, word := range append([]string{c.code, c.message, "华东一区【昆山】 (11250)"}, c.gloss...) {
+						if !strings.Contains(err.Error(), word) {
+							t.Errorf("%s: %q is not in %q", op.name, word, err)
+						}
+					}
+					if status != 0 != strings.Contains(err.Error(), fmt.Sprint("HTTP ", status)) {
+						t.Errorf("%s: HTTP status in %q", op.name, err)
+					}
+					if !strings.Contains(e.Hint(), c.hint) {
+						t.Errorf("%s: hint %q, want %q", op.name, e.Hint(), c.hint)
+					}
+					retryable := !op.write && (c.internal || c.code == "716020")
+					uncertain := op.write && (c.internal || status == 500)
+					if e.Retryable != retryable || e.Uncertain != uncertain {
+						t.Errorf("%s: retryable %v, uncertain %v; want %v, %v", op.name, e.Retryable, e.Uncertain, retryable, uncertain)
+					}
+					if strings.Contains(e.Endpoint, "?") || !strings.Contains(e.Endpoint, "/ai/openapi/v2/instance-service/") {
+						t.Errorf("%s: endpoint %q", op.name, e.Endpoint)
+					}
+					if op.write {
+						wantSent(t, sim, op.endpoint, 1)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestUnknownCode(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"code":"999999","msg":"新的错误"}`:                             "新的错误",
+		`{"code":999999,"message":"新的错误","data":"text"}`:             "新的错误",
+		`{"code":"999999","msg":null,"message":"新的错误"}`:              "新的错误",
+		`{"code":"999999","msg":"a\u001b[31m\n\u202eb"}`:             "a\uFFFD[31m \uFFFDb",
+		`{"code":"999999","msg":"` + strings.Repeat("长", 500) + `"}`: strings.Repeat("长", 199) + "…",
+		`{"code":"999999"}`:                  "",
+		`{"code":"999999","msg":{"zh":"错"}}`: "",
+	} {
+		err := canned(t, 200, body).Delete(t.Context(), running)
+		e := asError(t, err)
+		if e.Code != "999999" || e.Message != want || e.Gloss() != "" || e.Uncertain || e.Retryable {
+			t.Errorf("%s: %+v", body, e)
+		}
+	}
+}
+
+func TestSuccessCodeWithABadStatus(t *testing.T) {
+	t.Parallel()
+	for status, uncertain := range map[int]bool{500: true, 502: true, 302: false, 403: false} {
+		err := canned(t, status, `{"code":"0","msg":"success","data":null}`).Delete(t.Context(), running)
+		if e := asError(t, err); e.Status != status || e.Uncertain != uncertain {
+			t.Errorf("HTTP %d: %+v", status, e)
+		}
+	}
+}
+
+func TestMessageThatRepeatsACredential(t *testing.T) {
+	t.Parallel()
+	account := simulator.DemoAccount()
+	_, r := open(t, simulator.Options{}, func(c *scnet.Config) {
+		real := &http.Transport{}
+		t.Cleanup(real.CloseIdleConnections)
+		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/detail") {
+				return answer(200, `{"code":"10008","msg":"jwt token `+r.Header.Get("Token")+` is invalid"}`), nil
+			}
+			return real.RoundTrip(r)
+		})
+	})
+	_, err := r.Detail(t.Context(), running)
+	if e := asError(t, err); e.Message != "jwt token [secret] is invalid" {
+		t.Errorf("message = %q", e.Message)
+	}
+	failing, err := scnet.New(scnet.Config{
+		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return answer(200, `{"code":"10009","msg":"`+r.Header.Get("Signature")+` of `+r.Header.Get("Accesskey")+` is wrong"}`), nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = failing.Regions(t.Context())
+	if e := asError(t, err); e.Message != "[secret] of [secret] is wrong" {
+		t.Errorf("message = %q", e.Message)
+	}
+}
+
+func TestDeliveryWords(t *testing.T) {
+	for d, want := range map[scnet.Delivery]string{scnet.NotSent: "not sent", scnet.Unknown: "unknown", scnet.Answered: "answered", 9: "9"} {
+		if d.String() != want {
+			t.Errorf("%d = %q", int(d), d)
+		}
+	}
+}

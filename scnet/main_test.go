@@ -1,0 +1,288 @@
+package scnet_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Regions and instances of the tests.
+const (
+	kunshan   = "11250"
+	wuzhen    = "20057"
+	zhengzhou = "20091" // has no container service
+	owing     = "30000" // is suspended
+
+	running = "7d64e73803de4a6e9a15a8c79c7da015"
+	stopped = "4c1f43ddb030483e89b55413bee6c004"
+)
+
+// home is a region with one running and one stopped instance.
+func home() simulator.Region {
+	at := time.Date(2026, 11, 20, 9, 30, 0, 0, scnet.ChinaTime)
+	return simulator.Region{ID: kunshan, Name: "华东一区【昆山】", Instances: []simulator.Instance{
+		{ID: stopped, Name: "bert-eval", Status: simulator.Terminated, CreateTime: at, StartTime: at.Add(time.Minute), EndTime: at.Add(time.Hour)},
+		{
+			ID: running, Name: "训练-7b", Status: simulator.Running, TaskType: "jupyter", CreateTime: at.Add(2 * time.Hour), StartTime: at.Add(3 * time.Hour),
+			GPUNumber: 2, CPUNumber: 6, RAMSize: 30720, AcceleratorType: "dcu", TaskNumber: 3, TimeLimit: 360 * time.Hour,
+			Mounts:         []simulator.Mount{{SourcePath: "/public/home/demo", TargetPath: "/root/demo", Type: "path"}},
+			Ports:          []simulator.Port{{ContainerPort: 8000, ProtocolType: "HTTP", AccessURL: "https://c.example/?token=port-secret"}},
+			UseStartScript: true, StartScriptContent: "export KEY=script-secret\n",
+		},
+	}}
+}
+
+func start(t testing.TB, o simulator.Options) *simulator.Simulator {
+	t.Helper()
+	if o.Regions == nil {
+		o.Regions = []simulator.Region{home()}
+	}
+	sim := simulator.New(o)
+	if err := sim.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sim
+}
+
+type change = func(*scnet.Config)
+
+func newClient(t testing.TB, sim *simulator.Simulator, changes ...change) *scnet.Client {
+	t.Helper()
+	account := simulator.DemoAccount()
+	cfg := scnet.Config{
+		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
+		LoginURL: sim.URL(), PlatformURL: sim.URL(), UserAgent: "scnet-test",
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	client, err := scnet.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// withToken configures a region token instead of keys.
+func withToken(sim *simulator.Simulator, token string) change {
+	return func(cfg *scnet.Config) {
+		*cfg = scnet.Config{
+			Token: scnet.NewSecret(token), AIURL: sim.RegionURL(kunshan) + "/ai",
+			PlatformURL: cfg.PlatformURL, Transport: cfg.Transport, Now: cfg.Now,
+		}
+	}
+}
+
+func pick(t testing.TB, client *scnet.Client, selector string) *scnet.Region {
+	t.Helper()
+	region, err := client.Region(t.Context(), selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return region
+}
+
+// open returns a simulator and its only region.
+func open(t testing.TB, o simulator.Options, changes ...change) (*simulator.Simulator, *scnet.Region) {
+	t.Helper()
+	sim := start(t, o)
+	return sim, pick(t, newClient(t, sim, changes...), "")
+}
+
+// sent returns the requests that reached an endpoint.
+func sent(sim *simulator.Simulator, endpoint simulator.Endpoint) []simulator.Request {
+	return slices.DeleteFunc(sim.Requests(), func(r simulator.Request) bool { return r.Endpoint != endpoint })
+}
+
+func wantSent(t testing.TB, sim *simulator.Simulator, endpoint simulator.Endpoint, want int) {
+	t.Helper()
+	if got := sent(sim, endpoint); len(got) != want {
+		t.Errorf("%d requests to %s, want %d: %+v", len(got), endpoint, want, got)
+	}
+}
+
+// asError returns err as the client's error.
+func asError(t testing.TB, err error) *scnet.Error {
+	t.Helper()
+	var e *scnet.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("err = %v (%T), want a *scnet.Error", err, err)
+	}
+	return e
+}
+
+var firstPage = scnet.ListOptions{Limit: 20}
+
+// operation is one call of the client, as a value.
+type operation struct {
+	name     string
+	endpoint simulator.Endpoint
+	write    bool
+	run      func(context.Context, *scnet.Region) error
+}
+
+var operations = []operation{
+	{"list", simulator.EndpointList, false, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.List(ctx, firstPage)
+		return err
+	}},
+	{"detail", simulator.EndpointDetail, false, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.Detail(ctx, running)
+		return err
+	}},
+	{"restart", simulator.EndpointRestart, true, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.Restart(ctx, stopped)
+		return err
+	}},
+	{"delete", simulator.EndpointDelete, true, func(ctx context.Context, r *scnet.Region) error {
+		return r.Delete(ctx, stopped)
+	}},
+	{"execute", simulator.EndpointExecute, true, func(ctx context.Context, r *scnet.Region) error {
+		return r.ExecuteScript(ctx, running, scnet.Script{Content: "date"})
+	}},
+}
+
+// inProcess reaches a simulator that does not listen, so that a test can run on a fake clock.
+type inProcess struct{ sim *simulator.Simulator }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	trace(r)
+	handler := p.sim.Handler()
+	if id, ok := strings.CutPrefix(r.URL.Host, "region-"); ok {
+		handler = p.sim.RegionHandler(strings.TrimSuffix(id, ".scnet.test"))
+	}
+	in := r.Clone(r.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, in)
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	resp := recorder.Result()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	// The made-up addresses of a simulator that does not listen are not https.
+	resp.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("http://region-"), []byte("https://region-"))))
+	return resp, nil
+}
+
+// inside configures an in-process simulator and a clock.
+func inside(sim *simulator.Simulator, now func() time.Time) change {
+	return func(cfg *scnet.Config) {
+		cfg.LoginURL, cfg.PlatformURL = "https://scnet.test", "https://scnet.test"
+		cfg.Transport, cfg.Now = inProcess{sim}, now
+	}
+}
+
+// spy keeps what goes over the wire.
+type spy struct {
+	http.Transport
+	mu       sync.Mutex
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		copied, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		if body, err = io.ReadAll(copied); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, r.Clone(context.Background()))
+	s.bodies = append(s.bodies, string(body))
+	s.mu.Unlock()
+	return s.Transport.RoundTrip(r)
+}
+
+// last returns the newest request and its body.
+func (s *spy) last() (*http.Request, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[len(s.requests)-1], s.bodies[len(s.bodies)-1]
+}
+
+// secrets returns every credential that went over the wire.
+func (s *spy) secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, r := range s.requests {
+		for _, name := range []string{"Token", "Accesskey", "Signature"} {
+			if v := r.Header.Get(name); v != "" && !slices.Contains(out, v) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// roundTrip is an http.RoundTripper without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answer(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// canned returns a region whose every call gets body.
+func canned(t testing.TB, status int, body string) *scnet.Region {
+	t.Helper()
+	return scripted(t, func(*http.Request) (*http.Response, error) { return answer(status, body), nil })
+}
+
+func scripted(t testing.TB, f roundTrip) *scnet.Region {
+	t.Helper()
+	client, err := scnet.New(scnet.Config{Token: scnet.NewSecret("region-token"), AIURL: "https://region.example:65106/ai", Transport: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pick(t, client, "")
+}
+
+// trace says that the request left, as http.Transport does.
+func trace(r *http.Request) {
+	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
+		hooks.WroteHeaders()
+	}
+}
+
+// dataFor is the data of a successful answer to op.
+func dataFor(op operation) string {
+	if op.endpoint == simulator.EndpointDetail {
+		return `{"id":"` + running + `"}`
+	}
+	return "null"
+}
