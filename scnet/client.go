@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -168,8 +169,11 @@ func (cfg Config) check() error {
 			break
 		}
 	}
-	if isPlatform(string(readClaims(cfg.Token).ClusterID)) {
+	switch region := string(readClaims(cfg.Token).ClusterID); {
+	case isPlatform(region):
 		problem("the token is the platform's, which reaches no containers; use the token of a region")
+	case region != "" && isNumber(cfg.Region) && cfg.Region != region:
+		problem("the token is of region %s, but region %s is configured", sanitize.Line(region, 40), cfg.Region)
 	}
 	for _, address := range []struct{ name, url string }{
 		{"login address", cfg.LoginURL}, {"platform address", cfg.PlatformURL}, {"region address", cfg.AIURL},
@@ -184,6 +188,11 @@ func (cfg Config) check() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// isNumber reports whether text is a region id rather than a name.
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
 // isHeaderValue reports whether text arrives unchanged in an HTTP header, where credentials travel: spaces around it

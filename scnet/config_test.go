@@ -105,3 +105,13 @@ func TestConfigDoesNotPrintItself(t *testing.T) {
 		t.Errorf("a key shows in %s", text)
 	}
 }
+
+func TestTokenOfAnotherRegionThanConfigured(t *testing.T) {
+	sim := start(t, simulator.Options{Regions: []simulator.Region{{ID: kunshan, Name: "昆山"}}})
+	for region, ok := range map[string]bool{"": true, kunshan: true, "昆山": true, "99999": false} {
+		_, err := scnet.New(scnet.Config{Token: scnet.NewSecret(sim.Token(kunshan)), AIURL: sim.RegionURL(kunshan), Region: region})
+		if (err == nil) != ok || (err != nil && !strings.Contains(err.Error(), "99999")) {
+			t.Errorf("region %q: %v", region, err)
+		}
+	}
+}

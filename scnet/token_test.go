@@ -205,10 +205,10 @@ func TestOneLoginServesUntilShortlyBeforeExpiry(t *testing.T) {
 		r := pick(t, newClient(t, sim, inside(sim, now)), "")
 		for range 11 {
 			list(t, r)
-			time.Sleep(10 * time.Minute)
+			<-time.After(10 * time.Minute)
 		}
 		wantSent(t, sim, simulator.EndpointToken, 1)
-		time.Sleep(6 * time.Minute) // 1:56 of 2:00
+		<-time.After(6 * time.Minute) // 1:56 of 2:00
 		list(t, r)
 		wantSent(t, sim, simulator.EndpointToken, 2)
 		wantSent(t, sim, simulator.EndpointCenter, 1)
@@ -271,7 +271,7 @@ func TestLoginWithAClockHoursOff(t *testing.T) {
 					r := pick(t, client, "")
 					for range 5 {
 						list(t, r)
-						time.Sleep(time.Minute)
+						<-time.After(time.Minute)
 					}
 					if logins != 1 {
 						t.Errorf("%d logins", logins)
@@ -440,7 +440,7 @@ func TestStaticTokenThatCannotBeRenewed(t *testing.T) {
 				c.AIURL = "https://region-11250.scnet.test"
 			}), "")
 			list(t, r)
-			time.Sleep(55*time.Minute + time.Second)
+			<-time.After(55*time.Minute + time.Second)
 			sim.Inject(simulator.Fault{Endpoint: simulator.EndpointRenew, Code: "10001"})
 			var log bytes.Buffer
 			ctx := zerolog.New(&log).WithContext(t.Context())
@@ -454,7 +454,7 @@ func TestStaticTokenThatCannotBeRenewed(t *testing.T) {
 				t.Errorf("log = %s", log.String())
 			}
 			sim.ClearFaults()
-			time.Sleep(5*time.Minute + time.Second) // it has expired by now, and the next try is due
+			<-time.After(5*time.Minute + time.Second) // it has expired by now, and the next try is due
 			list(t, r)
 			wantSent(t, sim, simulator.EndpointRenew, 2)
 		})
@@ -568,7 +568,7 @@ func TestToppedUpRegionIsSeen(t *testing.T) {
 			}
 		}
 		paid = true
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if _, err := client.Region(t.Context(), ""); err != nil {
 			t.Errorf("after the top-up: %v", err)
 		}
