@@ -22,10 +22,10 @@ var small = []string{
 
 // rooms says what each package may import besides the standard library. A trailing /... stands for everything below.
 var rooms = map[string][]string{
-	".":               {module + "internal/cli"},
-	"scnet":           small,
-	"scnet/simulator": {},
-	"schemas":         {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
+	".":                 {module + "internal/cli"},
+	"scnet":             small,
+	"scnet/simulator":   {},
+	"schemas":           {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 	"tools":             append([]string{module + "scnet", module + "schemas"}, small...),
 	"prompts":           {module + "scnet"},
 	"internal/audit":    {},
