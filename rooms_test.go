@@ -22,11 +22,13 @@ var small = []string{
 
 // rooms says what each package may import besides the standard library. A trailing /... stands for everything below.
 var rooms = map[string][]string{
-	".":                 {module + "internal/cli"},
-	"scnet":             small,
-	"scnet/simulator":   {},
-	"schemas":           {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
-	"tools":             append([]string{module + "scnet", module + "schemas"}, small...),
+	".":               {module + "internal/cli"},
+	"scnet":           small,
+	"scnet/simulator": {},
+	"schemas":         {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
+	"tools": append([]string{
+		module + "scnet", module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
+	}, small...),
 	"prompts":           {module + "scnet"},
 	"internal/audit":    {},
 	"internal/guard":    {},
@@ -35,7 +37,7 @@ var rooms = map[string][]string{
 	"internal/secret":   {},
 	"internal/upstream": {"github.com/rs/zerolog"},
 	"internal/server": {
-		module + "tools", module + "prompts", module + "schemas",
+		module + "tools", module + "prompts", module + "schemas", module + "internal/guard",
 		"github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 	},
 	"internal/config": {"..."},

@@ -71,7 +71,9 @@ func call(t *testing.T, service tools.Service, arguments string) (tools.ListInst
 }
 
 func callRaw(ctx context.Context, service tools.Service, arguments string) (tools.Result, error) {
-	return tools.NewToolbox(service, tools.All(tools.ModeOf(service))).Call(ctx, "list_instances", json.RawMessage(arguments))
+	return tools.NewToolbox(service, tools.All(tools.ModeOf(service))).Call(ctx, tools.Call{
+		Tool: "list_instances", Arguments: json.RawMessage(arguments),
+	})
 }
 
 func TestListTable(t *testing.T) {
@@ -84,7 +86,7 @@ job-000  00000000000000000000000000000001  Running  2 dcu  2h   13d 22h 0m`
 	if text != want {
 		t.Errorf("text:\n%s\nwant:\n%s", text, want)
 	}
-	if *out.Total != 2 || out.Returned != 2 || out.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].Cards != 2 {
+	if *out.Total != 2 || out.Returned != 2 || out.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].Cards != "2 dcu" {
 		t.Errorf("structured: %+v", out)
 	}
 }
@@ -222,7 +224,7 @@ func TestListKeepsSecretsAndCleansText(t *testing.T) {
 			t.Errorf("%q is in the answer: %s", kept, whole)
 		}
 	}
-	for _, shown := range []string{"8888 HTTP", "/public/home on /data", "scope all, 23 bytes", "line one line two", "memory 16384 MB"} {
+	for _, shown := range []string{"8888 HTTP", "/public/home on /data", "scope all, 23 bytes", "line one line two", "memory_mb 16384"} {
 		if !strings.Contains(result.Text, shown) {
 			t.Errorf("%q is not in the text: %s", shown, result.Text)
 		}

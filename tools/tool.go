@@ -5,18 +5,11 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"sync"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
-)
-
-// Risk says what a tool can do to the person who pays.
-type Risk string
-
-// The risks, in rising order.
-const (
-	Read        Risk = "read"        // changes nothing
-	Disruptive  Risk = "disruptive"  // changes what runs, loses nothing that was stored
-	Destructive Risk = "destructive" // may lose work for good
 )
 
 // Tool is one declared tool.
@@ -25,18 +18,38 @@ type Tool struct {
 	Title       string
 	Description string // for the model: what it does, what it does not, what to know about the result
 	Toolset     string
-	Risk        Risk
+	Risk        guard.Risk
 
 	Input  *schemas.Schema
 	Output *schemas.Schema
 
-	run func(context.Context, Service, json.RawMessage) (Result, error)
+	run func(context.Context, *Toolbox, Call) (Result, error)
 }
 
-// Result is a tool's answer: data that matches the output schema, and a short text that is useful without it.
+// Call is one call of a tool.
+type Call struct {
+	Tool      string
+	Arguments json.RawMessage
+	Caller    Caller
+	Answer    *guard.Answer // a human's, to the Question of an earlier Result
+}
+
+// Caller is who calls, as far as the transport knows.
+type Caller struct {
+	Name          string // what the server knows the caller by; "local" for the process that started it
+	Client        string // what the client calls itself
+	ClientVersion string
+	Transport     string
+	CanAsk        bool // the client can put a question to a human, now
+}
+
+// Result is a tool's answer: data that matches the output schema, and a short text that is useful without it. With a
+// Question there is nothing else: the human has to be asked, and the call repeated with the answer.
 type Result struct {
-	Structured json.RawMessage
-	Text       string
+	Structured   json.RawMessage
+	Text         string
+	NeedsConsent bool // it is a preview; nothing was changed
+	Question     *guard.Question
 }
 
 // Mode is what the configuration decides about the tools before any call.
@@ -50,40 +63,59 @@ type output interface{ Text() string }
 // Declare completes t with the schemas of In and Out and the function that does the work. run gets arguments that match
 // In's schema. Declare panics when In or Out cannot be expressed as a portable schema, which a test of any kind shows.
 func Declare[In any, Out output](t Tool, mode Mode, run func(context.Context, Service, In) (Out, error)) Tool {
+	input, result := schemasOf[In, Out](mode)
+	t.Input, t.Output = input, result
+	t.run = func(ctx context.Context, b *Toolbox, call Call) (Result, error) {
+		var in In
+		if err := input.Decode(call.Arguments, &in); err != nil {
+			return Result{}, err
+		}
+		out, err := run(ctx, b.service, in)
+		if err != nil {
+			return Result{}, err
+		}
+		return render(result, out)
+	}
+	return t
+}
+
+func schemasOf[In any, Out output](mode Mode) (input, result *schemas.Schema) {
 	var options []schemas.Option
 	if _, ok := any(*new(In)).(regional); ok && mode.SingleRegion {
 		options = append(options, schemas.Without("region"))
 	}
-	input := schemas.MustFor[In](options...)
-	result := schemas.MustFor[Out]()
-	t.Input, t.Output = input, result
-	t.run = func(ctx context.Context, service Service, arguments json.RawMessage) (Result, error) {
-		var in In
-		if err := input.Decode(arguments, &in); err != nil {
-			return Result{}, err
-		}
-		out, err := run(ctx, service, in)
-		if err != nil {
-			return Result{}, err
-		}
-		structured, err := json.Marshal(out)
-		if err != nil {
-			return Result{}, err
-		}
-		if err := result.Validate(json.RawMessage(structured)); err != nil {
-			return Result{}, &internalError{what: "the result does not match its schema", cause: err}
-		}
-		return Result{Structured: structured, Text: out.Text()}, nil
+	return schemas.MustFor[In](options...), schemas.MustFor[Out]()
+}
+
+// render encodes what a tool returned, after a check against the schema that clients were told.
+func render(schema *schemas.Schema, out output) (Result, error) {
+	structured, err := json.Marshal(out)
+	if err != nil {
+		return Result{}, err
 	}
-	return t
+	if err := schema.Validate(json.RawMessage(structured)); err != nil {
+		return Result{}, &internalError{what: "the result does not match its schema", cause: err}
+	}
+	return Result{Structured: structured, Text: out.Text()}, nil
 }
 
 // regional is an argument struct with a region property.
 type regional interface{ regional() }
 
-// All returns every tool that mode offers, by name.
-func All(mode Mode) []Tool {
+// All returns every tool that there is in mode. Policy decides which of them are offered.
+func All(mode Mode) []Tool { return slices.Clone(declarations[mode]()) }
+
+// declarations are made once, when they are first asked for: schemas take most of the time that the server needs to start.
+var declarations = map[Mode]func() []Tool{
+	{SingleRegion: false}: sync.OnceValue(func() []Tool { return declareAll(Mode{SingleRegion: false}) }),
+	{SingleRegion: true}:  sync.OnceValue(func() []Tool { return declareAll(Mode{SingleRegion: true}) }),
+}
+
+func declareAll(mode Mode) []Tool {
 	return []Tool{
 		listInstances(mode),
+		restartInstance(mode),
+		deleteInstances(mode),
+		executeScript(mode),
 	}
 }

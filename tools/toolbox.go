@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
@@ -27,6 +28,18 @@ type Service struct {
 	// person is told what to set.
 	Unconfigured error
 	Now          func() time.Time
+
+	Policy guard.Policy
+	Budget *guard.Budget // default: DefaultMaxMutationsPerHour
+	Tokens *guard.Tokens // default: with a key of its own
+	Audit  Recorder      // nil: nothing is recorded
+	// AuditOptional lets changes through that the audit log could not record.
+	AuditOptional bool
+}
+
+// Recorder keeps audit records. *audit.Log is one.
+type Recorder interface {
+	Append(audit.Record) error
 }
 
 // Toolbox runs the tools of one server. It is safe for concurrent use.
@@ -40,6 +53,12 @@ func NewToolbox(service Service, tools []Tool) *Toolbox {
 	if service.Now == nil {
 		service.Now = time.Now
 	}
+	if service.Budget == nil {
+		service.Budget = guard.NewBudget(0, service.Now)
+	}
+	if service.Tokens == nil {
+		service.Tokens = guard.NewTokens(nil, service.Now)
+	}
 	return &Toolbox{service: service, tools: tools}
 }
 
@@ -48,24 +67,33 @@ func ModeOf(service Service) Mode {
 	return Mode{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion()}
 }
 
-// Tools returns the offered tools.
-func (b *Toolbox) Tools() []Tool { return slices.Clone(b.tools) }
+// Tools returns the tools that the policy offers.
+func (b *Toolbox) Tools() []Tool {
+	return slices.DeleteFunc(slices.Clone(b.tools), func(t Tool) bool { return b.offers(t) != nil })
+}
+
+// Withheld returns the tools that the policy does not offer. Call refuses them with the reason.
+func (b *Toolbox) Withheld() []Tool {
+	return slices.DeleteFunc(slices.Clone(b.tools), func(t Tool) bool { return b.offers(t) == nil })
+}
+
+func (b *Toolbox) offers(t Tool) error { return b.service.Policy.Offers(t.Name, t.Toolset, t.Risk) }
 
 // ErrUnknownTool is wrapped by Call's error for a name that is not offered.
 var ErrUnknownTool = errors.New("unknown tool")
 
 // Call runs one tool. Explain words its errors for a model. A panic in a tool comes back as an error with an id that the
 // log explains.
-func (b *Toolbox) Call(ctx context.Context, name string, arguments json.RawMessage) (result Result, err error) {
-	i := slices.IndexFunc(b.tools, func(t Tool) bool { return t.Name == name })
+func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error) {
+	i := slices.IndexFunc(b.tools, func(t Tool) bool { return t.Name == call.Tool })
 	if i < 0 {
-		names := make([]string, len(b.tools))
-		for i, t := range b.tools {
-			names[i] = t.Name
+		var names []string
+		for _, t := range b.Tools() {
+			names = append(names, t.Name)
 		}
-		return Result{}, fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, name, strings.Join(names, ", "))
+		return Result{}, fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, call.Tool, strings.Join(names, ", "))
 	}
-	log := zerolog.Ctx(ctx).With().Str("tool", name).Logger()
+	log := zerolog.Ctx(ctx).With().Str("tool", call.Tool).Logger()
 	ctx, cancel := context.WithTimeoutCause(log.WithContext(ctx), callTimeout,
 		fmt.Errorf("the call took longer than %s and was ended", callTimeout))
 	defer cancel()
@@ -82,14 +110,18 @@ func (b *Toolbox) Call(ctx context.Context, name string, arguments json.RawMessa
 		}
 		log.Info().Dur("took", b.service.Now().Sub(started)).AnErr("error", err).Msg("tool call")
 	}()
-	return b.tools[i].run(ctx, b.service, arguments)
+	if err := b.offers(b.tools[i]); err != nil {
+		return Result{}, b.newAttempt(b.tools[i], call).refused(ctx, err, "")
+	}
+	return b.tools[i].run(ctx, b, call)
 }
 
 // internalError is a fault of ours. Its cause may hold anything, so only the log shows it.
 type internalError struct {
-	what  string
-	cause error
-	id    string
+	what      string
+	cause     error
+	id        string
+	uncertain bool // in the middle of a change
 }
 
 func (e *internalError) Error() string { return e.what }
@@ -99,6 +131,8 @@ func Explain(err error) string {
 	var (
 		arguments *schemas.ArgumentError
 		failure   *internalError
+		refusal   *guard.Refusal
+		declined  *declinedError
 		service   *scnet.Error
 		region    *scnet.RegionError
 	)
@@ -106,7 +140,15 @@ func Explain(err error) string {
 	case errors.As(err, &arguments):
 		return arguments.Error() + "\nNothing was sent. Correct the call and repeat it."
 	case errors.As(err, &failure):
-		return fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
+		text := fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
+		if failure.uncertain {
+			text += "\nIt happened in the middle of a change, which may be done, half-done or not done: look with list_instances before repeating anything."
+		}
+		return text
+	case errors.As(err, &refusal):
+		return paragraph("Refused: "+refusal.Reason+".", "Nothing was changed. Only the operator of this server can change that.")
+	case errors.As(err, &declined):
+		return paragraph(declined.notice, "Nothing was changed. Do not repeat the call unless the user asks for it.")
 	case errors.As(err, &region):
 		return region.Error() + ".\nNothing was changed. Name one of them as region, or ask the user to set SCNET_CLUSTER_ID."
 	case errors.As(err, &service):
@@ -118,12 +160,12 @@ func Explain(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "The call was cancelled."
 	}
-	return err.Error()
+	return strings.TrimSuffix(err.Error(), ".") + "."
 }
 
 func unchanged(e *scnet.Error) string {
 	if e.Uncertain {
-		return "It may have happened all the same: look before repeating it."
+		return "It may have happened all the same, and was not sent again: look with list_instances before repeating it."
 	}
 	return "Nothing was changed."
 }

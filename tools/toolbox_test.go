@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -41,7 +42,7 @@ type empty struct {
 func (empty) Text() string { return "" }
 
 func declared(name string, run func(context.Context, tools.Service, nothing) (empty, error)) tools.Tool {
-	return tools.Declare(tools.Tool{Name: name, Title: name, Description: name, Toolset: "test", Risk: tools.Read}, tools.Mode{}, run)
+	return tools.Declare(tools.Tool{Name: name, Title: name, Description: name, Toolset: "test", Risk: guard.Read}, tools.Mode{}, run)
 }
 
 func TestFaultsOfOursStayInTheLog(t *testing.T) {
@@ -53,7 +54,7 @@ func TestFaultsOfOursStayInTheLog(t *testing.T) {
 	for _, tool := range toolbox.Tools() {
 		var log strings.Builder
 		ctx := zerolog.New(&log).WithContext(t.Context())
-		_, err := toolbox.Call(ctx, tool.Name, nil)
+		_, err := toolbox.Call(ctx, tools.Call{Tool: tool.Name})
 		text := tools.Explain(err)
 		_, rest, found := strings.Cut(text, "error id ")
 		if err == nil || !found || strings.Contains(text, inside) || strings.Contains(text, "names") {
@@ -68,7 +69,7 @@ func TestFaultsOfOursStayInTheLog(t *testing.T) {
 
 func TestUnknownTool(t *testing.T) {
 	toolbox := tools.NewToolbox(tools.Service{}, tools.All(tools.Mode{}))
-	_, err := toolbox.Call(t.Context(), "list_instance", nil)
+	_, err := toolbox.Call(t.Context(), tools.Call{Tool: "list_instance"})
 	if !errors.Is(err, tools.ErrUnknownTool) || !strings.Contains(tools.Explain(err), "list_instances") {
 		t.Errorf("err = %v", err)
 	}
@@ -80,7 +81,7 @@ func TestCancelledCall(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := toolbox.Call(ctx, "waits", nil); tools.Explain(err) != "The call was cancelled." {
+	if _, err := toolbox.Call(ctx, tools.Call{Tool: "waits"}); tools.Explain(err) != "The call was cancelled." {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -27,7 +28,7 @@ func TestDeclarations(t *testing.T) {
 				t.Errorf("%s: title, description or toolset is missing", tool.Name)
 			}
 			switch tool.Risk {
-			case tools.Read, tools.Disruptive, tools.Destructive:
+			case guard.Read, guard.Disruptive, guard.Destructive:
 			default:
 				t.Errorf("%s: risk %q", tool.Name, tool.Risk)
 			}

@@ -10,44 +10,63 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-// callCommand calls one tool from the shell. Exit status: 0 done, 1 the tool failed, 2 the call was wrong.
+// callCommand calls one tool from the shell. Exit status: 0 done, 1 the tool failed, 2 the call was wrong, 3 consent is
+// needed.
 type callCommand struct {
 	demoFlag
+	policyFlags
 	Tool      string   `arg:"" help:"Name of the tool; scnet-mcp tools lists them."`
 	Arguments []string `arg:"" optional:"" help:"A JSON object, - to read one from stdin, or name=value pairs; a repeated name makes a list."`
-	JSON      bool     `help:"Print the structured result as JSON."`
+	JSON      bool     `env:"-" help:"Print the structured result as JSON."`
+	Confirm   bool     `env:"-" help:"Act on what the preview shows, without asking. For scripts."`
 }
 
-// Run makes the call and prints its text or data to stdout, errors to stderr.
+// Run makes the call and prints its text or data to stdout; previews that are acted on, questions and errors go to stderr.
 func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	arguments, err := parseArguments(c.Arguments, streams.In)
 	if err != nil {
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return status(exitUsage)
 	}
-	service, closeAll, err := c.open()
+	service, closeAll, err := c.open(c.policyFlags)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	result, err := newToolbox(service).Call(withLog(ctx, log), c.Tool, arguments)
+	s := shell{ctx: withLog(ctx, log), toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
+	result, err := s.call(c.Tool, arguments)
 	if err != nil {
 		_, _ = fmt.Fprintf(streams.Err, "%s\n", tools.Explain(err))
-		if errors.Is(err, tools.ErrUnknownTool) || errors.As(err, new(*schemas.ArgumentError)) {
-			return status(exitUsage)
-		}
-		return status(exitError)
+		return status(exitCode(err))
 	}
+	text := result.Text
 	if c.JSON {
-		_, err = fmt.Fprintf(streams.Out, "%s\n", result.Structured)
-	} else {
-		_, err = fmt.Fprintf(streams.Out, "%s\n", result.Text)
+		text = string(result.Structured)
 	}
-	return err
+	if _, err = fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
+		return err
+	}
+	if result.NeedsConsent {
+		_, _ = fmt.Fprintln(streams.Err, "Nothing was changed. Add --confirm to act on this, or answer at a terminal.")
+		return status(exitConsent)
+	}
+	return nil
+}
+
+func exitCode(err error) int {
+	var refusal *guard.Refusal
+	switch {
+	case errors.Is(err, tools.ErrUnknownTool), errors.As(err, new(*schemas.ArgumentError)):
+		return exitUsage
+	case errors.Is(err, tools.ErrDeclined), errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule:
+		return exitConsent
+	}
+	return exitError
 }
 
 // parseArguments turns the words of the command line into a JSON object. Values stay strings; the tool's schema says

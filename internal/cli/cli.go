@@ -19,6 +19,8 @@ const (
 	exitOK    = 0
 	exitError = 1
 	exitUsage = 2
+	// exitConsent says that the call needs consent that was not given; nothing was changed.
+	exitConsent = 3
 )
 
 // Streams are what a command reads and writes.
@@ -36,6 +38,7 @@ type grammar struct {
 	Call      callCommand      `cmd:"" help:"Call one tool from the shell."`
 	Tools     toolsCommand     `cmd:"" help:"Show what a client would be offered, and how long the list is."`
 	Doctor    doctorCommand    `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
+	Audit     auditCommand     `cmd:"" help:"Work on audit logs."`
 	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet as an HTTP server on this machine."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
 }

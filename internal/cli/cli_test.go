@@ -24,6 +24,7 @@ func run(t *testing.T, env map[string]string, stdin string, args ...string) (cod
 	for _, name := range config.Names() {
 		t.Setenv(name, "")
 	}
+	t.Setenv("XDG_STATE_HOME", t.TempDir()) // for the audit log
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
@@ -77,7 +78,7 @@ func TestCall(t *testing.T) {
 		"json":              {args: []string{"list_instances", "--json", "limit=1"}, stdout: `"returned":1`},
 		"wrong argument":    {args: []string{"list_instances", "limit=many"}, code: exitUsage, stderr: "limit: expected a whole number"},
 		"not a pair":        {args: []string{"list_instances", "limit"}, code: exitUsage, stderr: "neither name=value nor a JSON object"},
-		"unknown tool":      {args: []string{"launch"}, code: exitUsage, stderr: "the tools are: list_instances"},
+		"unknown tool":      {args: []string{"launch"}, code: exitUsage, stderr: "the tools are: list_instances, restart_instance"},
 		"tool error":        {args: []string{"list_instances", "region=nowhere"}, code: exitError, stderr: "Usable regions"},
 		"repeated name":     {args: []string{"list_instances", "name=a", "name=b"}, code: exitUsage, stderr: "name: expected text"},
 	} {
@@ -191,7 +192,7 @@ func TestDemo(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "scnet-mcp")
 	build(t, program)
 	out := execute(t, program, "demo")
-	contains(t, "demo", out, "connected to scnet-mcp", "list_instances", "did you mean", "Demo done")
+	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "the chain is intact", "Demo done")
 }
 
 // account returns the settings that reach s.
@@ -242,7 +243,7 @@ func TestDoctor(t *testing.T) {
 		code int
 		want []string
 	}{
-		"all well":             {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "1 offered"}},
+		"all well":             {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "4 offered"}},
 		"a region token":       {token(time.Now().Add(time.Hour)), 0, []string{"a region token", "ok    region 11250"}},
 		"nothing set":          {nil, 1, []string{"FAIL  configuration", "no credential", "→ Set SCNET_USER"}},
 		"half a credential":    {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "secret key missing"}},

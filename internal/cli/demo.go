@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,14 +21,6 @@ const demoTimeout = time.Minute
 // demoCommand shows the server at work.
 type demoCommand struct{}
 
-// demoStep is one call of the demo. check fails the demo when the answer is not what a user would rely on.
-type demoStep struct {
-	why       string
-	tool      string
-	arguments map[string]any
-	check     func(server.Reply) error
-}
-
 // Run starts this program as a server on simulated instances, drives it over stdio with an MCP client, and prints what
 // was asked and answered. It fails when an answer is not as it should be.
 func (demoCommand) Run(ctx context.Context, streams Streams) error {
@@ -37,110 +30,178 @@ func (demoCommand) Run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return err
 	}
-	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, []string{"serve", "--demo"}, streams.Err)
+	folder, err := os.MkdirTemp("", "scnet-mcp-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	auditLog := filepath.Join(folder, "audit.jsonl")
+	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, []string{"serve", "--demo", "--audit-log", auditLog}, streams.Err)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
-	err = drive(ctx, client, streams.Out)
+	d := demo{ctx: ctx, client: client, out: streams.Out}
+	err = d.run()
 	if closeErr := client.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("stop the server: %w", closeErr))
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(streams.Out, "\nDemo done. Nothing real was shown or changed.")
-	return err
+	d.printf("\n%d. The audit log of all this, verified.\n→ scnet-mcp audit verify\n", d.steps+1)
+	if err := (verifyCommand{File: auditLog}).Run(streams); err != nil {
+		return err
+	}
+	d.printf("\nDemo done. Nothing real was shown or changed.\n")
+	return d.writeErr
 }
 
-func drive(ctx context.Context, client *server.Client, out io.Writer) error {
-	names, err := client.ListTools(ctx)
+// demo is one run of the demo.
+type demo struct {
+	ctx      context.Context
+	client   *server.Client
+	out      io.Writer
+	writeErr error
+	steps    int
+}
+
+func (d *demo) printf(format string, args ...any) {
+	if d.writeErr == nil {
+		_, d.writeErr = fmt.Fprintf(d.out, format, args...)
+	}
+}
+
+// answer is what the demo relies on in a structured result.
+type answer struct {
+	Instances []struct {
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Status string `json:"status"`
+	} `json:"instances"`
+	State   string `json:"state"`
+	Preview struct {
+		Token string `json:"preview_token"`
+	} `json:"preview"`
+}
+
+// id returns the id of the first instance in this status.
+func (a answer) id(status string) string {
+	for _, in := range a.Instances {
+		if in.Status == status {
+			return in.ID
+		}
+	}
+	return ""
+}
+
+// step makes a call and shows it. It fails unless check finds in the answer what a user would rely on.
+func (d *demo) step(why, tool string, arguments map[string]any, check func(server.Reply, answer) bool) (answer, error) {
+	d.steps++
+	request, err := encode(arguments)
+	if err != nil {
+		return answer{}, err
+	}
+	d.printf("\n%d. %s\n→ %s %s\n", d.steps, why, tool, request)
+	reply, err := d.client.CallTool(d.ctx, tool, arguments)
+	if err != nil {
+		return answer{}, fmt.Errorf("step %d: %w", d.steps, err)
+	}
+	mark := "←"
+	if reply.IsError {
+		mark = "← error:"
+	}
+	d.printf("%s %s\n", mark, strings.ReplaceAll(reply.Text, "\n", "\n  "))
+	var a answer
+	if reply.Structured != nil {
+		if err := json.Unmarshal(reply.Structured, &a); err != nil {
+			return answer{}, fmt.Errorf("step %d: %w", d.steps, err)
+		}
+	}
+	if !check(reply, a) {
+		return a, fmt.Errorf("step %d did not answer as it should", d.steps)
+	}
+	return a, d.writeErr
+}
+
+// state is a check that the result is in a state.
+func state(want string) func(server.Reply, answer) bool {
+	return func(r server.Reply, a answer) bool { return !r.IsError && a.State == want }
+}
+
+// refusal is a check that the call is an error that says all parts.
+func refusal(parts ...string) func(server.Reply, answer) bool {
+	return func(r server.Reply, _ answer) bool {
+		for _, part := range parts {
+			if !strings.Contains(r.Text, part) {
+				return false
+			}
+		}
+		return r.IsError && r.Structured == nil
+	}
+}
+
+func (d *demo) run() error {
+	names, err := d.client.ListTools(d.ctx)
 	if err != nil {
 		return err
 	}
-	if _, err = fmt.Fprintf(out, "connected to %s over stdio, MCP %s\ntools: %s\n", client.Server, client.Version, strings.Join(names, ", ")); err != nil {
+	d.printf("connected to %s over stdio, MCP %s\ntools: %s\n", d.client.Server, d.client.Version, strings.Join(names, ", "))
+	list, err := d.step("What is there?", "list_instances", map[string]any{},
+		func(_ server.Reply, a answer) bool { return len(a.Instances) > 2 })
+	if err != nil {
 		return err
 	}
-	for i, step := range demoSteps() {
-		request, err := encode(step.arguments)
-		if err != nil {
-			return err
-		}
-		if _, err = fmt.Fprintf(out, "\n%d. %s\n→ %s %s\n", i+1, step.why, step.tool, request); err != nil {
-			return err
-		}
-		reply, err := client.CallTool(ctx, step.tool, step.arguments)
-		if err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
-		}
-		mark := "←"
-		if reply.IsError {
-			mark = "← error:"
-		}
-		if _, err = fmt.Fprintf(out, "%s %s\n", mark, strings.ReplaceAll(reply.Text, "\n", "\n  ")); err != nil {
-			return err
-		}
-		if err := step.check(reply); err != nil {
-			return fmt.Errorf("step %d did not answer as it should: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-func demoSteps() []demoStep {
-	return []demoStep{
-		{
-			why: "What is there?", tool: "list_instances", arguments: map[string]any{},
-			check: func(r server.Reply) error { return expectRows(r, func(n int) bool { return n > 2 }) },
-		},
-		{
-			why: "Two at a time, with hardware and times; secrets in rows are withheld.", tool: "list_instances",
-			arguments: map[string]any{"limit": 2, "detail": true},
-			check:     func(r server.Reply) error { return expectRows(r, func(n int) bool { return n == 2 }) },
-		},
-		{
-			why: "Only what is running, in the other region.", tool: "list_instances",
-			arguments: map[string]any{"status": "running", "region": "20057"},
-			check:     func(r server.Reply) error { return expectRows(r, func(n int) bool { return n > 0 }) },
-		},
-		{
-			why: "A call with mistakes: every one is named, nothing is sent.", tool: "list_instances",
-			arguments: map[string]any{"limit": 500, "state": "Running"},
-			check:     func(r server.Reply) error { return expectError(r, "limit", "state", "Nothing was sent") },
-		},
-		{
-			why: "A region that does not exist: the usable ones are named.", tool: "list_instances",
-			arguments: map[string]any{"region": "哈尔滨"},
-			check:     func(r server.Reply) error { return expectError(r, "11250", "20057") },
-		},
-	}
-}
-
-func expectRows(r server.Reply, fits func(int) bool) error {
-	var result struct {
-		Instances []json.RawMessage `json:"instances"`
-	}
-	if r.IsError {
-		return errors.New("it is an error")
-	}
-	if err := json.Unmarshal(r.Structured, &result); err != nil {
+	if err := d.mistakes(); err != nil {
 		return err
 	}
-	if !fits(len(result.Instances)) {
-		return fmt.Errorf("%d rows", len(result.Instances))
+	if err := d.restartAndRun(list.id("Terminated"), list.id("Running")); err != nil {
+		return err
 	}
-	return nil
+	return d.deleteOne(list.id("Completed"))
 }
 
-func expectError(r server.Reply, parts ...string) error {
-	if !r.IsError || r.Structured != nil {
-		return errors.New("it is not a plain tool error")
+func (d *demo) mistakes() error {
+	if _, err := d.step("A call with mistakes: every one is named, nothing is sent.", "list_instances",
+		map[string]any{"limit": 500, "state": "Running"}, refusal("limit", "state", "Nothing was sent")); err != nil {
+		return err
 	}
-	for _, part := range parts {
-		if !strings.Contains(r.Text, part) {
-			return fmt.Errorf("%q is missing", part)
-		}
+	_, err := d.step("A region that does not exist: the usable ones are named.", "list_instances",
+		map[string]any{"region": "哈尔滨"}, refusal("11250", "20057"))
+	return err
+}
+
+func (d *demo) restartAndRun(stopped, running string) error {
+	if _, err := d.step("Restart a stopped instance and wait until it runs.", "restart_instance",
+		map[string]any{"instance_id": stopped, "wait_seconds": 30, "confirm": true}, state("done")); err != nil {
+		return err
 	}
-	return nil
+	script := map[string]any{"instance_ids": []string{stopped, running}, "script": "nvidia-smi > /public/home/gpu.log 2>&1\n", "canary": 1, "canary_wait_seconds": 1}
+	preview, err := d.step("Run a script, first in one instance, then in the rest. A preview comes first.", "execute_script", script, state("confirmation_required"))
+	if err != nil {
+		return err
+	}
+	script["confirm"], script["preview_token"] = true, preview.Preview.Token
+	_, err = d.step("The user agrees to exactly this.", "execute_script", script, state("done"))
+	return err
+}
+
+func (d *demo) deleteOne(id string) error {
+	arguments := map[string]any{"instance_ids": []string{id}}
+	preview, err := d.step("Delete an instance. Again a preview, nothing else.", "delete_instances", arguments, state("confirmation_required"))
+	if err != nil {
+		return err
+	}
+	arguments["confirm"], arguments["preview_token"] = true, "abcdefgh23456789abcdefgh23456789abcdefgh"
+	if _, err := d.step("A token that was made up does not pass.", "delete_instances", arguments, state("confirmation_required")); err != nil {
+		return err
+	}
+	arguments["preview_token"] = preview.Preview.Token
+	if _, err := d.step("The token of the preview does, once.", "delete_instances", arguments, state("done")); err != nil {
+		return err
+	}
+	_, err = d.step("It is gone.", "list_instances", map[string]any{},
+		func(r server.Reply, _ answer) bool { return !strings.Contains(r.Text, id) })
+	return err
 }
 
 func encode(arguments map[string]any) (string, error) {

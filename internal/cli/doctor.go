@@ -23,6 +23,7 @@ const (
 // doctorCommand checks what a server needs. Exit status 1 when a check fails.
 type doctorCommand struct {
 	demoFlag
+	policyFlags
 }
 
 // examination prints one line per check.
@@ -65,7 +66,7 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	ctx, cancel := context.WithTimeout(withLog(ctx, log), doctorTimeout)
 	defer cancel()
 	e := &examination{out: streams.Out}
-	service, closeAll, err := c.open()
+	service, closeAll, err := c.open(c.policyFlags)
 	if err != nil {
 		return err
 	}

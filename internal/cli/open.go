@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
@@ -23,12 +24,19 @@ type demoFlag struct {
 
 // open returns the service that the environment configures, or a simulated one. A configuration that cannot work comes
 // back in Service.Unconfigured: the server must start and list its tools without credentials.
-func (d demoFlag) open() (service tools.Service, closeAll func(), err error) {
+//
+// The policy's flags go into the service; a policy that cannot be kept is an error.
+func (d demoFlag) open(policy policyFlags) (service tools.Service, closeAll func(), err error) {
+	closeAudit, err := policy.apply(&service, d.Demo)
+	if err != nil {
+		return tools.Service{}, nil, err
+	}
 	cfg, err := config.SCNet(os.LookupEnv)
 	closeSimulator := func() {}
 	if d.Demo {
 		var s *simulator.Simulator
 		if s, cfg, err = startSimulator("127.0.0.1:0"); err != nil {
+			closeAudit()
 			return tools.Service{}, nil, err
 		}
 		closeSimulator = func() { _ = s.Close() }
@@ -39,11 +47,14 @@ func (d demoFlag) open() (service tools.Service, closeAll func(), err error) {
 		client, err = scnet.New(cfg)
 	}
 	if err != nil {
-		return tools.Service{Unconfigured: err}, closeSimulator, nil
+		service.Unconfigured = err
+		return service, func() { closeSimulator(); closeAudit() }, nil
 	}
-	return tools.Service{SCNet: client}, func() {
+	service.SCNet = client
+	return service, func() {
 		client.Close()
 		closeSimulator()
+		closeAudit()
 	}, nil
 }
 
@@ -78,6 +89,7 @@ func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zer
 	situation := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
 	for _, t := range toolbox.Tools() {
 		situation.Tools = append(situation.Tools, t.Name)
+		situation.Changing = situation.Changing || t.Risk != guard.Read
 	}
 	return server.New(server.Options{
 		Name:         "scnet-mcp",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,14 +15,18 @@ import (
 // serveCommand serves MCP over stdio.
 type serveCommand struct {
 	demoFlag
+	policyFlags
 }
+
+// releaseAfter is when memory is given back: not while the client waits for its first answers.
+const releaseAfter = time.Second
 
 // parentPoll is how often the server looks whether the process that started it still lives.
 const parentPoll = 2 * time.Second
 
 // Run serves until the client closes stdin, a signal comes, or the client is gone; calls in progress are finished first.
 func (c serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	service, closeAll, err := c.open()
+	service, closeAll, err := c.open(c.policyFlags)
 	if err != nil {
 		return err
 	}
@@ -33,6 +38,9 @@ func (c serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go watchParent(ctx, cancel, log)
+	// A third of what the start took is not needed any more, and hosts run one server per window.
+	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
+	defer release.Stop()
 	err = s.ServeStdio(ctx, streams.In, streams.Out, server.DefaultGrace)
 	if errors.Is(err, server.ErrOutputClosed) {
 		log.Warn().Msg("the client closed stdout; stopping")

@@ -9,8 +9,8 @@ import (
 
 // simulatorCommand runs a simulated SCNet for clients under test.
 type simulatorCommand struct {
-	Listen string   `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Loopback address; port 0 picks free ports. Each region gets a port of its own."`
-	Fault  []string `sep:"none" placeholder:"FAULT" help:"Make an endpoint misbehave, such as list:status=503,times=2. Repeatable."`
+	Listen string   `env:"-" default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Loopback address; port 0 picks free ports. Each region gets a port of its own."`
+	Fault  []string `env:"-" sep:"none" placeholder:"FAULT" help:"Make an endpoint misbehave, such as list:status=503,times=2. Repeatable."`
 }
 
 // Run serves until a signal comes. What it prints can be sourced by a shell.

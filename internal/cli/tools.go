@@ -14,13 +14,14 @@ import (
 // toolsCommand shows what a client would be offered.
 type toolsCommand struct {
 	demoFlag
-	JSON     bool `xor:"form" help:"Print the result of tools/list as clients get it."`
-	Markdown bool `xor:"form" help:"Print the tool table of the README."`
+	policyFlags
+	JSON     bool `env:"-" xor:"form" help:"Print the result of tools/list as clients get it."`
+	Markdown bool `env:"-" xor:"form" help:"Print the tool table of the README."`
 }
 
 // Run prints the tools.
 func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	service, closeAll, err := c.open()
+	service, closeAll, err := c.open(c.policyFlags)
 	if err != nil {
 		return err
 	}

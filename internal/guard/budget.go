@@ -30,6 +30,15 @@ func NewBudget(limit int, now func() time.Time) *Budget {
 	return &Budget{limit: limit, now: now}
 }
 
+// Room returns nil when count changes could be taken now.
+func (b *Budget) Room(count int) error {
+	err := b.Take(count)
+	if err == nil {
+		b.Return(count)
+	}
+	return err
+}
+
 // Take takes count changes, all or none. It returns a *Refusal that says when there will be room.
 func (b *Budget) Take(count int) error {
 	b.mu.Lock()

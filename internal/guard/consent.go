@@ -25,12 +25,6 @@ func ParseLevel(text string) (Level, error) {
 	return "", fmt.Errorf("%q is not a consent level; the levels are flag, preview and human", text)
 }
 
-// UnmarshalText reads a level from a flag.
-func (l *Level) UnmarshalText(text []byte) (err error) {
-	*l, err = ParseLevel(string(text))
-	return err
-}
-
 // Level returns the consent that tool needs.
 func (p Policy) Level(tool string, risk Risk) Level {
 	if level, set := p.Consent[tool]; set {
@@ -51,6 +45,7 @@ const (
 	Decline     Action = "decline"
 	Cancel      Action = "cancel"
 	NoAnswer    Action = "no_answer"   // the time was up
+	NotAsked    Action = "not_asked"   // the client failed to put the question
 	Unsupported Action = "unsupported" // the client declared that it can ask, and could not
 )
 
@@ -68,6 +63,9 @@ type Question struct {
 	Choices []string // the first is the consent; none is preselected
 	Token   string   // comes back in the Answer, so that an answer holds only for what was asked
 }
+
+// IsNo reports whether the answer is a no whatever was asked.
+func (a Answer) IsNo() bool { return a.Action != Accept && a.Action != Unsupported }
 
 // consents reports whether text is the answer that lets the call through.
 func (q Question) consents(text string) bool {
@@ -109,6 +107,7 @@ type Decision struct {
 	TokenID  string    // of the token that took part
 	Notice   string    // for the model: why there is only a preview, or why not even that
 	Question *Question // with Ask
+	Hopeless bool      // with Show: confirming would be refused, so the preview needs no token
 }
 
 // answerNotices are the notices for an answer that is no consent.
@@ -116,6 +115,18 @@ var answerNotices = map[Action]string{
 	Decline:  "The user said no.",
 	Cancel:   "The user closed the question without an answer, which counts as no.",
 	NoAnswer: "The user did not answer in time, which counts as no.",
+	NotAsked: "The client failed to ask the user, which counts as no.",
+}
+
+// Decline decides on an answer that is a no, and uses its token up. It needs neither the call nor its targets, so that a no
+// holds even when they cannot be looked up.
+func (t *Tokens) Decline(answer Answer) Decision {
+	t.Burn(answer.Token)
+	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token), Notice: answerNotices[answer.Action]}
+	if d.Notice == "" {
+		d.Notice = "The answer was none that MCP knows, which counts as no."
+	}
+	return d
 }
 
 // Decide decides on c. A token that lets a call through, or that a human said no to, is used up.
@@ -129,6 +140,9 @@ func (t *Tokens) Decide(c Call) Decision {
 		}
 	}
 	switch {
+	case !c.Confirm && c.Level == Human && !c.CanAsk:
+		return Decision{Verdict: Show, Method: "none", Hopeless: true,
+			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one: it will not be carried out from here."}
 	case !c.Confirm:
 		return Decision{Verdict: Show, Method: "none"}
 	case c.Level == Flag && c.Token == "":
@@ -164,17 +178,14 @@ func (t *Tokens) decideAnswer(c Call) Decision {
 		d.Notice = "The client declared that it can ask the user, but could not."
 		return d
 	}
-	if answer.Action != Accept || !c.Question.consents(answer.Text) {
+	if answer.IsNo() {
+		return t.Decline(answer)
+	}
+	if !c.Question.consents(answer.Text) {
 		t.Burn(answer.Token)
-		d.Verdict, d.Method = Declined, string(answer.Action)
-		d.Notice = answerNotices[answer.Action]
-		switch {
-		case answer.Action == Accept && strings.TrimSpace(answer.Text) == "":
+		d.Verdict, d.Method, d.Notice = Declined, "wrong_answer", "The answer was not the one that lets the call through, which counts as no."
+		if strings.TrimSpace(answer.Text) == "" {
 			d.Method, d.Notice = "empty_answer", "The answer was empty, which counts as no."
-		case answer.Action == Accept:
-			d.Method, d.Notice = "wrong_answer", "The answer was not the one that lets the call through, which counts as no."
-		case d.Notice == "":
-			d.Notice = "The answer was none that MCP knows, which counts as no."
 		}
 		return d
 	}

@@ -43,6 +43,8 @@ func TestDecide(t *testing.T) {
 		"a bad token is told, not asked": {guard.Call{Level: guard.Preview, Confirm: true, CanAsk: true, Token: spent}, guard.Show, "token_used", "used"},
 		"human asks":                     {guard.Call{Level: guard.Human, Confirm: true, CanAsk: true}, guard.Ask, "asked", ""},
 		"human without confirm":          {guard.Call{Level: guard.Human, CanAsk: true}, guard.Show, "none", ""},
+		"human, preview without hope":    {guard.Call{Level: guard.Human}, guard.Show, "none", "will not be carried out"},
+		"the question failed":            {guard.Call{Level: guard.Preview, Confirm: true, Answer: answer(guard.NotAsked, "")}, guard.Declined, "not_asked", "failed to ask"},
 		"human, cannot ask":              {guard.Call{Level: guard.Human, Confirm: true, Token: fresh()}, guard.Refused, "impossible", "cannot ask"},
 		"accept":                         {guard.Call{Level: guard.Human, Answer: answer(guard.Accept, " Delete  2 ")}, guard.Proceed, "elicited", ""},
 		"accept, nothing typed":          {guard.Call{Level: guard.Preview, Answer: answer(guard.Accept, "")}, guard.Declined, "empty_answer", "empty"},

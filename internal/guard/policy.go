@@ -36,6 +36,8 @@ type Policy struct {
 
 	MaxTargets int              // per call; 0: DefaultMaxTargets
 	Consent    map[string]Level // per tool; others have the default of their risk
+	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
+	NeverAsk bool
 }
 
 // Target is an instance as the service shows it. Policy looks at this, never at what a call claims.
@@ -54,6 +56,9 @@ type Refusal struct {
 	Rule   string // the setting that refused, for the audit log
 	Reason string // for the person
 }
+
+// ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
+const ConsentRule = "consent"
 
 // Error returns the reason.
 func (r *Refusal) Error() string { return r.Reason }
@@ -78,18 +83,26 @@ func (p Policy) Offers(tool, toolset string, risk Risk) error {
 // Permits returns nil when all targets may be changed by one call, and a *Refusal that names the offending ones otherwise.
 // One offender refuses the whole call, so that nothing is half-done.
 func (p Policy) Permits(targets []Target) error {
-	limit := p.MaxTargets
-	if limit == 0 {
-		limit = DefaultMaxTargets
-	}
-	if len(targets) > limit {
-		return refuse("max-targets", "%d instances in one call; the operator allows %d", len(targets), limit)
+	if err := p.PermitsCount(len(targets)); err != nil {
+		return err
 	}
 	if offenders := protected(targets, p.Protect); len(offenders) > 0 {
 		return refuse("protect", "the operator has protected %s", strings.Join(offenders, ", "))
 	}
 	if offenders := notAllowed(targets, p.Allow); len(offenders) > 0 {
 		return refuse("allow", "the operator's list of allowed instances does not hold %s", strings.Join(offenders, ", "))
+	}
+	return nil
+}
+
+// PermitsCount returns nil when one call may change that many instances, and a *Refusal otherwise.
+func (p Policy) PermitsCount(targets int) error {
+	limit := p.MaxTargets
+	if limit == 0 {
+		limit = DefaultMaxTargets
+	}
+	if targets > limit {
+		return refuse("max-targets", "%d instances in one call; the operator allows %d", targets, limit)
 	}
 	return nil
 }

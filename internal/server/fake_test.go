@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -68,14 +69,14 @@ func newFakes() *fakes {
 	return &fakes{started: make(chan string, 4096), release: make(chan struct{}), ended: make(chan error, 4096)}
 }
 
-func declareFake(name string, risk tools.Risk, run func(context.Context, textInput) (textOutput, error)) tools.Tool {
+func declareFake(name string, risk guard.Risk, run func(context.Context, textInput) (textOutput, error)) tools.Tool {
 	return tools.Declare(tools.Tool{Name: name, Title: name, Description: "A tool of the tests.", Toolset: "fakes", Risk: risk}, tools.Mode{},
 		func(ctx context.Context, _ tools.Service, in textInput) (textOutput, error) { return run(ctx, in) })
 }
 
 func (f *fakes) tools() []tools.Tool {
 	return []tools.Tool{
-		declareFake("wait", tools.Disruptive, func(ctx context.Context, in textInput) (textOutput, error) {
+		declareFake("wait", guard.Disruptive, func(ctx context.Context, in textInput) (textOutput, error) {
 			f.started <- in.Text
 			select {
 			case <-f.release:
@@ -86,12 +87,12 @@ func (f *fakes) tools() []tools.Tool {
 				return textOutput{}, ctx.Err()
 			}
 		}),
-		declareFake("stubborn", tools.Destructive, func(_ context.Context, in textInput) (textOutput, error) {
+		declareFake("stubborn", guard.Destructive, func(_ context.Context, in textInput) (textOutput, error) {
 			f.started <- in.Text
 			<-f.release
 			return textOutput{Echo: in.Text}, nil
 		}),
-		declareFake("sleep", tools.Read, func(ctx context.Context, in textInput) (textOutput, error) {
+		declareFake("sleep", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			select {
 			case <-time.After(time.Duration(in.N) * time.Second):
 				return textOutput{Echo: in.Text, N: in.N}, nil
@@ -99,22 +100,22 @@ func (f *fakes) tools() []tools.Tool {
 				return textOutput{}, ctx.Err()
 			}
 		}),
-		declareFake("echo", tools.Read, func(_ context.Context, in textInput) (textOutput, error) {
+		declareFake("echo", guard.Read, func(_ context.Context, in textInput) (textOutput, error) {
 			return textOutput{Echo: in.Text, N: in.N}, nil
 		}),
-		declareFake("steps", tools.Read, func(ctx context.Context, in textInput) (textOutput, error) {
+		declareFake("steps", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			for i := range in.N {
 				tools.ReportProgress(ctx, int(i+1), int(in.N), "step")
 			}
 			go tools.ReportProgress(ctx, int(in.N+1), 0, "too late, or just in time")
 			return textOutput{N: in.N}, nil
 		}),
-		declareFake("panic", tools.Read, func(context.Context, textInput) (textOutput, error) { panic(panicText) }),
-		declareFake("fail", tools.Read, func(context.Context, textInput) (textOutput, error) { return textOutput{}, errTool }),
-		declareFake("huge", tools.Read, func(_ context.Context, in textInput) (textOutput, error) {
+		declareFake("panic", guard.Read, func(context.Context, textInput) (textOutput, error) { panic(panicText) }),
+		declareFake("fail", guard.Read, func(context.Context, textInput) (textOutput, error) { return textOutput{}, errTool }),
+		declareFake("huge", guard.Read, func(_ context.Context, in textInput) (textOutput, error) {
 			return textOutput{Echo: strings.Repeat("x", int(in.N))}, nil
 		}),
-		tools.Declare(tools.Tool{Name: "broken", Title: "broken", Description: "A tool of the tests.", Toolset: "fakes", Risk: tools.Read},
+		tools.Declare(tools.Tool{Name: "broken", Title: "broken", Description: "A tool of the tests.", Toolset: "fakes", Risk: guard.Read},
 			tools.Mode{}, func(context.Context, tools.Service, textInput) (brokenOutput, error) { return brokenOutput{}, nil }),
 	}
 }
@@ -331,7 +332,7 @@ func (p *peer) silent() {
 	}
 }
 
-func receive[T any](t *testing.T, from <-chan T) T {
+func receive[T any](t testing.TB, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:

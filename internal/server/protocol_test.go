@@ -13,6 +13,7 @@ import (
 
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -230,15 +231,15 @@ func TestListToolsIsDeterministic(t *testing.T) {
 }
 
 func TestAnnotations(t *testing.T) {
-	risks := map[string]tools.Risk{}
+	risks := map[string]guard.Risk{}
 	for _, tool := range newFakes().tools() {
 		risks[tool.Name] = tool.Risk
 	}
 	for _, tool := range listTools(t, newFakes().newServer(io.Discard)) {
 		risk := risks[tool.Name]
 		for hint, want := range map[string]bool{
-			"readOnlyHint": risk == tools.Read, "destructiveHint": risk == tools.Destructive,
-			"idempotentHint": risk == tools.Read, "openWorldHint": true,
+			"readOnlyHint": risk == guard.Read, "destructiveHint": risk == guard.Destructive,
+			"idempotentHint": risk == guard.Read, "openWorldHint": true,
 		} {
 			if got, ok := tool.Annotations[hint].(bool); !ok || got != want {
 				t.Errorf("%s: %s is %v", tool.Name, hint, tool.Annotations[hint])

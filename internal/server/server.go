@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -33,6 +35,15 @@ type Server struct {
 
 // New returns a Server for the options' tools.
 func New(o Options) *Server {
+	hooks := &mcpserver.Hooks{}
+	hooks.AddAfterListTools(func(_ context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
+		withhold(list, o.Toolbox)
+	})
+	hooks.AddAfterInitialize(func(ctx context.Context, _ any, request *mcp.InitializeRequest, _ *mcp.InitializeResult) {
+		if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
+			own.introduce(request.Params.ClientInfo, request.Params.Capabilities)
+		}
+	})
 	s := &Server{
 		log: o.Log,
 		mcp: mcpserver.NewMCPServer(o.Name, o.Version,
@@ -40,13 +51,24 @@ func New(o Options) *Server {
 			mcpserver.WithWebsiteURL(o.Website),
 			mcpserver.WithInstructions(o.Instructions),
 			mcpserver.WithToolCapabilities(false),
+			mcpserver.WithElicitation(),
+			mcpserver.WithHooks(hooks),
 			mcpserver.WithLogger(slog.New(zerolog.NewSlogHandler(o.Log))),
 		),
 	}
-	for _, t := range o.Toolbox.Tools() {
+	for _, t := range append(o.Toolbox.Tools(), o.Toolbox.Withheld()...) {
 		s.mcp.AddTool(describe(t), s.handler(o.Toolbox, t.Name))
 	}
 	return s
+}
+
+// withhold takes the tools that the policy does not offer off the list. They stay registered, so that a call by name is
+// refused with the reason; mcp-go's own filter would answer that there is no such tool.
+func withhold(list *mcp.ListToolsResult, toolbox *tools.Toolbox) {
+	withheld := toolbox.Withheld()
+	list.Tools = slices.DeleteFunc(list.Tools, func(t mcp.Tool) bool {
+		return slices.ContainsFunc(withheld, func(w tools.Tool) bool { return w.Name == t.Name })
+	})
 }
 
 // describe turns a declaration into what clients are told.
@@ -55,9 +77,9 @@ func describe(t tools.Tool) mcp.Tool {
 	described.Title = t.Title
 	described.RawOutputSchema = t.Output.JSON()
 	described.Annotations = mcp.ToolAnnotation{ // a hint that is left out counts as its worst value
-		ReadOnlyHint:    mcp.ToBoolPtr(t.Risk == tools.Read),
-		DestructiveHint: mcp.ToBoolPtr(t.Risk == tools.Destructive),
-		IdempotentHint:  mcp.ToBoolPtr(t.Risk == tools.Read),
+		ReadOnlyHint:    mcp.ToBoolPtr(t.Risk == guard.Read),
+		DestructiveHint: mcp.ToBoolPtr(t.Risk == guard.Destructive),
+		IdempotentHint:  mcp.ToBoolPtr(t.Risk == guard.Read),
 		OpenWorldHint:   mcp.ToBoolPtr(true),
 	}
 	return described
@@ -70,11 +92,7 @@ func (s *Server) handler(toolbox *tools.Toolbox, name string) mcpserver.ToolHand
 		ctx = s.log.WithContext(ctx)
 		ctx, finish := withProgress(ctx)
 		defer finish()
-		result, err := toolbox.Call(ctx, name, request.Params.RawArguments)
-		if err != nil {
-			return mcp.NewToolResultError(tools.Explain(err)), nil
-		}
-		return mcp.NewToolResultStructured(result.Structured, result.Text), nil
+		return s.call(ctx, toolbox, tools.Call{Tool: name, Arguments: request.Params.RawArguments}, request.Params)
 	}
 }
 

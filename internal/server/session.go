@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -12,6 +13,8 @@ type session struct {
 	id            string
 	initialized   atomic.Bool
 	notifications chan mcp.JSONRPCNotification
+	ask           func(context.Context, mcp.ElicitationRequest) (*mcp.ElicitationResult, error)
+	cannotAsk     atomic.Bool // the client declared elicitation and does not have it
 
 	mu           sync.Mutex
 	client       mcp.Implementation
@@ -32,6 +35,18 @@ func (s *session) Initialized() bool { return s.initialized.Load() }
 
 func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.notifications }
 
+// RequestElicitation implements mcp-go's SessionWithElicitation.
+func (s *session) RequestElicitation(ctx context.Context, request mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
+	return s.ask(ctx, request)
+}
+
+// introduce keeps what the client says about itself in the handshake.
+func (s *session) introduce(client mcp.Implementation, capabilities mcp.ClientCapabilities) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client, s.capabilities = client, capabilities
+}
+
 // GetClientInfo implements mcp-go's SessionWithClientInfo, as do the three methods that follow.
 func (s *session) GetClientInfo() mcp.Implementation {
 	s.mu.Lock()
@@ -39,11 +54,9 @@ func (s *session) GetClientInfo() mcp.Implementation {
 	return s.client
 }
 
-func (s *session) SetClientInfo(client mcp.Implementation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.client = client
-}
+// SetClientInfo does nothing, and neither does SetClientCapabilities: mcp-go calls them also with what a request of the
+// newer era declares, which holds for that request only.
+func (s *session) SetClientInfo(mcp.Implementation) {}
 
 func (s *session) GetClientCapabilities() mcp.ClientCapabilities {
 	s.mu.Lock()
@@ -51,11 +64,8 @@ func (s *session) GetClientCapabilities() mcp.ClientCapabilities {
 	return s.capabilities
 }
 
-func (s *session) SetClientCapabilities(capabilities mcp.ClientCapabilities) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.capabilities = capabilities
-}
+// SetClientCapabilities does nothing; see SetClientInfo.
+func (s *session) SetClientCapabilities(mcp.ClientCapabilities) {}
 
 // ProtocolVersion implements mcp-go's SessionWithProtocolVersion.
 func (s *session) ProtocolVersion() string {

@@ -45,10 +45,14 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 		broken:  make(chan struct{}),
 		ended:   make(chan struct{}),
 		flushes: make(chan chan struct{}),
+
+		inputEnded: make(chan struct{}),
+
 		calls:   map[string]*pendingCall{},
 		running: make(chan struct{}, maxRunning),
 		pending: make(chan struct{}, maxPending),
 	}
+	t.session.ask = t.RequestElicitation
 	defer close(t.ended)
 	if err := s.mcp.RegisterSession(calls, t.session); err != nil {
 		return err
@@ -77,6 +81,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 	case <-ctx.Done():
 	case <-t.broken:
 	}
+	close(t.inputEnded)
 	t.drain(grace, cancel)
 	if err == nil && t.isBroken() {
 		err = ErrOutputClosed
@@ -95,6 +100,9 @@ type stdio struct {
 	broken  chan struct{}   // closed when out fails
 	ended   chan struct{}   // closed when the run is over
 	flushes chan chan struct{}
+
+	inputEnded chan struct{} // closed when no more answers can come
+	asked      asked
 
 	mu       sync.Mutex
 	stopping bool
@@ -162,7 +170,7 @@ func (t *stdio) receive(ctx context.Context, line input) {
 	_ = json.Unmarshal(text, &m) // a member of another type is left out here; mcp-go says what is wrong with it
 	switch {
 	case m.Method == "" && (m.Result != nil || m.Error != nil):
-		// An answer to a request of ours, which none is waiting for. An error in return could go back and forth for ever.
+		t.asked.deliver(m)
 	case !utf8.Valid(text): // it would be decoded to other words than the user's
 		t.refuse(m.ID, mcp.PARSE_ERROR, "the message is not valid UTF-8")
 	case m.ID == nil && m.Method == "":
@@ -380,4 +388,7 @@ func waitFor(done <-chan struct{}, limit time.Duration) bool {
 	}
 }
 
-var _ mcpserver.SessionWithClientInfo = (*session)(nil)
+var (
+	_ mcpserver.SessionWithClientInfo  = (*session)(nil)
+	_ mcpserver.SessionWithElicitation = (*session)(nil)
+)

@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+const (
+	runningID   = "530491fa7c8e47348f01de73e627a6a7" // qwen-finetune-01 of the demo region
+	completedID = "195d453c7a424b32ac8593512fec6a26" // Instances_2204208761
+)
+
+// sent counts what was sent to an endpoint.
+func sent(s *simulator.Simulator, endpoint simulator.Endpoint) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if r.Endpoint == endpoint {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCallNeedsConsent(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"] = "11250"
+	arguments := []string{"call", "delete_instances", "instance_ids=" + completedID}
+
+	code, out, errs := run(t, env, "", arguments...)
+	if code != exitConsent || sent(s, simulator.EndpointDelete) != 0 {
+		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
+	}
+	contains(t, "stdout", out, "PREVIEW. Nothing has been changed.", "Instances_2204208761", "deleted for good")
+	contains(t, "stderr", errs, "Add --confirm")
+
+	code, out, errs = run(t, env, "", append(arguments, "--confirm")...)
+	if code != 0 || sent(s, simulator.EndpointDelete) != 1 {
+		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
+	}
+	contains(t, "stdout", out, "done: 1 deleted")
+	contains(t, "stderr", errs, "PREVIEW.")
+
+	code, out, _ = run(t, env, "", append(arguments, "--confirm", "--json")...)
+	if code != 0 || sent(s, simulator.EndpointDelete) != 1 {
+		t.Errorf("what is gone: exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
+	}
+	contains(t, "stdout", out, `"outcome":"not_found"`)
+}
+
+func TestCallUnderPolicy(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	for name, c := range map[string]struct {
+		flags []string
+		env   map[string]string
+		code  int
+		want  string
+	}{
+		"read-only":               {[]string{"--read-only"}, nil, exitError, "runs read-only"},
+		"read-only, environment":  {nil, map[string]string{"SCNET_MCP_READ_ONLY": "1"}, exitError, "runs read-only"},
+		"disabled":                {[]string{"--disable-tools=delete_instances,execute_script"}, nil, exitError, "has disabled"},
+		"protected by name":       {[]string{"--protect=name:instances_*"}, nil, exitError, "has protected"},
+		"not allowed":             {[]string{"--allow=qwen-*", "--allow=id:abc"}, nil, exitError, "does not hold"},
+		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, exitConsent, "cannot ask"},
+		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, exitConsent, "cannot ask"},
+		"a tool that is none":     {[]string{"--disable-tools=delete_instance"}, nil, exitError, "valid are list_instances"},
+		"a level that is none":    {[]string{"--consent=delete_instances=maybe"}, nil, exitError, "levels are flag, preview and human"},
+		"consent of no tool":      {[]string{"--consent=delete=human"}, nil, exitError, "valid are"},
+		"a toolset that is none":  {[]string{"--toolsets=desktops"}, nil, exitError, "valid are instances"},
+		"a pattern that is none":  {[]string{"--protect=colour:red"}, nil, exitUsage, "is not id, name or region"},
+		"an audit log that isn't": {[]string{"--audit-log=/dev/null/x"}, nil, exitError, "the audit log cannot be opened"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := account(s)
+			env["SCNET_CLUSTER_ID"] = "11250"
+			for name, value := range c.env {
+				env[name] = value
+			}
+			code, _, errs := run(t, env, "", append([]string{"call", "delete_instances", "instance_ids=" + completedID, "--confirm"}, c.flags...)...)
+			if code != c.code || sent(s, simulator.EndpointDelete) != 0 {
+				t.Errorf("exit %d, want %d; %d deletes sent", code, c.code, sent(s, simulator.EndpointDelete))
+			}
+			contains(t, "stderr", errs, c.want)
+		})
+	}
+}
+
+func TestToolsFollowThePolicy(t *testing.T) {
+	_, out, _ := run(t, nil, "", "tools", "--demo", "--read-only")
+	contains(t, "tools", out, "list_instances", "1 tools")
+	if strings.Contains(out, "delete_instances") {
+		t.Errorf("a withheld tool is listed: %s", out)
+	}
+}
+
+// TestAPersonIsAsked drives the shell as a terminal would.
+func TestAPersonIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		level   guard.Level
+		tool    string
+		more    string
+		answer  string
+		confirm bool
+		deletes int
+		scripts int
+		fails   bool
+	}{
+		"types the phrase":         {guard.Preview, "delete_instances", "", "delete 1\n", false, 1, 0, false},
+		"types something else":     {guard.Preview, "delete_instances", "", "yes\n", false, 0, 0, true},
+		"closes the terminal":      {guard.Preview, "delete_instances", "", "", false, 0, 0, true},
+		"human level and confirm":  {guard.Human, "delete_instances", "", "delete 1\n", true, 1, 0, false},
+		"confirm does not ask":     {guard.Preview, "delete_instances", "", "", true, 1, 0, false},
+		"chooses to run":           {guard.Preview, "execute_script", `,"script":"id"`, "1\n", false, 0, 1, false},
+		"chooses not to run":       {guard.Preview, "execute_script", `,"script":"id"`, "2\n", false, 0, 0, true},
+		"chooses what is no offer": {guard.Preview, "execute_script", `,"script":"id"`, "3\n", false, 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := simulate(t, simulator.Options{})
+			for variable, value := range account(s) {
+				t.Setenv(variable, value)
+			}
+			t.Setenv("SCNET_CLUSTER_ID", "11250")
+			service, closeAll, err := demoFlag{}.open(policyFlags{
+				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off", Consent: map[string]string{c.tool: string(c.level)},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closeAll()
+			var stderr bytes.Buffer
+			sh := shell{
+				ctx: t.Context(), toolbox: newToolbox(service), person: true, confirm: c.confirm,
+				streams: Streams{In: strings.NewReader(c.answer), Err: &stderr},
+			}
+			_, err = sh.call(c.tool, json.RawMessage(`{"instance_ids":["`+runningID+`"]`+c.more+`}`))
+			if (err != nil) != c.fails || (err != nil && exitCode(err) != exitConsent) {
+				t.Errorf("err = %v", err)
+			}
+			if sent(s, simulator.EndpointDelete) != c.deletes || len(s.Scripts()) != c.scripts {
+				t.Errorf("%d deletes and %d scripts were sent", sent(s, simulator.EndpointDelete), len(s.Scripts()))
+			}
+			contains(t, "stderr", stderr.String(), "qwen-finetune-01")
+			if err != nil && !strings.Contains(tools.Explain(err), "Nothing was changed") {
+				t.Errorf("%q does not say that nothing was changed", tools.Explain(err))
+			}
+		})
+	}
+}
+
+func TestAuditLogOfCalls(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"] = "11250"
+	file := filepath.Join(t.TempDir(), "state", "audit.jsonl")
+	env["SCNET_MCP_AUDIT_LOG"] = file
+	script := "export PASSWORD=hunter2; train"
+	for _, arguments := range [][]string{
+		{"call", "execute_script", "instance_ids=" + runningID, "script=" + script},
+		{"call", "execute_script", "instance_ids=" + runningID, "script=" + script, "--confirm"},
+		{"call", "delete_instances", "instance_ids=" + completedID, "--confirm", "--protect=*"},
+	} {
+		run(t, env, "", arguments...)
+	}
+	code, out, errs := run(t, nil, "", "audit", "verify", file)
+	if code != 0 {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	contains(t, "verify", out, "6 records", "the chain is intact") // opened, previewed, previewed, intent, result, refused
+
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "log", string(content), `"event":"previewed"`, `"event":"intent"`, `"event":"result"`, `"event":"refused"`, `"rule":"protect"`,
+		`"consent":"preview_token"`, `"client":"scnet-mcp call"`, "qwen-finetune-01", `"sha256"`, `"accepted"`)
+	for name, hidden := range map[string]string{"script": "hunter2", "secret key": simulator.DemoAccount().SecretKey, "access key": simulator.DemoAccount().AccessKey} {
+		if strings.Contains(string(content), hidden) {
+			t.Errorf("the %s is in the audit log", name)
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+
+	tampered := bytes.Replace(content, []byte("accepted"), []byte("rejected"), 1)
+	if err := os.WriteFile(file, tampered, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ = run(t, nil, "", "audit", "verify", file)
+	if code != exitError {
+		t.Errorf("a changed log: exit %d", code)
+	}
+	contains(t, "verify", out, "BROKEN at line 5", "changed")
+}
+
+func TestDefaultAuditLog(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"] = "11250"
+	state := t.TempDir()
+	env["XDG_STATE_HOME"] = state
+	file := filepath.Join(state, "scnet-mcp", "audit.jsonl")
+
+	if code, _, errs := run(t, env, "", "call", "list_instances"); code != 0 {
+		t.Error(errs)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a read made an audit log")
+	}
+	if code, _, errs := run(t, env, "", "call", "restart_instance", "instance_id="+completedID, "--confirm"); code != 0 {
+		t.Error(errs)
+	}
+	if code, out, _ := run(t, nil, "", "audit", "verify", file); code != 0 {
+		t.Error(out)
+	}
+
+	// Where no log can be kept, reading works and changing does not, unless the operator wants it so.
+	env["XDG_STATE_HOME"] = file // a file is no directory
+	if code, _, errs := run(t, env, "", "call", "list_instances"); code != 0 {
+		t.Error(errs)
+	}
+	deletion := []string{"call", "delete_instances", "instance_ids=" + completedID, "--confirm"}
+	code, _, errs := run(t, env, "", deletion...)
+	if code != exitError || sent(s, simulator.EndpointDelete) != 0 {
+		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
+	}
+	contains(t, "stderr", errs, "audit log cannot be written", "Nothing was changed")
+	if code, _, errs := run(t, env, "", append(deletion, "--audit-optional")...); code != 0 {
+		t.Error(errs)
+	}
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+// policyFlags are what the operator decides before any conversation.
+type policyFlags struct {
+	ReadOnly            bool              `group:"policy" help:"Offer only tools that change nothing."`
+	Toolsets            []string          `group:"policy" placeholder:"NAME" help:"Offer only these toolsets."`
+	DisableTools        []string          `group:"policy" placeholder:"TOOL" help:"Do not offer these tools."`
+	Allow               []guard.Pattern   `group:"policy" placeholder:"PATTERN" help:"Change only instances that match one: id:ID, name:GLOB, region:ID or name; without prefix, id or name."`
+	Protect             []guard.Pattern   `group:"policy" placeholder:"PATTERN" help:"Never change instances that match one."`
+	MaxTargets          int               `group:"policy" default:"10" placeholder:"N" help:"Instances that one call may change (${default})."`
+	MaxMutationsPerHour int               `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
+	Consent             map[string]string `group:"policy" placeholder:"TOOL=LEVEL" mapsep:"," help:"Consent that a tool needs: flag, preview or human."`
+	NeverAsk            bool              `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
+
+	AuditLog      string `group:"audit" placeholder:"FILE" help:"Where every attempt to change something is recorded; off for nowhere. Default: audit.jsonl in the user's state directory."`
+	AuditOptional bool   `group:"audit" help:"Change things also when the audit log cannot be written."`
+}
+
+// apply puts the policy into service, with the audit log. The user's own log is not for simulated changes: in a demo
+// only a log that was asked for is written.
+func (p policyFlags) apply(service *tools.Service, demo bool) (closeAudit func(), err error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	levels := map[string]guard.Level{}
+	for tool, text := range p.Consent {
+		if levels[tool], err = guard.ParseLevel(text); err != nil {
+			return nil, fmt.Errorf("--consent: %w", err)
+		}
+	}
+	service.Policy = guard.Policy{
+		ReadOnly: p.ReadOnly, Toolsets: p.Toolsets, DisabledTools: p.DisableTools, Allow: p.Allow, Protect: p.Protect,
+		MaxTargets: p.MaxTargets, Consent: levels, NeverAsk: p.NeverAsk,
+	}
+	service.Budget = guard.NewBudget(p.MaxMutationsPerHour, time.Now)
+	service.AuditOptional = p.AuditOptional
+	if strings.EqualFold(p.AuditLog, "off") || (demo && p.AuditLog == "") || p.ReadOnly {
+		return func() {}, nil
+	}
+	if p.AuditLog == "" {
+		log := &defaultAuditLog{}
+		service.Audit = log
+		return log.close, nil
+	}
+	log, err := audit.Open(p.AuditLog, audit.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)
+	}
+	service.Audit = log
+	return func() { _ = log.Close() }, nil
+}
+
+// defaultAuditLog is the log in the user's state directory. It is opened with the first record: whoever only reads gets no
+// file, and a server on a read-only file system starts, and refuses what it cannot record.
+type defaultAuditLog struct {
+	mu  sync.Mutex
+	log *audit.Log
+}
+
+// Append implements tools.Recorder.
+func (d *defaultAuditLog) Append(record audit.Record) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.log == nil {
+		path, err := audit.DefaultPath(os.LookupEnv)
+		if err != nil {
+			return err
+		}
+		if d.log, err = audit.Open(path, audit.Options{}); err != nil {
+			return err
+		}
+	}
+	return d.log.Append(record)
+}
+
+func (d *defaultAuditLog) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.log != nil {
+		_ = d.log.Close()
+	}
+}
+
+// check refuses names that no tool has: a policy with a typing mistake would protect nothing.
+func (p policyFlags) check() error {
+	var names, toolsets []string
+	for _, t := range tools.All(tools.Mode{}) {
+		names = append(names, t.Name)
+		if !slices.Contains(toolsets, t.Toolset) {
+			toolsets = append(toolsets, t.Toolset)
+		}
+	}
+	unknown := func(flag, name string, valid []string) error {
+		return fmt.Errorf("--%s: there is no %q; valid are %s", flag, name, strings.Join(valid, ", "))
+	}
+	for _, name := range p.Toolsets {
+		if !slices.Contains(toolsets, name) {
+			return unknown("toolsets", name, toolsets)
+		}
+	}
+	for _, name := range p.DisableTools {
+		if !slices.Contains(names, name) {
+			return unknown("disable-tools", name, names)
+		}
+	}
+	for name := range p.Consent {
+		if !slices.Contains(names, name) {
+			return unknown("consent", name, names)
+		}
+	}
+	if p.MaxTargets < 1 || p.MaxMutationsPerHour < 1 {
+		return fmt.Errorf("--max-targets and --max-mutations-per-hour must be at least 1; --read-only forbids every change")
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	mcpserver "github.com/mark3labs/mcp-go/server"
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+const (
+	// askTimeout is how long a human may take in the older protocol era, where the tool call waits for the answer. Clients
+	// give a call up after about 60 seconds. In the newer era the question travels in the result, and its token bounds it.
+	askTimeout = 40 * time.Second
+
+	consentKey  = "consent"      // names the question among a result's input requests
+	answerField = "confirmation" // names the field of the form
+)
+
+// errCannotAsk says that a client refused the request that asks a human, which it had declared to support.
+var errCannotAsk = errors.New("the client cannot ask the user")
+
+// call runs a tool with everything that consent may need. A question to a human goes out in the way of the request's
+// protocol era: as a request of ours that the call waits for, or as a result that the client answers with a new call.
+func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Call, params mcp.CallToolParams) (*mcp.CallToolResult, error) {
+	modern := mcpserver.IsModernRequest(ctx)
+	call.Caller = s.caller(ctx)
+	if modern && call.Caller.CanAsk && params.RequestState != "" {
+		call.Answer = answerOf(mcpserver.ElicitationResponse(params.InputResponses, consentKey))
+		call.Answer.Token = params.RequestState
+	}
+	result, err := toolbox.Call(ctx, call)
+	if err == nil && result.Question != nil {
+		if modern {
+			return mcpserver.NewInputRequestBuilder(result.Question.Token).Elicit(consentKey, form(*result.Question)).ToolResult(), nil
+		}
+		call.Answer = s.ask(ctx, *result.Question)
+		result, err = toolbox.Call(ctx, call)
+	}
+	if err != nil {
+		return mcp.NewToolResultError(tools.Explain(err)), nil
+	}
+	return mcp.NewToolResultStructured(result.Structured, result.Text), nil
+}
+
+// caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made
+// them. A session without a way to send requests cannot ask, whatever its client declared; nor can one without an id, which
+// is that of all clients of a stateless transport, where no answer finds its way back.
+func (s *Server) caller(ctx context.Context) tools.Caller {
+	caller := tools.Caller{Name: "local", Transport: "stdio"}
+	var client mcp.Implementation
+	var capabilities mcp.ClientCapabilities
+	session := mcpserver.ClientSessionFromContext(ctx)
+	if info := mcpserver.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
+		if info.ClientInfo != nil {
+			client = *info.ClientInfo
+		}
+		if info.ClientCapabilities != nil {
+			capabilities = *info.ClientCapabilities
+		}
+		caller.CanAsk = canShowForm(capabilities)
+	} else if known, ok := session.(mcpserver.SessionWithClientInfo); ok {
+		client, capabilities = known.GetClientInfo(), known.GetClientCapabilities()
+		_, canSend := session.(mcpserver.SessionWithElicitation)
+		caller.CanAsk = canSend && known.SessionID() != "" && canShowForm(capabilities) && !gaveUpAsking(session)
+	}
+	caller.Client, caller.ClientVersion = client.Name, client.Version
+	return caller
+}
+
+// canShowForm reports whether the client declared elicitation with forms. Before 2025-11-25 there were only forms, declared
+// by an empty object.
+func canShowForm(c mcp.ClientCapabilities) bool {
+	return c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
+}
+
+// gaveUpAsking reports whether this session's client has shown that it cannot ask although it says so.
+func gaveUpAsking(s mcpserver.ClientSession) bool {
+	own, ok := s.(*session)
+	return ok && own.cannotAsk.Load()
+}
+
+// ask puts a question to the human and waits for the answer, at most askTimeout. Silence is an answer too.
+func (s *Server) ask(ctx context.Context, q guard.Question) *guard.Answer {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	request := mcp.ElicitationRequest{Params: form(q)}
+	request.Method = string(mcp.MethodElicitationCreate)
+	result, err := s.mcp.RequestElicitation(ctx, request)
+	answer := answerOf(result)
+	switch {
+	case errors.Is(err, errCannotAsk):
+		answer.Action = guard.Unsupported
+		if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
+			own.cannotAsk.Store(true)
+		}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		answer.Action = guard.NoAnswer
+	case err != nil || result == nil:
+		answer.Action = guard.NotAsked
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("the user could not be asked")
+	}
+	answer.Token = q.Token
+	return answer
+}
+
+// form is the question as MCP puts it: one text field, or one choice, with nothing filled in.
+func form(q guard.Question) mcp.ElicitationParams {
+	field := map[string]any{"type": "string", "title": "Confirmation", "description": "Type: " + q.Phrase}
+	if len(q.Choices) > 0 {
+		field = map[string]any{"type": "string", "title": "Decision", "description": "Nothing happens unless you choose the first.", "enum": q.Choices}
+	}
+	return mcp.ElicitationParams{
+		Message: q.Message, // no mode: a form is the default, and clients before 2025-11-25 know no other
+		RequestedSchema: map[string]any{
+			"type": "object", "properties": map[string]any{answerField: field}, "required": []string{answerField},
+		},
+	}
+}
+
+// answerOf reads a human's answer. What cannot be read has no text, which consents to nothing.
+func answerOf(result *mcp.ElicitationResult) *guard.Answer {
+	if result == nil {
+		return &guard.Answer{Action: guard.Cancel}
+	}
+	answer := &guard.Answer{Action: guard.Action(result.Action)}
+	content, err := json.Marshal(result.Content)
+	if err != nil {
+		return answer
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(content, &fields) == nil {
+		_ = json.Unmarshal(fields[answerField], &answer.Text)
+	}
+	return answer
+}

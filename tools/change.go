@@ -1,0 +1,442 @@
+package tools
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
+	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/schemas"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+)
+
+// The states of a result.
+const (
+	stateConfirm = "confirmation_required" // a preview; nothing was changed
+	stateDone    = "done"
+	statePartial = "partial"
+	stateFailed  = "failed"
+	stateUnknown = "unknown" // it may or may not have happened
+	stateWaiting = "waiting" // accepted, not finished
+)
+
+// Consent are the arguments that let a call through. Every tool that changes something has them.
+type Consent struct {
+	Confirm      bool   `json:"confirm,omitempty" jsonschema_description:"true to act"`
+	PreviewToken string `json:"preview_token,omitempty" jsonschema_description:"From the preview"`
+}
+
+func (c *Consent) consent() *Consent { return c }
+
+// consenting is a pointer to an argument struct that embeds Consent.
+type consenting[In any] interface {
+	*In
+	consent() *Consent
+}
+
+// Plan is what a call would do, resolved from the service.
+type Plan struct {
+	Region  *scnet.Region
+	Effect  string // one sentence: what would happen
+	Targets []PlannedTarget
+	Script  *audit.Script
+}
+
+// PlannedTarget is an instance with what would happen to it.
+type PlannedTarget struct {
+	ID       string // as the call named it
+	Instance *scnet.Instance
+	Effect   string
+	Spared   bool // nothing would happen to it
+}
+
+// Preview is shown instead of acting, until there is consent. What would happen to each target is among the result's
+// targets.
+type Preview struct {
+	PreviewToken string `json:"preview_token,omitempty" jsonschema_description:"For the confirming call"`
+	ExpiresAt    string `json:"expires_at,omitempty" jsonschema_description:"Its end"`
+	Effect       string `json:"effect,omitempty" jsonschema_description:"What would happen"`
+
+	table string
+}
+
+// change is what a tool that changes something consists of. The same plan serves preview and act.
+type change[In any, Out output] struct {
+	// plan checks the arguments beyond their schema, puts them into their canonical form, and resolves every target. It
+	// changes nothing.
+	plan func(context.Context, Service, *In) (Plan, error)
+	// preview wraps a Preview in the tool's result.
+	preview func(In, Plan, *Preview) Out
+	// question is what a human is asked.
+	question func(In, Plan) guard.Question
+	// act does it. An error says that nothing was changed; outcomes tell the audit log what was attempted all the same.
+	act func(context.Context, Service, In, Plan) (out Out, outcomes []audit.Outcome, err error)
+	// state returns the state of a result.
+	state func(Out) string
+}
+
+// declareChange completes t, as Declare does, for a tool that changes something: plan, consent, act, with an audit record
+// for every attempt.
+func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c change[In, Out]) Tool {
+	input, result := schemasOf[In, Out](mode)
+	t.Input, t.Output = input, result
+	t.run = func(ctx context.Context, b *Toolbox, call Call) (Result, error) {
+		a := b.newAttempt(t, call)
+		var in In
+		if err := input.Decode(call.Arguments, &in); err != nil {
+			return Result{}, a.unplanned(ctx, err, "arguments", call.Answer)
+		}
+		plan, err := c.plan(ctx, b.service, &in)
+		a.planned(plan, in)
+		if err != nil {
+			return Result{}, a.unplanned(ctx, err, "plan", call.Answer)
+		}
+		if err := b.service.Policy.Permits(plan.policyTargets()); err != nil {
+			return Result{}, a.unplanned(ctx, err, "", call.Answer)
+		}
+		if plan.isEmpty() {
+			out, outcomes, err := c.act(ctx, b.service, in, plan)
+			if err != nil {
+				return Result{}, a.refused(ctx, err, "act")
+			}
+			a.finished(ctx, audit.Refused, c.state(out), outcomes)
+			return render(result, out)
+		}
+
+		consent := *P(&in).consent()
+		changes := plan.changes()
+		if consent.Confirm { // before anybody is asked for a consent that could not be used
+			if err := b.service.Budget.Room(changes); err != nil {
+				return Result{}, a.unplanned(ctx, err, "", call.Answer)
+			}
+		}
+		subject := subjectOf[In, P](t.Name, call.Caller.Name, plan, in)
+		decision := b.service.Tokens.Decide(guard.Call{
+			Level: b.service.Policy.Level(t.Name, t.Risk), Subject: subject, Question: c.question(in, plan),
+			Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.service.Policy.NeverAsk, Answer: call.Answer,
+		})
+		a.decided(decision)
+		switch decision.Verdict {
+		case guard.Proceed:
+		case guard.Ask:
+			a.finished(ctx, audit.Previewed, stateConfirm, nil) // the answer may never come
+			return Result{Question: decision.Question}, nil
+		case guard.Declined:
+			a.finished(ctx, audit.Declined, "", nil)
+			return Result{}, &declinedError{notice: decision.Notice}
+		case guard.Refused:
+			return Result{}, a.refused(ctx, &guard.Refusal{Rule: guard.ConsentRule, Reason: decision.Notice}, "")
+		case guard.Show:
+			p := b.newPreview(plan, decision, subject)
+			a.finished(ctx, audit.Previewed, stateConfirm, nil)
+			shown, err := render(result, c.preview(in, plan, p))
+			shown.NeedsConsent = true
+			return shown, err
+		}
+
+		if ctx.Err() != nil {
+			return Result{}, a.refused(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
+		}
+		if err := b.service.Budget.Take(changes); err != nil {
+			return Result{}, a.refused(ctx, err, "")
+		}
+		if err := a.intent(ctx); err != nil {
+			b.service.Budget.Return(changes)
+			return Result{}, err
+		}
+		out, outcomes, err := protect(func() (Out, []audit.Outcome, error) { return c.act(ctx, b.service, in, plan) })
+		if err != nil {
+			a.failed(ctx, err, outcomes, plan)
+			return Result{}, err
+		}
+		b.service.Budget.Return(max(changes-attempted(outcomes), 0))
+		note := a.finished(ctx, audit.Result, c.state(out), outcomes)
+		rendered, err := render(result, out)
+		if failure := (*internalError)(nil); errors.As(err, &failure) {
+			failure.uncertain = true
+		}
+		rendered.Text += note
+		return rendered, err
+	}
+	return t
+}
+
+// protect turns a panic in the middle of an act into an error that admits what is not known.
+func protect[Out any](act func() (Out, []audit.Outcome, error)) (out Out, outcomes []audit.Outcome, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = &internalError{what: "a fault in the server", uncertain: true, cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
+		}
+	}()
+	return act()
+}
+
+// attempted counts the outcomes of targets that something was sent for.
+func attempted(outcomes []audit.Outcome) int {
+	n := 0
+	for _, o := range outcomes {
+		switch o.Outcome {
+		case outcomeNotAttempted, outcomeSkipped, outcomeNotFound, outcomeFailed:
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// ErrDeclined is wrapped by the error of a call that a human said no to.
+var ErrDeclined = errors.New("declined")
+
+type declinedError struct{ notice string }
+
+func (e *declinedError) Error() string { return e.notice }
+
+func (e *declinedError) Unwrap() error { return ErrDeclined }
+
+// isEmpty reports whether nothing would happen to any target.
+func (p Plan) isEmpty() bool { return p.changes() == 0 }
+
+func (p Plan) ids() []string {
+	ids := make([]string, len(p.Targets))
+	for i, t := range p.Targets {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+func (p Plan) changes() int {
+	n := 0
+	for _, t := range p.Targets {
+		if !t.Spared {
+			n++
+		}
+	}
+	return n
+}
+
+// policyTargets are the targets as the service shows them; what does not exist cannot be protected. Names are cleaned but
+// not cut: a pattern may be about their end.
+func (p Plan) policyTargets() []guard.Target {
+	var targets []guard.Target
+	for _, t := range p.Targets {
+		if t.Instance != nil {
+			targets = append(targets, guard.Target{
+				ID: t.ID, Name: sanitize.Line(t.Instance.Name, 0), Region: p.Region.ID, RegionName: p.Region.Name,
+			})
+		}
+	}
+	return targets
+}
+
+// subjectOf binds consent to the call and to what every target looked like. A restart shows in the start time and in the
+// id of the first container, a rename in the name.
+func subjectOf[In any, P consenting[In]](tool, caller string, plan Plan, in In) guard.Subject {
+	*P(&in).consent() = Consent{}
+	arguments, _ := json.Marshal(in) // argument structs always encode
+	type seen struct {
+		ID, Name, Status, HeaderTask string
+		Created, Started             time.Time
+		Gone                         bool
+	}
+	states := make([]seen, len(plan.Targets))
+	for i, t := range plan.Targets {
+		states[i] = seen{ID: t.ID, Gone: t.Instance == nil}
+		if t.Instance != nil {
+			states[i].Name, states[i].Status, states[i].HeaderTask = t.Instance.Name, string(t.Instance.Status), t.Instance.HeaderTaskID
+			states[i].Created, states[i].Started = t.Instance.CreatedAt, t.Instance.StartedAt
+		}
+	}
+	state, _ := json.Marshal(states)
+	return guard.Subject{Tool: tool, Caller: caller, Region: plan.Region.ID, Arguments: string(arguments), State: string(state)}
+}
+
+func (b *Toolbox) newPreview(plan Plan, decision guard.Decision, subject guard.Subject) *Preview {
+	p := &Preview{
+		Effect: strings.TrimSpace(decision.Notice + " Nothing has been changed. This call " + plan.Effect),
+		table:  plan.table(b.service.Now()),
+	}
+	if !decision.Hopeless {
+		token, expires := b.service.Tokens.Issue(subject)
+		p.PreviewToken, p.ExpiresAt = token, expires.UTC().Format(time.RFC3339)
+	}
+	return p
+}
+
+// table shows every target with what would happen to it.
+func (p Plan) table(now time.Time) string {
+	var b strings.Builder
+	rows := [][]string{{"NAME", "ID", "STATUS", "AGE", "OWNER", "EFFECT"}}
+	for _, t := range p.Targets {
+		row := []string{"-", line(t.ID), "not found", "-", "-", t.Effect}
+		if in := t.Instance; in != nil {
+			row[0], row[2], row[4] = dash(line(in.Name)), line(string(in.Status)), dash(line(in.Owner))
+			if !in.CreatedAt.IsZero() {
+				row[3] = age(now.Sub(in.CreatedAt))
+			}
+		}
+		rows = append(rows, row)
+	}
+	writeTable(&b, rows, []int{24, 40, 12, 6, 16, 70})
+	return b.String()
+}
+
+// previewed are the targets of a preview: no outcome yet, what would happen as the note.
+func (p Plan) previewed() []TargetOutcome {
+	targets := make([]TargetOutcome, len(p.Targets))
+	for i, t := range p.Targets {
+		targets[i] = TargetOutcome{ID: line(t.ID), Note: t.Effect}
+		if t.Instance != nil {
+			targets[i].Name, targets[i].Status = line(t.Instance.Name), line(string(t.Instance.Status))
+		}
+	}
+	return targets
+}
+
+// Text shows what would happen and how to go on.
+func (p *Preview) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "PREVIEW. %s\n%s", p.Effect, p.table)
+	if p.PreviewToken == "" {
+		return strings.TrimSuffix(b.String(), "\n")
+	}
+	fmt.Fprintf(&b, "Show this to the user. If they agree, repeat the same call with confirm=true and preview_token=%s, once, before %s.",
+		p.PreviewToken, p.ExpiresAt)
+	return b.String()
+}
+
+// attempt is the audit record of one call in the making.
+type attempt struct {
+	toolbox *Toolbox
+	record  audit.Record
+	started time.Time
+}
+
+func (b *Toolbox) newAttempt(t Tool, call Call) *attempt {
+	return &attempt{toolbox: b, started: b.service.Now(), record: audit.Record{
+		Call: rand.Text()[:16], Tool: t.Name, Risk: string(t.Risk),
+		Caller: call.Caller.Name, Client: call.Caller.Client, ClientVersion: call.Caller.ClientVersion, Transport: call.Caller.Transport,
+	}}
+}
+
+// planned notes what the call is about.
+func (a *attempt) planned(plan Plan, in any) {
+	if plan.Region != nil {
+		a.record.Region = plan.Region.String()
+	}
+	for _, t := range plan.Targets {
+		target := audit.Target{ID: line(t.ID)}
+		if t.Instance != nil {
+			target.Name, target.Status = line(t.Instance.Name), line(string(t.Instance.Status))
+		}
+		a.record.Targets = append(a.record.Targets, target)
+	}
+	a.record.Script = plan.Script
+	a.record.Arguments = auditArguments(in)
+}
+
+func (a *attempt) decided(d guard.Decision) {
+	a.record.Consent, a.record.Token = d.Method, d.TokenID
+}
+
+// refused records that the call was not carried out, and returns err.
+func (a *attempt) refused(ctx context.Context, err error, rule string) error {
+	var refusal *guard.Refusal
+	if errors.As(err, &refusal) {
+		rule = refusal.Rule
+	}
+	a.record.Event, a.record.Rule, a.record.Error = audit.Refused, rule, line(err.Error())
+	var arguments *schemas.ArgumentError
+	if errors.As(err, &arguments) { // its text shows what was sent, which may be part of a script
+		a.record.Error = fmt.Sprintf("%d arguments are wrong", len(arguments.Problems))
+	}
+	a.write(ctx)
+	return err
+}
+
+// unplanned is refused for a call that did not get as far as consent. A human's answer is used up all the same, and a no
+// stays a no: otherwise the token that it was given for could still be used from elsewhere.
+func (a *attempt) unplanned(ctx context.Context, err error, rule string, answer *guard.Answer) error {
+	if answer == nil {
+		return a.refused(ctx, err, rule)
+	}
+	decision := a.toolbox.service.Tokens.Decline(*answer)
+	if !answer.IsNo() {
+		return a.refused(ctx, err, rule)
+	}
+	a.decided(decision)
+	a.finished(ctx, audit.Declined, "", nil)
+	return &declinedError{notice: decision.Notice}
+}
+
+// intent records that the call is about to be carried out. Its error means that it must not be.
+func (a *attempt) intent(ctx context.Context) error {
+	record := a.record
+	record.Event, record.Time = audit.Intent, a.toolbox.service.Now()
+	if a.toolbox.service.Audit == nil {
+		return nil
+	}
+	err := a.toolbox.service.Audit.Append(record)
+	if err == nil {
+		return nil
+	}
+	zerolog.Ctx(ctx).Error().Err(err).Msg("the audit log cannot be written")
+	if a.toolbox.service.AuditOptional {
+		return nil
+	}
+	return errors.New("the audit log cannot be written, so nothing was done: the operator wants every change recorded. Nothing was changed. The server's log has the cause")
+}
+
+// failed records that the act ended with an error. After a fault of ours nothing is known of any target.
+func (a *attempt) failed(ctx context.Context, err error, outcomes []audit.Outcome, plan Plan) {
+	a.record.State, a.record.Error, a.record.Outcomes = stateFailed, line(err.Error()), outcomes
+	if uncertain(err) {
+		a.record.State = stateUnknown
+		for _, t := range plan.Targets {
+			if !t.Spared {
+				a.record.Outcomes = append(a.record.Outcomes, audit.Outcome{ID: line(t.ID), Outcome: outcomeUnknown})
+			}
+		}
+	}
+	a.record.Event = audit.Result
+	a.write(ctx)
+}
+
+// finished records an event with its outcome. It returns a note for the result when the record could not be written.
+func (a *attempt) finished(ctx context.Context, event audit.Event, state string, outcomes []audit.Outcome) (note string) {
+	a.record.Event, a.record.State, a.record.Outcomes = event, state, outcomes
+	if !a.write(ctx) && event == audit.Result {
+		return "\nNote: the audit log could not be written after the change."
+	}
+	return ""
+}
+
+func (a *attempt) write(ctx context.Context) bool {
+	if a.toolbox.service.Audit == nil {
+		return true
+	}
+	a.record.Time = a.toolbox.service.Now()
+	a.record.DurationMS = a.record.Time.Sub(a.started).Milliseconds()
+	if err := a.toolbox.service.Audit.Append(a.record); err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Str("event", string(a.record.Event)).Msg("the audit log cannot be written")
+		return false
+	}
+	return true
+}
+
+// uncertain reports whether what failed with err may have happened all the same, as after a fault of ours in the middle.
+func uncertain(err error) bool {
+	var service *scnet.Error
+	var failure *internalError
+	var fault *rollout.PanicError
+	return errors.As(err, &service) && service.Uncertain || errors.As(err, &failure) && failure.uncertain || errors.As(err, &fault)
+}

@@ -1,0 +1,332 @@
+package tools_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+const home = "11250" // the region of a world
+
+// world is a simulated SCNet without a network, so that it can live on the clock of a testing/synctest bubble, and the
+// tools that work on it.
+type world struct {
+	*simulator.Simulator
+	wire    *wire
+	service tools.Service
+	toolbox *tools.Toolbox
+	caller  tools.Caller
+}
+
+type setup struct {
+	instances []simulator.Instance
+	quirks    simulator.Quirks
+	timing    simulator.Timing
+	service   tools.Service // policy, budget, audit log
+}
+
+func newWorld(t testing.TB, o setup) *world {
+	t.Helper()
+	if o.service.Now == nil {
+		o.service.Now = time.Now
+	}
+	sim := simulator.New(simulator.Options{
+		Now: o.service.Now, Quirks: o.quirks, Timing: o.timing,
+		Regions: []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}},
+	})
+	w := &world{Simulator: sim, wire: &wire{sim: sim}, service: o.service, caller: tools.Caller{Name: "local", Client: "test", Transport: "stdio"}}
+	account := simulator.DemoAccount()
+	client, err := scnet.New(scnet.Config{
+		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
+		LoginURL: "https://scnet.test", PlatformURL: "https://scnet.test", Transport: w.wire, Now: o.service.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.service.SCNet = client
+	w.toolbox = tools.NewToolbox(w.service, tools.All(tools.ModeOf(w.service)))
+	return w
+}
+
+// unlimited lifts the caps.
+func unlimited() tools.Service {
+	return tools.Service{Policy: guard.Policy{MaxTargets: 1000}, Budget: guard.NewBudget(10_000, time.Now)}
+}
+
+// wire carries requests to the simulator. before sees each one first, and may wait or panic.
+type wire struct {
+	sim    *simulator.Simulator
+	before func(*http.Request)
+}
+
+var errReset = errors.New("connection reset by peer")
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
+		hooks.WroteHeaders()
+	}
+	if w.before != nil {
+		w.before(r)
+	}
+	handler := w.sim.Handler()
+	if id, ok := strings.CutPrefix(r.URL.Host, "region-"); ok {
+		handler = w.sim.RegionHandler(strings.TrimSuffix(id, ".scnet.test"))
+	}
+	in := r.Clone(r.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, in)
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	if recorder.Code == http.StatusBadGateway && recorder.Body.Len() == 0 { // what a handler without a connection resets
+		return nil, errReset
+	}
+	resp := recorder.Result()
+	body := bytes.ReplaceAll(recorder.Body.Bytes(), []byte("http://region-"), []byte("https://region-"))
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// isWrite reports whether r goes to one of the endpoints that change something.
+func isWrite(r *http.Request, endpoint string) bool {
+	return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, endpoint)
+}
+
+// job is the i-th instance, from 1.
+func job(i int, status string) simulator.Instance {
+	return simulator.Instance{
+		ID: id(i), Name: fmt.Sprintf("job-%03d", i), Status: status, AcceleratorType: "dcu", GPUNumber: 2, HeaderNotebookID: fmt.Sprintf("%032x", 0xf000+i),
+		CreateTime: time.Now().Add(-time.Duration(i) * time.Hour), StartTime: time.Now().Add(-time.Duration(i) * time.Hour),
+	}
+}
+
+func id(i int) string { return fmt.Sprintf("%032x", i) }
+
+// jobs are n instances in one status.
+func jobs(n int, status string) []simulator.Instance {
+	out := make([]simulator.Instance, n)
+	for i := range out {
+		out[i] = job(i+1, status)
+	}
+	return out
+}
+
+func ids(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = id(i + 1)
+	}
+	return out
+}
+
+// arguments are those of a call.
+type arguments map[string]any
+
+func (a arguments) with(more arguments) arguments {
+	merged := maps.Clone(a)
+	maps.Copy(merged, more)
+	return merged
+}
+
+func deletion(ids ...string) arguments { return arguments{"instance_ids": ids} }
+
+func execution(script string, ids ...string) arguments {
+	return arguments{"instance_ids": ids, "script": script}
+}
+
+// reply is a decoded result of any tool.
+type reply struct {
+	tools.Result `json:"-"`
+
+	State         string
+	Targets       []tools.TargetOutcome
+	Summary       string
+	Preview       *struct{ PreviewToken, ExpiresAt, Effect string }
+	Instance      tools.Ref
+	ReturnedID    string `json:"returned_id"`
+	LastStatus    string `json:"last_status"`
+	WaitedSeconds int    `json:"waited_seconds"`
+	Note          string
+	Token         string `json:"-"`
+}
+
+// outcomes are the outcomes of all targets, in their order.
+func (r reply) outcomes() string {
+	words := make([]string, len(r.Targets))
+	for i, target := range r.Targets {
+		words[i] = target.Outcome
+	}
+	return strings.Join(words, " ")
+}
+
+func (w *world) try(ctx context.Context, call tools.Call) (reply, error) {
+	if call.Caller == (tools.Caller{}) {
+		call.Caller = w.caller
+	}
+	result, err := w.toolbox.Call(ctx, call)
+	r := reply{Result: result}
+	if err != nil || result.Question != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(result.Structured, &r); err != nil {
+		return r, err
+	}
+	var preview struct {
+		Preview struct {
+			PreviewToken string `json:"preview_token"`
+		}
+	}
+	_ = json.Unmarshal(result.Structured, &preview)
+	r.Token = preview.Preview.PreviewToken
+	if (r.State == "confirmation_required") != result.NeedsConsent || (result.NeedsConsent != (r.Token != "") && !strings.Contains(result.Text, "will not be carried out from here")) {
+		return r, fmt.Errorf("state %q, needs consent %v, token %q do not fit together", r.State, result.NeedsConsent, r.Token)
+	}
+	for _, tool := range w.toolbox.Tools() {
+		if tool.Name == call.Tool {
+			return r, tool.Output.Validate(result.Structured)
+		}
+	}
+	return r, errors.New("the tool is not offered")
+}
+
+func encoded(a arguments) json.RawMessage {
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// call makes a call that must not fail.
+func (w *world) call(t testing.TB, tool string, a arguments) reply {
+	t.Helper()
+	r, err := w.try(t.Context(), tools.Call{Tool: tool, Arguments: encoded(a)})
+	if err != nil {
+		t.Fatalf("%s: %s", tool, tools.Explain(err))
+	}
+	return r
+}
+
+// fails makes a call that must fail with a text that holds all of want.
+func (w *world) fails(t testing.TB, tool string, a arguments, want ...string) error {
+	t.Helper()
+	r, err := w.try(t.Context(), tools.Call{Tool: tool, Arguments: encoded(a)})
+	if err == nil {
+		t.Fatalf("%s: no error but %s", tool, r.Text)
+	}
+	wantParts(t, tools.Explain(err), want...)
+	return err
+}
+
+// previewed makes the first of two calls, and returns the arguments of the second.
+func (w *world) previewed(t testing.TB, tool string, a arguments) (reply, arguments) {
+	t.Helper()
+	r := w.call(t, tool, a)
+	if r.State != "confirmation_required" {
+		t.Fatalf("%s: state %q instead of a preview", tool, r.State)
+	}
+	return r, a.with(arguments{"confirm": true, "preview_token": r.Token})
+}
+
+// confirmed makes both.
+func (w *world) confirmed(t testing.TB, tool string, a arguments) reply {
+	t.Helper()
+	_, a = w.previewed(t, tool, a)
+	return w.call(t, tool, a)
+}
+
+func wantParts(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is missing in:\n%s", part, text)
+		}
+	}
+}
+
+func wantOutcomes(t testing.TB, r reply, state string, outcomes ...string) {
+	t.Helper()
+	if want := strings.Join(outcomes, " "); r.State != state || r.outcomes() != want {
+		t.Errorf("state %q, outcomes %q; want %q, %q\n%s", r.State, r.outcomes(), state, want, r.Text)
+	}
+}
+
+// sent returns the requests to the endpoints.
+func (w *world) sent(endpoints ...simulator.Endpoint) []simulator.Request {
+	return slices.DeleteFunc(w.Requests(), func(r simulator.Request) bool { return !slices.Contains(endpoints, r.Endpoint) })
+}
+
+// wantSent demands a number of requests to an endpoint.
+func (w *world) wantSent(t testing.TB, endpoint simulator.Endpoint, want int) {
+	t.Helper()
+	if got := w.sent(endpoint); len(got) != want {
+		t.Errorf("%d requests to %s, want %d: %+v", len(got), endpoint, want, got)
+	}
+}
+
+func (w *world) writes() int {
+	return len(w.sent(simulator.EndpointRestart, simulator.EndpointDelete, simulator.EndpointExecute))
+}
+
+// nothingSent demands that nothing was changed.
+func (w *world) nothingSent(t testing.TB) {
+	t.Helper()
+	if n := w.writes(); n > 0 {
+		t.Errorf("%d writes were sent: %+v", n, w.sent(simulator.EndpointRestart, simulator.EndpointDelete, simulator.EndpointExecute))
+	}
+}
+
+// bubble runs f as a subtest on a clock of its own.
+func bubble(t *testing.T, name string, f func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+// reports collects progress, which must rise.
+type reports struct {
+	mu    sync.Mutex
+	seen  []string
+	fault string
+	last  int
+}
+
+func (p *reports) follow(ctx context.Context) context.Context {
+	p.last = -1
+	return tools.WithProgress(ctx, func(done, total int, message string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if done <= p.last || done > total {
+			p.fault = fmt.Sprintf("%d of %d after %d", done, total, p.last)
+		}
+		p.last = done
+		p.seen = append(p.seen, fmt.Sprintf("%d/%d %s", done, total, message))
+	})
+}
+
+func (p *reports) want(t testing.TB, want ...string) {
+	t.Helper()
+	if p.fault != "" || !slices.Equal(p.seen, want) {
+		t.Errorf("progress %q %s\nwant %q", p.seen, p.fault, want)
+	}
+}
