@@ -1,0 +1,124 @@
+package workspace
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+)
+
+// Problem is an argument that breaks a rule.
+type Problem struct {
+	Field   string // as the service names it: "gray_count"
+	Message string // the rule, and what was given
+}
+
+// ArgumentError lists everything that is wrong with the arguments of a call. Nothing was sent.
+type ArgumentError struct{ Problems []Problem }
+
+// Error joins the problems.
+func (e *ArgumentError) Error() string {
+	var parts []string
+	for _, p := range e.Problems {
+		parts = append(parts, p.Field+": "+p.Message)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// problems collects what is wrong.
+type problems []Problem
+
+func (p *problems) add(field, format string, args ...any) {
+	*p = append(*p, Problem{field, fmt.Sprintf(format, args...)})
+}
+
+// err returns nil when there are none.
+func (p *problems) err() error {
+	if len(*p) == 0 {
+		return nil
+	}
+	return &ArgumentError{*p}
+}
+
+const idRule = "ids are 1 to 128 letters, digits, - and _"
+
+// id checks one that must be there.
+func (p *problems) id(field, id string) {
+	if !idPattern.MatchString(id) {
+		p.add(field, "%q is not an id; %s", sanitize.Line(id, 40), idRule)
+	}
+}
+
+// optionalID checks one that may be left out.
+func (p *problems) optionalID(field, id string) {
+	if id != "" {
+		p.id(field, id)
+	}
+}
+
+// ids checks a list and names the first offender of each kind.
+func (p *problems) ids(field string, ids []string, least, most int) {
+	if len(ids) < least || len(ids) > most {
+		p.add(field, "%d to %d ids go in one call, not %d", least, most, len(ids))
+	}
+	var invalid, repeated int
+	var firstInvalid, firstRepeated string
+	seen := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		if !idPattern.MatchString(id) {
+			if invalid++; invalid == 1 {
+				firstInvalid = id
+			}
+		}
+		if _, known := seen[id]; known {
+			if repeated++; repeated == 1 {
+				firstRepeated = id
+			}
+		}
+		seen[id] = struct{}{}
+	}
+	if invalid > 0 {
+		p.add(field, "%q%s is not an id; %s", sanitize.Line(firstInvalid, 40), others(invalid), idRule)
+	}
+	if repeated > 0 {
+		p.add(field, "%q%s is there twice; name each id once", sanitize.Line(firstRepeated, 40), others(repeated))
+	}
+}
+
+func others(count int) string {
+	if count < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", count-1)
+}
+
+// text checks a length in characters, and that JSON carries the text unchanged.
+func (p *problems) text(field, value string, least, most int) {
+	if n := utf8.RuneCountInString(value); n < least || n > most {
+		p.add(field, "%d to %d characters are allowed, not %d", least, most, n)
+	}
+	if !utf8.ValidString(value) {
+		p.add(field, "it is not valid UTF-8")
+	}
+	if strings.ContainsRune(value, 0) {
+		p.add(field, "it holds a NUL character")
+	}
+}
+
+// maxOffset is documented for the script operations.
+const maxOffset = 2147483646
+
+// window checks offset and limit. A limit of 0 leaves the number of rows to the service.
+func (p *problems) window(offset, limit, most int) {
+	if offset < 0 || offset > maxOffset {
+		p.add("offset", "it must be 0 to %d, not %d", maxOffset, offset)
+	}
+	if limit < 0 || limit > most {
+		p.add("limit", "it must be 1 to %d, or 0 for the service's default, not %d", most, limit)
+	}
+}
+
+// timestamp is how the script operations write times.
+func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }

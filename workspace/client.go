@@ -1,0 +1,193 @@
+// Package workspace is a client for the script execution API of Huawei Cloud Workspace (cloud desktops).
+//
+// A [Client] lists desktops and scripts, hands scripts to desktops with [Client.Execute], and follows the task that this
+// makes. Reads are retried; what changes something is sent at most once, and [Error.Uncertain] tells whether it may have
+// happened although no answer says so.
+//
+// Facts about the service come from its API reference, https://support.huaweicloud.com/intl/en-us/api-workspace/;
+// comments name the operation as it is called there.
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/secret"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+)
+
+// Secret is a credential that cannot print itself.
+type Secret = secret.Value
+
+// NewSecret wraps text.
+func NewSecret(text string) Secret { return secret.New(text) }
+
+// Config configures a Client. AccessKey and SecretKey are required, and Region or Endpoint.
+type Config struct {
+	AccessKey     Secret
+	SecretKey     Secret
+	SecurityToken Secret // of temporary keys only
+
+	// ProjectID is looked up through IAM when empty, which needs the right to list projects, and a Region.
+	ProjectID string
+	Region    string // "cn-north-4"
+
+	Endpoint    string // default https://workspace.<Region>.myhuaweicloud.com
+	IAMEndpoint string // default https://iam.<Region>.myhuaweicloud.com; used only for the look-up
+
+	UserAgent string
+	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; see Delivery
+	Now       func() time.Time  // default time.Now; the service refuses signatures that are 15 minutes off
+}
+
+// Client talks to Workspace in one project. It is safe for concurrent use.
+type Client struct {
+	cfg      Config
+	upstream *upstream.Client
+	lookup   chan struct{} // full while a project look-up is under way
+
+	mu      sync.Mutex
+	project string // "" until it is known
+	skew    time.Duration
+	hasSkew bool
+}
+
+// ErrConfig marks a Config that cannot work: a missing key, no address, an address that is not https.
+var ErrConfig = errors.New("workspace (Huawei Cloud) is not configured")
+
+// New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names what is missing.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if cfg.Endpoint == "" {
+		cfg.Endpoint = "https://workspace." + cfg.Region + ".myhuaweicloud.com"
+	}
+	if cfg.IAMEndpoint == "" && cfg.Region != "" {
+		cfg.IAMEndpoint = "https://iam." + cfg.Region + "." + iamDomain(cfg.Region)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Endpoint = strings.TrimRight(cfg.Endpoint, "/")
+	cfg.IAMEndpoint = strings.TrimRight(cfg.IAMEndpoint, "/")
+	return &Client{
+		cfg:      cfg,
+		upstream: upstream.New(cfg.Transport, cfg.Now),
+		lookup:   make(chan struct{}, 1),
+		project:  cfg.ProjectID,
+	}, nil
+}
+
+// Place names where the desktops are: the region, or the host of an endpoint that was configured without one.
+func (c *Client) Place() string {
+	if c.cfg.Region != "" {
+		return c.cfg.Region
+	}
+	return upstream.Endpoint(c.cfg.Endpoint)
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.upstream.CloseIdleConnections() }
+
+// ClockSkew returns the service's clock minus ours as the last answer showed it, to about a second; false before any.
+func (c *Client) ClockSkew() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.skew, c.hasSkew
+}
+
+func (c *Client) noteClock(resp *upstream.Response) {
+	if !resp.HasSkew {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skew, c.hasSkew = resp.Skew, true
+}
+
+// iamDomain is the domain of a public region's IAM; Europe has one of its own, for IAM only.
+func iamDomain(region string) string {
+	if strings.HasPrefix(region, "eu-") {
+		return "myhuaweicloud.eu"
+	}
+	return "myhuaweicloud.com"
+}
+
+var (
+	idPattern     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	regionPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) // it becomes part of a host name
+)
+
+func (cfg Config) check() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if !cfg.AccessKey.IsSet() {
+		problem("the access key is missing")
+	}
+	if !cfg.SecretKey.IsSet() {
+		problem("the secret key is missing")
+	}
+	for _, text := range []string{cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal(), cfg.SecurityToken.Reveal()} {
+		if !isHeaderValue(text) {
+			problem("a credential holds a line break or another control character, or has spaces around it; was it copied with more than itself?")
+			break
+		}
+	}
+	switch {
+	case cfg.Region == "" && cfg.Endpoint == "":
+		problem("the region is missing, or for a private cloud the endpoint")
+	case cfg.Region != "" && !regionPattern.MatchString(cfg.Region):
+		problem("the region must look like cn-north-4: lower-case letters, digits and hyphens")
+	}
+	switch {
+	case cfg.ProjectID != "" && !idPattern.MatchString(cfg.ProjectID):
+		problem("the project id must be letters, digits, - and _, usually 32 hexadecimal digits")
+	case cfg.ProjectID != "":
+	case cfg.Region == "" && cfg.Endpoint != "":
+		problem("the project id is missing; without it the region is needed to look it up")
+	case cfg.Endpoint != "" && cfg.IAMEndpoint == "" && !isPublic(cfg.Endpoint):
+		// The public IAM must not see the keys of a private cloud.
+		problem("the project id is missing; with an endpoint of your own the IAM endpoint is needed to look it up")
+	}
+	for _, address := range []struct{ name, url string }{{"endpoint", cfg.Endpoint}, {"IAM endpoint", cfg.IAMEndpoint}} {
+		if address.url == "" {
+			continue
+		}
+		if u, err := upstream.CheckURL(address.url); err != nil {
+			problem("%s: %w", address.name, err)
+		} else if u.RawQuery != "" || u.ForceQuery {
+			problem("%s: it must not hold a query", address.name)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// isPublic reports whether address is Huawei's public cloud.
+func isPublic(address string) bool {
+	u, err := upstream.CheckURL(address)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return strings.HasSuffix(host, ".myhuaweicloud.com") || strings.HasSuffix(host, ".myhuaweicloud.eu")
+}
+
+// isHeaderValue reports whether text arrives unchanged in an HTTP header, where credentials travel: spaces around it
+// would be lost, and with them the signature.
+func isHeaderValue(text string) bool {
+	if strings.Trim(text, " ") != text {
+		return false
+	}
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

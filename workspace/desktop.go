@@ -1,0 +1,170 @@
+package workspace
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// MaxDesktopRows is how many desktops one answer may hold.
+const MaxDesktopRows = 500
+
+// System is a desktop's operating system; "" when it cannot be told.
+type System string
+
+// The systems that script types differ by.
+const (
+	Windows System = "Windows"
+	Linux   System = "Linux"
+)
+
+// Desktop is a cloud desktop. Text is as the service sent it and not cleaned for display.
+type Desktop struct {
+	ID           string
+	ComputerName string
+	OSHostName   string
+	IP           string
+	Users        []string // that it is assigned to
+
+	Status      string // ACTIVE, SHUTOFF, ERROR, HIBERNATED, or another word
+	TaskStatus  string // what is being done to it, "" for nothing
+	LoginStatus string // UNREGISTER, REGISTERED, CONNECTED, DISCONNECTED
+	Maintenance bool
+
+	System    System // as far as the fields of the answer tell
+	OSVersion string
+
+	Type    string // DEDICATED, POOLED, SHARED
+	PoolID  string
+	Zone    string
+	Created *string // opaque; nil when the service gives none
+}
+
+type desktopRow struct {
+	DesktopID     text       `json:"desktop_id"`
+	ComputerName  text       `json:"computer_name"`
+	OSHostName    text       `json:"os_host_name"`
+	IPAddress     text       `json:"ip_address"`
+	IPv4          text       `json:"ipv4"`
+	IPAddresses   list[text] `json:"ip_addresses"`
+	UserName      text       `json:"user_name"`
+	UserList      list[text] `json:"user_list"`
+	AttachedUsers list[struct {
+		UserName text `json:"user_name"`
+	}] `json:"attach_user_infos"`
+	Status           text     `json:"status"`
+	TaskStatus       text     `json:"task_status"`
+	LoginStatus      text     `json:"login_status"`
+	ConnectStatus    text     `json:"connect_status"`
+	Maintenance      truth    `json:"in_maintenance_mode"`
+	UserGroup        text     `json:"user_group"`
+	OSVersion        text     `json:"os_version"`
+	Metadata         metadata `json:"metadata"`
+	DesktopType      text     `json:"desktop_type"`
+	PoolID           text     `json:"pool_id"`
+	AvailabilityZone text     `json:"availability_zone"`
+	Created          moment   `json:"created"`
+}
+
+// metadata is the part of a desktop that tells its system.
+type metadata struct {
+	OSType    text `json:"os_type"` // Linux, Windows or Others
+	OSVersion text `json:"desktop_os_version"`
+	ImageName text `json:"image_name"`
+}
+
+// UnmarshalJSON never fails, like the other types of an answer.
+func (m *metadata) UnmarshalJSON(raw []byte) error {
+	type plain metadata
+	*m = metadata{}
+	_ = json.Unmarshal(raw, (*plain)(m))
+	return nil
+}
+
+func (row desktopRow) desktop() Desktop {
+	d := Desktop{
+		ID: string(row.DesktopID), ComputerName: string(row.ComputerName), OSHostName: string(row.OSHostName),
+		IP:     first(append([]text{row.IPAddress, row.IPv4}, row.IPAddresses...)...),
+		Status: string(row.Status), TaskStatus: string(row.TaskStatus), LoginStatus: first(row.LoginStatus, row.ConnectStatus),
+		Maintenance: bool(row.Maintenance), System: row.system(), OSVersion: first(row.OSVersion, row.Metadata.OSVersion),
+		Type: string(row.DesktopType), PoolID: string(row.PoolID), Zone: string(row.AvailabilityZone), Created: row.Created.text,
+	}
+	users := append(list[text]{row.UserName}, row.UserList...)
+	for _, u := range row.AttachedUsers {
+		users = append(users, u.UserName)
+	}
+	for _, u := range texts(users) {
+		if !slices.Contains(d.Users, u) {
+			d.Users = append(d.Users, u)
+		}
+	}
+	return d
+}
+
+// system reads the documented os_type first. The groups that a desktop's user can be in differ between the systems, and
+// versions and image names usually say Windows; Linux has too many names to look for.
+func (row desktopRow) system() System {
+	switch strings.ToLower(string(row.Metadata.OSType)) {
+	case "windows":
+		return Windows
+	case "linux":
+		return Linux
+	}
+	switch row.UserGroup {
+	case "sudo", "default":
+		return Linux
+	case "administrators", "users":
+		return Windows
+	}
+	for _, t := range []text{row.OSVersion, row.Metadata.OSVersion, row.Metadata.ImageName} {
+		if strings.Contains(strings.ToLower(string(t)), "windows") {
+			return Windows
+		}
+	}
+	return ""
+}
+
+// DesktopFilter selects desktops (operation ListDesktopsDetail). Zero values leave a filter out.
+type DesktopFilter struct {
+	IDs          []string // up to 100
+	ComputerName string
+	IP           string
+	User         string
+	Status       string // ACTIVE, SHUTOFF, ERROR, HIBERNATED
+	PoolID       string
+	Tag          string // "key=value", several joined by commas
+
+	Offset int
+	Limit  int // 1 to 500; 0 means 100
+}
+
+// Desktops lists desktops. An answer of more than 1 MiB is refused, which some hundred desktops may come to.
+func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], error) {
+	const op = "list the desktops"
+	var p problems
+	p.ids("desktop_id", f.IDs, 0, maxRows)
+	p.optionalID("pool_id", f.PoolID)
+	p.window(f.Offset, f.Limit, MaxDesktopRows)
+	if err := p.err(); err != nil {
+		return Page[Desktop]{}, &Error{Op: op, Delivery: NotSent, Err: err}
+	}
+	if f.Limit == 0 {
+		f.Limit = 100 // the service's default of 500 may be more than an answer may hold
+	}
+	q := queryOf(f.Offset, f.Limit)
+	q.set("desktop_id", f.IDs...)
+	q.set("computer_name", f.ComputerName)
+	q.set("desktop_ip", f.IP)
+	q.set("user_name", f.User)
+	q.set("status", f.Status)
+	q.set("pool_id", f.PoolID)
+	q.set("tag", f.Tag)
+	call := &call{op: op, method: http.MethodGet, path: "/desktops/detail", query: q.values}
+	return page(ctx, c, call, "desktops", f.Offset, func(raw json.RawMessage) (Desktop, bool) {
+		var row desktopRow
+		err := json.Unmarshal(raw, &row)
+		return row.desktop(), err == nil && row.DesktopID != ""
+	})
+}
