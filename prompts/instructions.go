@@ -11,6 +11,7 @@ type Situation struct {
 	Tools        []string // names of the offered tools
 	Changing     bool     // some of them change something
 	SingleRegion bool
+	Workspace    bool // Huawei Cloud Workspace is offered too
 	Demo         bool
 }
 
@@ -18,6 +19,9 @@ type Situation struct {
 func Instructions(s Situation) string {
 	var b strings.Builder
 	b.WriteString("Operates container instances on SCNet (超算互联网), a Chinese compute platform where running instances cost the user money. ")
+	if s.Workspace {
+		b.WriteString("Also runs scripts on Huawei Cloud Workspace desktops, which people work on. ")
+	}
 	fmt.Fprintf(&b, "Tools: %s.\n", strings.Join(s.Tools, ", "))
 	b.WriteString("Instances are addressed by id; find it with list_instances, since names repeat. ")
 	b.WriteString("Status Waiting means queueing for cards and may last hours; it is not a fault. ")

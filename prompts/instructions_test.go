@@ -8,8 +8,8 @@ import (
 )
 
 func TestInstructionsFollowTheSituation(t *testing.T) {
-	full := prompts.Instructions(prompts.Situation{Tools: []string{"list_instances", "other"}, Changing: true, Demo: true})
-	for _, want := range []string{"list_instances, other", "A refusal or a no is final", "several regions", "Demo mode"} {
+	full := prompts.Instructions(prompts.Situation{Tools: []string{"list_instances", "other"}, Changing: true, Workspace: true, Demo: true})
+	for _, want := range []string{"list_instances, other", "A refusal or a no is final", "Huawei Cloud Workspace", "several regions", "Demo mode"} {
 		if !strings.Contains(full, want) {
 			t.Errorf("%q is missing in %q", want, full)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // The states of a result.
@@ -46,18 +47,46 @@ type consenting[In any] interface {
 
 // Plan is what a call would do, resolved from the service.
 type Plan struct {
-	Region  *scnet.Region
-	Effect  string // one sentence: what would happen
+	Region  *scnet.Region // of instances
+	Place   string        // of everything else: a Huawei Cloud region
+	Effect  string        // what would happen, to go on from "This call"
 	Targets []PlannedTarget
 	Script  *audit.Script
+	// Behind are the things that the targets stand for, where policy is about those: the desktops of a run.
+	Behind []guard.Target
 }
 
-// PlannedTarget is an instance with what would happen to it.
+// PlannedTarget is one thing that the call is about, with what would happen to it.
 type PlannedTarget struct {
-	ID       string // as the call named it
-	Instance *scnet.Instance
+	ID       string          // as the call named it
+	Seen     *Seen           // as the service shows it; nil when it does not exist
+	Instance *scnet.Instance // what was seen, if it is an instance
 	Effect   string
 	Spared   bool // nothing would happen to it
+}
+
+// Seen is a target as the service shows it. Text is not cleaned.
+type Seen struct {
+	Name, Status, Owner string
+	Created             time.Time
+	// State holds what else must not change between preview and act: a restart shows in the start time and in the id of the
+	// first container.
+	State []string
+}
+
+func seenInstance(in scnet.Instance) *Seen {
+	return &Seen{
+		Name: in.Name, Status: string(in.Status), Owner: in.Owner, Created: in.CreatedAt,
+		State: []string{in.HeaderTaskID, in.StartedAt.String()},
+	}
+}
+
+// place returns where the targets are, as id and name.
+func (p Plan) place() (id, name string) {
+	if p.Region != nil {
+		return p.Region.ID, p.Region.Name
+	}
+	return p.Place, p.Place
 }
 
 // Preview is shown instead of acting, until there is consent. What would happen to each target is among the result's
@@ -227,37 +256,34 @@ func (p Plan) changes() int {
 // policyTargets are the targets as the service shows them; what does not exist cannot be protected. Names are cleaned but
 // not cut: a pattern may be about their end.
 func (p Plan) policyTargets() []guard.Target {
+	if p.Behind != nil {
+		return p.Behind
+	}
+	region, regionName := p.place()
 	var targets []guard.Target
 	for _, t := range p.Targets {
-		if t.Instance != nil {
-			targets = append(targets, guard.Target{
-				ID: t.ID, Name: sanitize.Line(t.Instance.Name, 0), Region: p.Region.ID, RegionName: p.Region.Name,
-			})
+		if t.Seen != nil {
+			targets = append(targets, guard.Target{ID: t.ID, Name: sanitize.Line(t.Seen.Name, 0), Region: region, RegionName: regionName})
 		}
 	}
 	return targets
 }
 
-// subjectOf binds consent to the call and to what every target looked like. A restart shows in the start time and in the
-// id of the first container, a rename in the name.
+// subjectOf binds consent to the call and to what every target looked like.
 func subjectOf[In any, P consenting[In]](tool, caller string, plan Plan, in In) guard.Subject {
 	*P(&in).consent() = Consent{}
-	arguments, _ := json.Marshal(in) // argument structs always encode
-	type seen struct {
-		ID, Name, Status, HeaderTask string
-		Created, Started             time.Time
-		Gone                         bool
+	arguments, _ := json.Marshal(in) // argument structs always encode, and so do these
+	type target struct {
+		ID   string
+		Seen *Seen
 	}
-	states := make([]seen, len(plan.Targets))
+	targets := make([]target, len(plan.Targets))
 	for i, t := range plan.Targets {
-		states[i] = seen{ID: t.ID, Gone: t.Instance == nil}
-		if t.Instance != nil {
-			states[i].Name, states[i].Status, states[i].HeaderTask = t.Instance.Name, string(t.Instance.Status), t.Instance.HeaderTaskID
-			states[i].Created, states[i].Started = t.Instance.CreatedAt, t.Instance.StartedAt
-		}
+		targets[i] = target{t.ID, t.Seen}
 	}
-	state, _ := json.Marshal(states)
-	return guard.Subject{Tool: tool, Caller: caller, Region: plan.Region.ID, Arguments: string(arguments), State: string(state)}
+	state, _ := json.Marshal(targets)
+	region, _ := plan.place()
+	return guard.Subject{Tool: tool, Caller: caller, Region: region, Arguments: string(arguments), State: string(state)}
 }
 
 func (b *Toolbox) newPreview(plan Plan, decision guard.Decision, subject guard.Subject) *Preview {
@@ -278,10 +304,10 @@ func (p Plan) table(now time.Time) string {
 	rows := [][]string{{"NAME", "ID", "STATUS", "AGE", "OWNER", "EFFECT"}}
 	for _, t := range p.Targets {
 		row := []string{"-", line(t.ID), "not found", "-", "-", t.Effect}
-		if in := t.Instance; in != nil {
-			row[0], row[2], row[4] = dash(line(in.Name)), line(string(in.Status)), dash(line(in.Owner))
-			if !in.CreatedAt.IsZero() {
-				row[3] = age(now.Sub(in.CreatedAt))
+		if in := t.Seen; in != nil {
+			row[0], row[2], row[4] = dash(line(in.Name)), line(in.Status), dash(line(in.Owner))
+			if !in.Created.IsZero() {
+				row[3] = age(now.Sub(in.Created))
 			}
 		}
 		rows = append(rows, row)
@@ -295,8 +321,8 @@ func (p Plan) previewed() []TargetOutcome {
 	targets := make([]TargetOutcome, len(p.Targets))
 	for i, t := range p.Targets {
 		targets[i] = TargetOutcome{ID: line(t.ID), Note: t.Effect}
-		if t.Instance != nil {
-			targets[i].Name, targets[i].Status = line(t.Instance.Name), line(string(t.Instance.Status))
+		if t.Seen != nil {
+			targets[i].Name, targets[i].Status = line(t.Seen.Name), line(t.Seen.Status)
 		}
 	}
 	return targets
@@ -330,13 +356,13 @@ func (b *Toolbox) newAttempt(t Tool, call Call) *attempt {
 
 // planned notes what the call is about.
 func (a *attempt) planned(plan Plan, in any) {
-	if plan.Region != nil {
+	if a.record.Region = plan.Place; plan.Region != nil {
 		a.record.Region = plan.Region.String()
 	}
 	for _, t := range plan.Targets {
 		target := audit.Target{ID: line(t.ID)}
-		if t.Instance != nil {
-			target.Name, target.Status = line(t.Instance.Name), line(string(t.Instance.Status))
+		if t.Seen != nil {
+			target.Name, target.Status = line(t.Seen.Name), line(t.Seen.Status)
 		}
 		a.record.Targets = append(a.record.Targets, target)
 	}
@@ -438,5 +464,6 @@ func uncertain(err error) bool {
 	var service *scnet.Error
 	var failure *internalError
 	var fault *rollout.PanicError
-	return errors.As(err, &service) && service.Uncertain || errors.As(err, &failure) && failure.uncertain || errors.As(err, &fault)
+	var desktop *workspace.Error
+	return errors.As(err, &service) && service.Uncertain || errors.As(err, &desktop) && desktop.Uncertain || errors.As(err, &failure) && failure.uncertain || errors.As(err, &fault)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // The outcomes of one target.
@@ -51,7 +52,7 @@ func resolve(ctx context.Context, service Service, region *scnet.Region, ids []s
 		in, err := region.Detail(ctx, targets[i].ID)
 		switch {
 		case err == nil:
-			targets[i].Instance = &in
+			targets[i].Instance, targets[i].Seen = &in, seenInstance(in)
 			return nil
 		case errors.Is(err, scnet.ErrInvalidID):
 			invalid[i] = err
@@ -175,6 +176,10 @@ func briefly(err error) string {
 	var fault *rollout.PanicError
 	if errors.As(err, &fault) {
 		return "a fault in the server, which its log explains"
+	}
+	var desktop *workspace.Error
+	if errors.As(err, &desktop) {
+		return line(strings.TrimSpace(fmt.Sprintf("%v %s", desktop.Err, desktop.Code)))
 	}
 	if !errors.As(err, &service) {
 		return line(err.Error())

@@ -55,6 +55,7 @@ type Result struct {
 // Mode is what the configuration decides about the tools before any call.
 type Mode struct {
 	SingleRegion bool // the credential reaches one region only, so no tool offers a region argument
+	Workspace    bool // Huawei Cloud Workspace is configured
 }
 
 // output is what a tool function returns: the struct is the structured result, Text its short form.
@@ -103,15 +104,32 @@ func render(schema *schemas.Schema, out output) (Result, error) {
 type regional interface{ regional() }
 
 // All returns every tool that there is in mode. Policy decides which of them are offered.
-func All(mode Mode) []Tool { return slices.Clone(declarations[mode]()) }
-
-// declarations are made once, when they are first asked for: schemas take most of the time that the server needs to start.
-var declarations = map[Mode]func() []Tool{
-	{SingleRegion: false}: sync.OnceValue(func() []Tool { return declareAll(Mode{SingleRegion: false}) }),
-	{SingleRegion: true}:  sync.OnceValue(func() []Tool { return declareAll(Mode{SingleRegion: true}) }),
+func All(mode Mode) []Tool {
+	offered := slices.Clone(instanceTools[mode.SingleRegion]())
+	if mode.Workspace {
+		offered = append(offered, workspaceTools()...)
+	}
+	return offered
 }
 
-func declareAll(mode Mode) []Tool {
+// Declarations are made once, when they are first asked for: schemas take most of the time that the server needs to start.
+var (
+	instanceTools = map[bool]func() []Tool{ // by Mode.SingleRegion
+		false: sync.OnceValue(func() []Tool { return declareInstanceTools(Mode{SingleRegion: false}) }),
+		true:  sync.OnceValue(func() []Tool { return declareInstanceTools(Mode{SingleRegion: true}) }),
+	}
+	workspaceTools = sync.OnceValue(func() []Tool {
+		return []Tool{
+			listWorkspaceDesktops(Mode{}),
+			listWorkspaceScripts(Mode{}),
+			runWorkspaceScript(Mode{}),
+			getWorkspaceRun(Mode{}),
+			stopWorkspaceRun(Mode{}),
+		}
+	})
+)
+
+func declareInstanceTools(mode Mode) []Tool {
 	return []Tool{
 		listInstances(mode),
 		restartInstance(mode),

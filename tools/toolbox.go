@@ -16,6 +16,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // callTimeout ends a call before the usual MCP client gives up on it, which it does after about 60 seconds.
@@ -27,7 +28,10 @@ type Service struct {
 	// Unconfigured tells why SCNet is nil. The server starts all the same, so that a client can list the tools and a
 	// person is told what to set.
 	Unconfigured error
-	Now          func() time.Time
+	Workspace    *workspace.Client // nil: its tools are not offered
+	// WorkspaceUnconfigured tells why Workspace is nil although there are settings for it.
+	WorkspaceUnconfigured error
+	Now                   func() time.Time
 
 	Policy guard.Policy
 	Budget *guard.Budget // default: DefaultMaxMutationsPerHour
@@ -64,7 +68,7 @@ func NewToolbox(service Service, tools []Tool) *Toolbox {
 
 // ModeOf returns the mode that service implies.
 func ModeOf(service Service) Mode {
-	return Mode{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion()}
+	return Mode{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Workspace: service.Workspace != nil}
 }
 
 // Tools returns the tools that the policy offers.
@@ -134,6 +138,7 @@ func Explain(err error) string {
 		refusal   *guard.Refusal
 		declined  *declinedError
 		service   *scnet.Error
+		desktop   *workspace.Error
 		region    *scnet.RegionError
 	)
 	switch {
@@ -152,7 +157,9 @@ func Explain(err error) string {
 	case errors.As(err, &region):
 		return region.Error() + ".\nNothing was changed. Name one of them as region, or ask the user to set SCNET_CLUSTER_ID."
 	case errors.As(err, &service):
-		return paragraph(service.Error()+".", unchanged(service), service.Hint())
+		return paragraph(service.Error()+".", unchanged(service.Uncertain), service.Hint())
+	case errors.As(err, &desktop):
+		return paragraph(err.Error()+".", unchanged(desktop.Uncertain), desktop.Hint())
 	case errors.Is(err, scnet.ErrConfig):
 		return paragraph(err.Error()+".", "Nothing was sent.",
 			"The user has to set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY (or SCNET_TOKEN and SCNET_AI_URL) for this "+
@@ -163,9 +170,9 @@ func Explain(err error) string {
 	return strings.TrimSuffix(err.Error(), ".") + "."
 }
 
-func unchanged(e *scnet.Error) string {
-	if e.Uncertain {
-		return "It may have happened all the same, and was not sent again: look with list_instances before repeating it."
+func unchanged(uncertain bool) string {
+	if uncertain {
+		return "It may have happened all the same, and was not sent again: look before repeating it."
 	}
 	return "Nothing was changed."
 }

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files and generated tables")
@@ -28,9 +30,28 @@ func run(t *testing.T, env map[string]string, stdin string, args ...string) (cod
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	var stderr lockedBuffer
 	code = Run(args, Streams{In: strings.NewReader(stdin), Out: &stdout, Err: &stderr})
 	return code, stdout.String(), stderr.String()
+}
+
+// lockedBuffer takes the lines of the logger beside those of a command, as a file does.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func contains(t *testing.T, what, text string, wanted ...string) {
@@ -107,7 +128,7 @@ func TestGoldenToolList(t *testing.T) {
 	}
 	golden(t, filepath.Join("..", "..", "testdata", "tools-list.json"), indented.String())
 	const budget = 8 << 10 // bytes, for the core tools together
-	if len(out) > budget {
+	if _, out, _ = run(t, nil, "", "tools", "--demo", "--json", "--toolsets=instances"); len(out) > budget {
 		t.Errorf("tools/list has %d bytes; at most %d are allowed, because every user pays them in every session", len(out), budget)
 	}
 }
@@ -189,10 +210,8 @@ func codeSpans(t *testing.T, name string) map[string]bool {
 }
 
 func TestDemo(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "scnet-mcp")
-	build(t, program)
-	out := execute(t, program, "demo")
-	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "the chain is intact", "Demo done")
+	out := execute(t, program(t), "demo")
+	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 skipped", "disk-usage done", "the chain is intact", "Demo done")
 }
 
 // account returns the settings that reach s.
@@ -214,11 +233,25 @@ func simulate(t *testing.T, o simulator.Options) *simulator.Simulator {
 	return s
 }
 
+// desktops returns the settings that reach a simulated Workspace.
+func desktops(s *desktopsimulator.Simulator) []string {
+	key := desktopsimulator.DemoAccount().Keys[0]
+	return []string{
+		"HUAWEICLOUD_SDK_AK", key.AccessKey, "HUAWEICLOUD_SDK_SK", key.SecretKey, "HUAWEICLOUD_SDK_SECURITY_TOKEN", key.SecurityToken,
+		"HUAWEICLOUD_SDK_REGION", "cn-north-4", "HUAWEICLOUD_SDK_PROJECT_ID", s.ProjectID(), "HUAWEICLOUD_WORKSPACE_ENDPOINT", s.URL(),
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	good := simulate(t, simulator.Options{OtherAccounts: []simulator.Account{{User: "eve", AccessKey: "evekey", SecretKey: "evesecret"}}})
 	slow := simulate(t, simulator.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	none := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "20091", Name: "华中一区【A区】", NoContainer: true}}})
 	suspended := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "11250", Name: "昆山", Suspended: true}}})
+	hw := desktopsimulator.New(desktopsimulator.Options{})
+	if err := hw.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hw.Close() }()
 	html := httptest.NewServer(http.NotFoundHandler())
 	defer html.Close()
 
@@ -243,24 +276,27 @@ func TestDoctor(t *testing.T) {
 		code int
 		want []string
 	}{
-		"all well":             {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "4 offered"}},
-		"a region token":       {token(time.Now().Add(time.Hour)), 0, []string{"a region token", "ok    region 11250"}},
-		"nothing set":          {nil, 1, []string{"FAIL  configuration", "no credential", "→ Set SCNET_USER"}},
-		"half a credential":    {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "secret key missing"}},
-		"token without URL":    {map[string]string{"SCNET_TOKEN": "t"}, 1, []string{"the region's address is missing"}},
-		"two kinds":            {with(ok, "SCNET_TOKEN", "t", "SCNET_AI_URL", good.URL()), 1, []string{"both set"}},
-		"bad secret":           {with(ok, "SCNET_SECRET_KEY", "wrong"), 1, []string{"FAIL  login", "10009", "签名", "→ The secret key does not fit"}},
-		"renamed login":        {with(ok, "SCNET_USER", "bob"), 1, []string{"FAIL  login", "用户不存在", "→ SCNET_USER must be the platform login name"}},
-		"another's key":        {with(ok, "SCNET_ACCESS_KEY", "evekey"), 1, []string{"非本人", "→ SCNET_USER and SCNET_ACCESS_KEY are of different accounts"}},
-		"unknown key":          {with(ok, "SCNET_ACCESS_KEY", "none"), 1, []string{"不存在", "→ The access key does not exist"}},
-		"suspended":            {account(suspended), 1, []string{"FAIL", "suspended in 昆山 (11250)", "→ Top up"}},
-		"expired for days":     {token(time.Now().Add(-80 * time.Hour)), 1, []string{"the token has expired 3 days ago", "→ Get a new token"}},
-		"wrong clock":          {with(account(slow), "SCNET_CLUSTER_ID", "11250"), 1, []string{"FAIL  clock", "this machine is 1h0m", "ahead of SCNet's time", "→ Set the clock"}},
-		"no container service": {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
-		"no region chosen":     {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
-		"unreachable":          {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  clock", "FAIL  login", "was not sent", "→ Check the network"}},
-		"not SCNet":            {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},
-		"plain http":           {with(ok, "SCNET_LOGIN_URL", "http://api.scnet.cn"), 1, []string{"FAIL  configuration", "only https"}},
+		"all well":              {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "4 offered"}},
+		"a region token":        {token(time.Now().Add(time.Hour)), 0, []string{"a region token", "ok    region 11250"}},
+		"nothing set":           {nil, 1, []string{"FAIL  configuration", "no credential", "→ Set SCNET_USER"}},
+		"half a credential":     {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "secret key missing"}},
+		"token without URL":     {map[string]string{"SCNET_TOKEN": "t"}, 1, []string{"the region's address is missing"}},
+		"two kinds":             {with(ok, "SCNET_TOKEN", "t", "SCNET_AI_URL", good.URL()), 1, []string{"both set"}},
+		"bad secret":            {with(ok, "SCNET_SECRET_KEY", "wrong"), 1, []string{"FAIL  login", "10009", "签名", "→ The secret key does not fit"}},
+		"renamed login":         {with(ok, "SCNET_USER", "bob"), 1, []string{"FAIL  login", "用户不存在", "→ SCNET_USER must be the platform login name"}},
+		"another's key":         {with(ok, "SCNET_ACCESS_KEY", "evekey"), 1, []string{"非本人", "→ SCNET_USER and SCNET_ACCESS_KEY are of different accounts"}},
+		"unknown key":           {with(ok, "SCNET_ACCESS_KEY", "none"), 1, []string{"不存在", "→ The access key does not exist"}},
+		"suspended":             {account(suspended), 1, []string{"FAIL", "suspended in 昆山 (11250)", "→ Top up"}},
+		"expired for days":      {token(time.Now().Add(-80 * time.Hour)), 1, []string{"the token has expired 3 days ago", "→ Get a new token"}},
+		"wrong clock":           {with(account(slow), "SCNET_CLUSTER_ID", "11250"), 1, []string{"FAIL  clock", "this machine is 1h0m", "ahead of SCNet's time", "→ Set the clock"}},
+		"no container service":  {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
+		"no region chosen":      {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
+		"unreachable":           {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  clock", "FAIL  login", "was not sent", "→ Check the network"}},
+		"not SCNet":             {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},
+		"workspace, half a key": {with(ok, "HUAWEICLOUD_SDK_AK", "hwaccesskey"), 1, []string{"FAIL  workspace", "→ Set HUAWEICLOUD_SDK_AK"}},
+		"workspace, all well":   {with(ok, desktops(hw)...), 0, []string{"ok    workspace     cn-north-4, 6 desktops"}},
+		"workspace, bad secret": {with(ok, append(desktops(hw), "HUAWEICLOUD_SDK_SK", "wrongsecret")...), 1, []string{"FAIL  workspace", "APIGW.0301", "→ Check HUAWEICLOUD_SDK_AK"}},
+		"plain http":            {with(ok, "SCNET_LOGIN_URL", "http://api.scnet.cn"), 1, []string{"FAIL  configuration", "only https"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := run(t, c.env, "", "doctor")
@@ -277,7 +313,7 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 			for setting, value := range c.env {
-				if strings.Contains(setting, "SECRET") || strings.Contains(setting, "TOKEN") || strings.HasSuffix(setting, "ACCESS_KEY") {
+				if strings.Contains(setting, "SECRET") || strings.HasSuffix(setting, "_SK") || strings.HasSuffix(setting, "_AK") || strings.Contains(setting, "TOKEN") || strings.HasSuffix(setting, "ACCESS_KEY") {
 					if len(value) > 5 && strings.Contains(out, value) {
 						t.Errorf("%s is in the output", setting)
 					}

@@ -95,7 +95,7 @@ func TestCallUnderPolicy(t *testing.T) {
 
 func TestToolsFollowThePolicy(t *testing.T) {
 	_, out, _ := run(t, nil, "", "tools", "--demo", "--read-only")
-	contains(t, "tools", out, "list_instances", "1 tools")
+	contains(t, "tools", out, "list_instances", "get_workspace_run", "4 tools")
 	if strings.Contains(out, "delete_instances") {
 		t.Errorf("a withheld tool is listed: %s", out)
 	}

@@ -78,6 +78,11 @@ type answer struct {
 		Name   string `json:"name"`
 		Status string `json:"status"`
 	} `json:"instances"`
+	Desktops []struct {
+		ID     string `json:"id"`
+		Status string `json:"status"`
+		System string `json:"system"`
+	} `json:"desktops"`
 	State   string `json:"state"`
 	Preview struct {
 		Token string `json:"preview_token"`
@@ -92,6 +97,20 @@ func (a answer) id(status string) string {
 		}
 	}
 	return ""
+}
+
+// linux returns the ids of the Linux desktops, those that cannot run scripts first.
+func (a answer) linux() (ids []string) {
+	for _, desktop := range a.Desktops {
+		switch {
+		case desktop.System != "Linux":
+		case desktop.Status == "ACTIVE":
+			ids = append(ids, desktop.ID)
+		default:
+			ids = append([]string{desktop.ID}, ids...)
+		}
+	}
+	return ids
 }
 
 // step makes a call and shows it. It fails unless check finds in the answer what a user would rely on.
@@ -157,7 +176,10 @@ func (d *demo) run() error {
 	if err := d.restartAndRun(list.id("Terminated"), list.id("Running")); err != nil {
 		return err
 	}
-	return d.deleteOne(list.id("Completed"))
+	if err := d.deleteOne(list.id("Completed")); err != nil {
+		return err
+	}
+	return d.desktops()
 }
 
 func (d *demo) mistakes() error {
@@ -201,6 +223,50 @@ func (d *demo) deleteOne(id string) error {
 	}
 	_, err = d.step("It is gone.", "list_instances", map[string]any{},
 		func(r server.Reply, _ answer) bool { return !strings.Contains(r.Text, id) })
+	return err
+}
+
+// desktops is the second act: staged runs on Huawei Cloud Workspace.
+func (d *demo) desktops() error {
+	list, err := d.step("Second act: Huawei Cloud Workspace. Which desktops are there?", "list_workspace_desktops", map[string]any{},
+		func(_ server.Reply, a answer) bool { return len(a.linux()) > 3 })
+	if err != nil {
+		return err
+	}
+	ids := list.linux()
+	run := map[string]any{
+		"desktop_ids": ids, "script": "df -h\n", "gray_resource_ids": ids[:2], "gray_fail_threshold": 1, "execution_timeout": 10,
+	}
+	preview, err := d.step("Run a script, on two desktops first; one of them is broken.", "run_workspace_script", run, state("confirmation_required"))
+	if err != nil {
+		return err
+	}
+	run["confirm"], run["preview_token"] = true, preview.Preview.Token
+	run["wait_seconds"] = 20
+	if _, err = d.step("Other arguments than previewed: the token does not hold.", "run_workspace_script", run, state("confirmation_required")); err != nil {
+		return err
+	}
+	delete(run, "wait_seconds")
+	if _, err = d.step("The same as previewed: it is accepted.", "run_workspace_script", run, state("waiting")); err != nil {
+		return err
+	}
+	return d.secondRun(ids[1:])
+}
+
+func (d *demo) secondRun(ids []string) error {
+	run := map[string]any{"desktop_ids": ids, "script_ids": []string{"923438311391891456"}, "gray_count": 1, "wait_seconds": 30}
+	preview, err := d.step("A stored script on the desktops that work, one of them first.", "run_workspace_script", run, state("confirmation_required"))
+	if err != nil {
+		return err
+	}
+	run["confirm"], run["preview_token"] = true, preview.Preview.Token
+	if _, err = d.step("It runs, and gives its output.", "run_workspace_script", run, state("done")); err != nil {
+		return err
+	}
+	_, err = d.step("And the first run? Its first batch failed, so the rest was skipped.", "get_workspace_run", map[string]any{},
+		func(r server.Reply, _ answer) bool {
+			return strings.Contains(r.Text, "1 succeeded, 1 failed, 2 skipped")
+		})
 	return err
 }
 

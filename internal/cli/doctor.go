@@ -12,6 +12,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 const (
@@ -54,9 +55,9 @@ func (e *examination) fail(check string, err error, mend string) {
 }
 
 func mendOf(err error) string {
-	var service *scnet.Error
-	if errors.As(err, &service) {
-		return service.Hint()
+	var hinting interface{ Hint() string }
+	if errors.As(err, &hinting) {
+		return hinting.Hint()
 	}
 	return ""
 }
@@ -85,6 +86,7 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 	} else {
 		e.ok("tools", "%d offered, the list is %d bytes", len(toolbox.Tools()), len(list))
 	}
+	e.workspace(ctx, service)
 	client := service.SCNet
 	if client == nil {
 		e.fail("configuration", service.Unconfigured, "Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL.")
@@ -105,6 +107,24 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 		e.ok("login", "accepted")
 	}
 	e.regions(ctx, client, regions)
+}
+
+// workspace checks Huawei Cloud Workspace where it is configured.
+func (e *examination) workspace(ctx context.Context, service tools.Service) {
+	const check = "workspace"
+	if service.WorkspaceUnconfigured != nil {
+		e.fail(check, service.WorkspaceUnconfigured, "Set HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and HUAWEICLOUD_SDK_REGION, or unset the keys.")
+		return
+	}
+	if service.Workspace == nil {
+		return
+	}
+	page, err := service.Workspace.Desktops(ctx, workspace.DesktopFilter{Limit: 1})
+	if err != nil {
+		e.fail(check, err, "")
+		return
+	}
+	e.ok(check, "%s, %d desktops", service.Workspace.Place(), max(page.Total, len(page.Rows)))
 }
 
 func (e *examination) clock(ctx context.Context, client *scnet.Client) {

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,6 +17,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
+	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
 // demoFlag is shared by the commands that can work on simulated instances.
@@ -22,39 +26,101 @@ type demoFlag struct {
 	Demo bool `help:"Work on simulated instances instead of SCNet; needs no account."`
 }
 
-// open returns the service that the environment configures, or a simulated one. A configuration that cannot work comes
-// back in Service.Unconfigured: the server must start and list its tools without credentials.
-//
-// The policy's flags go into the service; a policy that cannot be kept is an error.
+// open returns the services that the environment configures, or simulated ones. A configuration that cannot work comes back
+// in Service: the server must start and list its tools without credentials. A policy that cannot be kept is an error.
 func (d demoFlag) open(policy policyFlags) (service tools.Service, closeAll func(), err error) {
+	var closers []func()
+	closeAll = func() {
+		for _, each := range slices.Backward(closers) {
+			each()
+		}
+	}
 	closeAudit, err := policy.apply(&service, d.Demo)
 	if err != nil {
 		return tools.Service{}, nil, err
 	}
-	cfg, err := config.SCNet(os.LookupEnv)
-	closeSimulator := func() {}
+	closers = append(closers, closeAudit)
+	instances, desktops := fromEnvironment, workspaceFromEnvironment
 	if d.Demo {
-		var s *simulator.Simulator
-		if s, cfg, err = startSimulator("127.0.0.1:0"); err != nil {
-			closeAudit()
+		instances, desktops = simulated, simulatedWorkspace
+	}
+	for _, open := range []func(*tools.Service) (func(), error){instances, desktops} {
+		closeOne, err := open(&service)
+		if err != nil {
+			closeAll()
 			return tools.Service{}, nil, err
 		}
-		closeSimulator = func() { _ = s.Close() }
+		closers = append(closers, closeOne)
 	}
-	var client *scnet.Client
+	return service, closeAll, nil
+}
+
+func userAgent() string { return "scnet-mcp/" + buildVersion() }
+
+func fromEnvironment(service *tools.Service) (closeClient func(), err error) {
+	cfg, err := config.SCNet(os.LookupEnv)
 	if err == nil {
-		cfg.UserAgent = "scnet-mcp/" + buildVersion()
-		client, err = scnet.New(cfg)
+		cfg.UserAgent = userAgent()
+		service.SCNet, err = scnet.New(cfg)
 	}
 	if err != nil {
 		service.Unconfigured = err
-		return service, func() { closeSimulator(); closeAudit() }, nil
+		return func() {}, nil
 	}
-	service.SCNet = client
-	return service, func() {
+	return service.SCNet.Close, nil
+}
+
+func workspaceFromEnvironment(service *tools.Service) (closeClient func(), err error) {
+	cfg, set, err := config.Workspace(os.LookupEnv)
+	if !set {
+		return func() {}, nil
+	}
+	if err == nil {
+		cfg.UserAgent = userAgent()
+		service.Workspace, err = workspace.New(cfg)
+	}
+	if err != nil {
+		service.WorkspaceUnconfigured = err
+		return func() {}, nil
+	}
+	return service.Workspace.Close, nil
+}
+
+func simulated(service *tools.Service) (closeAll func(), err error) {
+	s, cfg, err := startSimulator("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	if service.SCNet, err = scnet.New(cfg); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	client := service.SCNet
+	return func() {
 		client.Close()
-		closeSimulator()
-		closeAudit()
+		_ = s.Close()
+	}, nil
+}
+
+// demoRegion is where the simulated desktops are.
+const demoRegion = "cn-north-4"
+
+func simulatedWorkspace(service *tools.Service) (closeAll func(), err error) {
+	s := desktopsimulator.New(desktopsimulator.Options{})
+	if err := s.Start("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	key := desktopsimulator.DemoAccount().Keys[0]
+	service.Workspace, err = workspace.New(workspace.Config{
+		AccessKey: secret.New(key.AccessKey), SecretKey: secret.New(key.SecretKey), SecurityToken: secret.New(key.SecurityToken),
+		ProjectID: s.ProjectID(), Region: demoRegion, Endpoint: s.URL(), IAMEndpoint: s.URL(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	client := service.Workspace
+	return func() {
+		client.Close()
+		_ = s.Close()
 	}, nil
 }
 
@@ -76,6 +142,7 @@ func startSimulator(address string, faults ...simulator.Fault) (*simulator.Simul
 		Region:      simulator.DemoRegions(time.Now())[0].ID,
 		LoginURL:    s.URL(),
 		PlatformURL: s.URL(),
+		UserAgent:   userAgent(),
 	}, nil
 }
 
@@ -89,6 +156,7 @@ func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zer
 	situation := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
 	for _, t := range toolbox.Tools() {
 		situation.Tools = append(situation.Tools, t.Name)
+		situation.Workspace = situation.Workspace || t.Toolset == tools.WorkspaceToolset
 		situation.Changing = situation.Changing || t.Risk != guard.Read
 	}
 	return server.New(server.Options{

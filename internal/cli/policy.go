@@ -97,7 +97,7 @@ func (d *defaultAuditLog) close() {
 // check refuses names that no tool has: a policy with a typing mistake would protect nothing.
 func (p policyFlags) check() error {
 	var names, toolsets []string
-	for _, t := range tools.All(tools.Mode{}) {
+	for _, t := range tools.All(tools.Mode{Workspace: true}) {
 		names = append(names, t.Name)
 		if !slices.Contains(toolsets, t.Toolset) {
 			toolsets = append(toolsets, t.Toolset)

@@ -3,19 +3,45 @@ package cli
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// build builds the program as the Makefile does, but for the optimisations of a release.
-func build(t *testing.T, program string) {
+var built struct {
+	sync.Once
+	folder, program string
+	err             error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(built.folder)
+	os.Exit(code)
+}
+
+// program builds the program once for all tests and returns its path.
+func program(t *testing.T) string {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../..").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	built.Do(func() {
+		//nolint:usetesting // it outlives the test that builds it
+		if built.folder, built.err = os.MkdirTemp("", "scnet-mcp-"); built.err != nil {
+			return
+		}
+		built.program = filepath.Join(built.folder, "scnet-mcp")
+		if out, err := exec.Command("go", "build", "-o", built.program, "../..").CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
+	return built.program
 }
 
 func execute(t *testing.T, program string, args ...string) string {
@@ -31,8 +57,7 @@ func execute(t *testing.T, program string, args ...string) string {
 
 // TestSimulatorCommand starts the simulator as a process and works on it as a person would: by the lines it prints.
 func TestSimulatorCommand(t *testing.T) {
-	program := t.TempDir() + "/scnet-mcp"
-	build(t, program)
+	program := program(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	simulator := exec.CommandContext(ctx, program, "simulator", "--fault", "list:status=503,times=1")

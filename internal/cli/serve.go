@@ -34,6 +34,9 @@ func (c serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 	if service.Unconfigured != nil {
 		log.Warn().Msg(unconfiguredNotice(service))
 	}
+	if service.WorkspaceUnconfigured != nil {
+		log.Warn().Err(service.WorkspaceUnconfigured).Msg("the workspace toolset is not offered")
+	}
 	s := newServer(service, newToolbox(service), c.Demo, log)
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()

@@ -1,4 +1,4 @@
-// Package config reads the service settings from the environment. Flags of the server itself are the command line's
+// Package config reads the settings of the cloud services from the environment. Flags of the server itself are the command line's
 // (internal/cli).
 package config
 
@@ -10,6 +10,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // maxSecretFile is the largest secret file in bytes; a token has about 500.
@@ -50,14 +51,49 @@ func SCNet(env Environment) (scnet.Config, error) {
 	return cfg, nil
 }
 
-// Names returns every variable that SCNet reads, for a subprocess that must not inherit them.
+// The Huawei Cloud variables are those of its SDK, and two addresses.
+const (
+	huaweiAccessKey     = "HUAWEICLOUD_SDK_AK"
+	huaweiSecretKey     = "HUAWEICLOUD_SDK_SK"
+	huaweiSecurityToken = "HUAWEICLOUD_SDK_SECURITY_TOKEN"
+	huaweiProjectID     = "HUAWEICLOUD_SDK_PROJECT_ID"
+	huaweiRegion        = "HUAWEICLOUD_SDK_REGION"
+	huaweiEndpoint      = "HUAWEICLOUD_WORKSPACE_ENDPOINT"
+	huaweiIAMEndpoint   = "HUAWEICLOUD_IAM_ENDPOINT"
+)
+
+// Workspace reads the HUAWEICLOUD_ variables. set reports whether there is a key at all: without one Workspace is not wanted.
+// workspace.New checks what the settings mean together.
+func Workspace(env Environment) (cfg workspace.Config, set bool, err error) {
+	r := reader{env: env}
+	cfg = workspace.Config{
+		AccessKey:     r.secret(huaweiAccessKey),
+		SecretKey:     r.secret(huaweiSecretKey),
+		SecurityToken: r.secret(huaweiSecurityToken),
+		ProjectID:     r.text(huaweiProjectID),
+		Region:        r.text(huaweiRegion),
+		Endpoint:      r.text(huaweiEndpoint),
+		IAMEndpoint:   r.text(huaweiIAMEndpoint),
+	}
+	if len(r.problems) > 0 {
+		return workspace.Config{}, true, fmt.Errorf("%w: %w", workspace.ErrConfig, errors.Join(r.problems...))
+	}
+	return cfg, cfg.AccessKey.IsSet() || cfg.SecretKey.IsSet(), nil
+}
+
+// Names returns every variable that this package reads, for a subprocess that must not inherit them.
 func Names() []string {
-	names := []string{"SCNET_AI_URL", "SCNET_CLUSTER_ID", "SCNET_OPENAPI_REGION_ID", "SCNET_OPENAPI_REGION_NAME", "SCNET_LOGIN_URL", "SCNET_AC_URL"}
+	names := []string{
+		"SCNET_AI_URL", "SCNET_CLUSTER_ID", "SCNET_OPENAPI_REGION_ID", "SCNET_OPENAPI_REGION_NAME", "SCNET_LOGIN_URL", "SCNET_AC_URL",
+		huaweiProjectID, huaweiRegion, huaweiEndpoint, huaweiIAMEndpoint,
+	}
+	secrets := []string{huaweiAccessKey, huaweiSecretKey, huaweiSecurityToken}
 	for _, family := range credentialFamilies {
 		names = append(names, family.user)
-		for _, s := range []string{family.accessKey, family.secretKey, family.token} {
-			names = append(names, s, s+"_FILE")
-		}
+		secrets = append(secrets, family.accessKey, family.secretKey, family.token)
+	}
+	for _, s := range secrets {
+		names = append(names, s, s+"_FILE")
 	}
 	return names
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 func environment(values map[string]string) config.Environment {
@@ -83,5 +84,28 @@ func TestSCNetProblems(t *testing.T) {
 				t.Errorf("err = %v", err)
 			}
 		})
+	}
+}
+
+func TestWorkspace(t *testing.T) {
+	file := secretFile(t, "from-file\n")
+	for name, c := range map[string]struct {
+		env map[string]string
+		set bool
+		ak  string
+		sk  string
+	}{
+		"nothing":       {nil, false, "", ""},
+		"a region only": {map[string]string{"HUAWEICLOUD_SDK_REGION": "cn-north-4"}, false, "", ""},
+		"keys":          {map[string]string{"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK_FILE": file}, true, "a", "from-file"},
+		"half":          {map[string]string{"HUAWEICLOUD_SDK_SK": "s"}, true, "", "s"},
+	} {
+		cfg, set, err := config.Workspace(environment(c.env))
+		if err != nil || set != c.set || cfg.AccessKey.Reveal() != c.ak || cfg.SecretKey.Reveal() != c.sk {
+			t.Errorf("%s: set %v, %v", name, set, err)
+		}
+	}
+	if _, set, err := config.Workspace(environment(map[string]string{"HUAWEICLOUD_SDK_SK_FILE": "/absent"})); !set || !errors.Is(err, workspace.ErrConfig) {
+		t.Errorf("a file that is not there: set %v, %v", set, err)
 	}
 }

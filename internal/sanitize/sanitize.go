@@ -3,6 +3,7 @@
 package sanitize
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -51,6 +52,38 @@ func Line(text string, maxRunes int) string {
 		}
 	}
 	return b.String()
+}
+
+// Text returns text of several lines, each cleaned as by Line, in at most maxBytes. What is longer loses its middle, and
+// says how much: beginnings tell what was done, ends how it came out.
+func Text(text string, maxBytes int) string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = indented(line)
+	}
+	clean := strings.Join(lines, "\n")
+	if len(clean) <= maxBytes {
+		return clean
+	}
+	head, tail := maxBytes/3, maxBytes-maxBytes/3
+	for head > 0 && !utf8.RuneStart(clean[head]) {
+		head--
+	}
+	start := len(clean) - tail
+	for start < len(clean) && !utf8.RuneStart(clean[start]) {
+		start++
+	}
+	return fmt.Sprintf("%s\n[… %d bytes cut …]\n%s", clean[:head], start-head, clean[start:])
+}
+
+// indented is Line with the spaces in front, tabs as four.
+func indented(line string) string {
+	body := strings.TrimLeft(line, " \t")
+	front := strings.ReplaceAll(line[:len(line)-len(body)], "\t", "    ")
+	if body = Line(body, 0); body == "" {
+		return ""
+	}
+	return front + body
 }
 
 // isPlain reports whether text is printable ASCII: the common case, returned as it is.

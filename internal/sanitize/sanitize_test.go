@@ -55,3 +55,31 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+func TestText(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   string
+		max  int
+		want string
+	}{
+		"lines":       {"one\r\n  two\x1b[0m\n\tthree\n\n", 100, "one\n  two\uFFFD[0m\n    three"},
+		"empty":       {"\n\n", 100, ""},
+		"cut":         {strings.Repeat("a", 30) + strings.Repeat("b", 60), 30, strings.Repeat("a", 10) + "\n[… 60 bytes cut …]\n" + strings.Repeat("b", 20)},
+		"cut chinese": {strings.Repeat("一", 30), 10, "一\n[… 81 bytes cut …]\n一一"},
+	} {
+		if got := sanitize.Text(c.in, c.max); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("one\n\ttwo\x1b", 5)
+	f.Fuzz(func(t *testing.T, in string, limit int) {
+		limit = max(limit, 0) % 1000
+		got := sanitize.Text(in, limit)
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\r\t\x1b\x00\u200b\u202e") || len(got) > limit+60 {
+			t.Errorf("Text(%q, %d) = %q", in, limit, got)
+		}
+	})
+}
