@@ -11,6 +11,7 @@ import (
 // targets, and a script may hold anything.
 var plainArguments = []string{
 	"region", "force", "wait_seconds", "scope", "canary", "canary_wait_seconds", "concurrency", "max_failures", "confirm",
+	"script_ids", "script_type", "keep_script", "gray_count", "gray_fail_threshold", "execution_timeout", "run_id",
 }
 
 // auditArguments returns the arguments of a call for an audit record: values of plainArguments, digests of the rest.

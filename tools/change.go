@@ -130,7 +130,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		if err != nil {
 			return Result{}, a.unplanned(ctx, err, "plan", call.Answer)
 		}
-		if err := b.service.Policy.Permits(plan.policyTargets()); err != nil {
+		if err := plan.permitted(b.service.Policy); err != nil {
 			return Result{}, a.unplanned(ctx, err, "", call.Answer)
 		}
 		if plan.isEmpty() {
@@ -253,12 +253,17 @@ func (p Plan) changes() int {
 	return n
 }
 
+// permitted asks the policy about the targets, or about what they stand for: the limit on targets is for what a call names.
+func (p Plan) permitted(policy guard.Policy) error {
+	if p.Behind != nil {
+		return policy.PermitsEach(p.Behind)
+	}
+	return policy.Permits(p.policyTargets())
+}
+
 // policyTargets are the targets as the service shows them; what does not exist cannot be protected. Names are cleaned but
 // not cut: a pattern may be about their end.
 func (p Plan) policyTargets() []guard.Target {
-	if p.Behind != nil {
-		return p.Behind
-	}
 	region, regionName := p.place()
 	var targets []guard.Target
 	for _, t := range p.Targets {

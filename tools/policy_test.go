@@ -68,7 +68,7 @@ func TestMoreThanAllowedIsNotEvenLookedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(12, simulator.Running)})
 		for tool, a := range map[string]arguments{"delete_instances": deletion(ids(11)...), "execute_script": execution("date", ids(11)...)} {
-			w.fails(t, tool, a, "Refused: 11 instances in one call; the operator allows 10", "Nothing was changed")
+			w.fails(t, tool, a, "Refused: 11 targets in one call; the operator allows 10", "Nothing was changed")
 		}
 		w.wantSent(t, simulator.EndpointDetail, 0)
 		w.wantSent(t, simulator.EndpointList, 0)

@@ -147,7 +147,7 @@ func Explain(err error) string {
 	case errors.As(err, &failure):
 		text := fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
 		if failure.uncertain {
-			text += "\nIt happened in the middle of a change, which may be done, half-done or not done: look with list_instances before repeating anything."
+			text += "\nIt happened in the middle of a change, which may be done, half-done or not done: look with list_instances or get_workspace_run before repeating anything."
 		}
 		return text
 	case errors.As(err, &refusal):

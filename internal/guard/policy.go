@@ -86,11 +86,16 @@ func (p Policy) Permits(targets []Target) error {
 	if err := p.PermitsCount(len(targets)); err != nil {
 		return err
 	}
+	return p.PermitsEach(targets)
+}
+
+// PermitsEach is Permits without the limit on how many there are.
+func (p Policy) PermitsEach(targets []Target) error {
 	if offenders := protected(targets, p.Protect); len(offenders) > 0 {
 		return refuse("protect", "the operator has protected %s", strings.Join(offenders, ", "))
 	}
 	if offenders := notAllowed(targets, p.Allow); len(offenders) > 0 {
-		return refuse("allow", "the operator's list of allowed instances does not hold %s", strings.Join(offenders, ", "))
+		return refuse("allow", "the operator's list of what may be changed does not hold %s", strings.Join(offenders, ", "))
 	}
 	return nil
 }
@@ -102,7 +107,7 @@ func (p Policy) PermitsCount(targets int) error {
 		limit = DefaultMaxTargets
 	}
 	if targets > limit {
-		return refuse("max-targets", "%d instances in one call; the operator allows %d", targets, limit)
+		return refuse("max-targets", "%d targets in one call; the operator allows %d", targets, limit)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ var (
 	ErrTokenWrong   = errors.New("the preview_token is not one of this server's; it may have been mistyped or made up")
 	ErrTokenExpired = errors.New("the preview_token has expired; it holds for 5 minutes")
 	ErrTokenOther   = errors.New("the preview_token belongs to another call: tool, arguments, region or caller differ from the preview")
-	ErrTokenState   = errors.New("an instance has changed since the preview")
+	ErrTokenState   = errors.New("a target has changed since the preview")
 	ErrTokenUsed    = errors.New("the preview_token has been used; each can be used once")
 )
 

@@ -106,7 +106,7 @@ func TestTooManyTargets(t *testing.T) {
 		ids[i] = fmt.Sprintf("%032x", i)
 	}
 	list, _ := json.Marshal(ids)
-	refused(t, w.once(call(`1`, "delete_instances", `{"instance_ids":`+string(list)+`}`)).tool(t), "11 instances in one call")
+	refused(t, w.once(call(`1`, "delete_instances", `{"instance_ids":`+string(list)+`}`)).tool(t), "11 targets in one call")
 	if n := w.sent(simulator.EndpointDetail); n != 0 {
 		t.Errorf("%d lookups", n)
 	}
