@@ -208,8 +208,8 @@ func (in RunWorkspaceScriptInput) stages() string {
 	return text
 }
 
-// planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent is bound to: one that is changed after the
-// preview is another script.
+// planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent
+// is bound to: one that is changed after the preview is another script.
 func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInput, plan *Plan, found map[string]workspace.Desktop) (described, text string, err error) {
 	if in.Script != "" {
 		kind, err := in.inlineType(found)

@@ -77,11 +77,11 @@ func TestForeignWords(t *testing.T) {
 			if got := look(); got.Done() || got.State() != workspace.StateUnknown || got.Status != "排队" || got.End != nil {
 				t.Errorf("at first: %+v", got)
 			}
-			time.Sleep(2 * time.Second) //nolint:forbidigo // fake time
+			<-time.After(2 * time.Second)
 			if got := look(); got.Done() || got.Status != "执行中" || got.End != nil {
 				t.Errorf("while it runs: %+v", got)
 			}
-			time.Sleep(time.Hour) //nolint:forbidigo // fake time
+			<-time.After(time.Hour)
 			if got := look(); !got.Done() || got.State() != workspace.StateSucceeded || got.Status != "COMPLETED" || got.End == nil {
 				t.Errorf("at the end: %+v", got)
 			}
