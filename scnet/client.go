@@ -70,6 +70,9 @@ type Client struct {
 // ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
 var ErrConfig = errors.New("scnet is not configured")
 
+// ErrNoCredential is wrapped beside ErrConfig when there is no credential at all, so that SCNet may not be wanted.
+var ErrNoCredential = errors.New("no credential")
+
 // New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names the settings.
 func New(cfg Config) (*Client, error) {
 	if cfg.LoginURL == "" {
@@ -161,7 +164,7 @@ func (cfg Config) check() error {
 	case !cfg.Token.IsSet() && cfg.AIURL != "":
 		problem("half a credential: a region's address is set, its token is missing")
 	case len(have) == 0 && !cfg.Token.IsSet():
-		problem("no credential: set user name, access key and secret key, or a region token and the region's address")
+		problem("%w: set user name, access key and secret key, or a region token and the region's address", ErrNoCredential)
 	}
 	for _, text := range []string{cfg.User, cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal(), cfg.Token.Reveal()} {
 		if !isHeaderValue(text) {

@@ -295,6 +295,7 @@ func TestDoctor(t *testing.T) {
 		"not SCNet":             {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},
 		"workspace, half a key": {with(ok, "HUAWEICLOUD_SDK_AK", "hwaccesskey"), 1, []string{"FAIL  workspace", "→ Set HUAWEICLOUD_SDK_AK"}},
 		"workspace, all well":   {with(ok, desktops(hw)...), 0, []string{"ok    workspace     cn-north-4, 6 desktops"}},
+		"workspace alone":       {with(nil, desktops(hw)...), 0, []string{"ok    workspace", "note  configuration", "only the workspace tools work"}},
 		"workspace, bad secret": {with(ok, append(desktops(hw), "HUAWEICLOUD_SDK_SK", "wrongsecret")...), 1, []string{"FAIL  workspace", "APIGW.0301", "→ Check HUAWEICLOUD_SDK_AK"}},
 		"plain http":            {with(ok, "SCNET_LOGIN_URL", "http://api.scnet.cn"), 1, []string{"FAIL  configuration", "only https"}},
 	} {

@@ -88,6 +88,10 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 	}
 	e.workspace(ctx, service)
 	client := service.SCNet
+	if client == nil && service.Workspace != nil && errors.Is(service.Unconfigured, scnet.ErrNoCredential) {
+		e.note("configuration", "SCNet is not configured; only the workspace tools work")
+		return
+	}
 	if client == nil {
 		e.fail("configuration", service.Unconfigured, "Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL.")
 		return
