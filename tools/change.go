@@ -16,7 +16,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
-	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -183,7 +182,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			b.service.Budget.Return(changes)
 			return Result{}, err
 		}
-		out, outcomes, err := protect(func() (Out, []audit.Outcome, error) { return c.act(ctx, b.service, in, plan) })
+		out, outcomes, err := recovered(func() (Out, []audit.Outcome, error) { return c.act(ctx, b.service, in, plan) })
 		if err != nil {
 			a.failed(ctx, err, outcomes, plan)
 			return Result{}, err
@@ -200,8 +199,8 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 	return t
 }
 
-// protect turns a panic in the middle of an act into an error that admits what is not known.
-func protect[Out any](act func() (Out, []audit.Outcome, error)) (out Out, outcomes []audit.Outcome, err error) {
+// recovered turns a panic in the middle of an act into an error that admits what is not known.
+func recovered[Out any](act func() (Out, []audit.Outcome, error)) (out Out, outcomes []audit.Outcome, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &internalError{what: "a fault in the server", uncertain: true, cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
@@ -385,11 +384,7 @@ func (a *attempt) refused(ctx context.Context, err error, rule string) error {
 	if errors.As(err, &refusal) {
 		rule = refusal.Rule
 	}
-	a.record.Event, a.record.Rule, a.record.Error = audit.Refused, rule, line(err.Error())
-	var arguments *schemas.ArgumentError
-	if errors.As(err, &arguments) { // its text shows what was sent, which may be part of a script
-		a.record.Error = fmt.Sprintf("%d arguments are wrong", len(arguments.Problems))
-	}
+	a.record.Event, a.record.Rule, a.record.Error = audit.Refused, rule, line(withoutArguments(err).Error())
 	a.write(ctx)
 	return err
 }

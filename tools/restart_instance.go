@@ -149,6 +149,9 @@ func runRestart(ctx context.Context, service Service, in RestartInstanceInput, p
 	case w.final():
 		out.State = stateFailed
 		out.Note = "The restart was accepted, but the instance ended again."
+	case w.status.Is(scnet.Running):
+		out.State = stateWaiting
+		out.Note = "The restart was accepted, but does not show yet. Look again with list_instances."
 	default:
 		out.State = stateWaiting
 		out.Note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status) + " Look again with list_instances.")

@@ -112,12 +112,21 @@ func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error
 			failure.id = rand.Text()[:10]
 			log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.what)
 		}
-		log.Info().Dur("took", b.service.Now().Sub(started)).AnErr("error", err).Msg("tool call")
+		log.Info().Dur("took", b.service.Now().Sub(started)).AnErr("error", withoutArguments(err)).Msg("tool call")
 	}()
 	if err := b.offers(b.tools[i]); err != nil {
 		return Result{}, b.newAttempt(b.tools[i], call).refused(ctx, err, "")
 	}
 	return b.tools[i].run(ctx, b, call)
+}
+
+// withoutArguments is err for a log: the text of wrong arguments shows what was sent, which may be part of a script.
+func withoutArguments(err error) error {
+	var arguments *schemas.ArgumentError
+	if errors.As(err, &arguments) {
+		return fmt.Errorf("%d arguments are wrong", len(arguments.Problems))
+	}
+	return err
 }
 
 // internalError is a fault of ours. Its cause may hold anything, so only the log shows it.

@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -83,5 +84,16 @@ func TestCancelledCall(t *testing.T) {
 	cancel()
 	if _, err := toolbox.Call(ctx, tools.Call{Tool: "waits"}); tools.Explain(err) != "The call was cancelled." {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// The text of wrong arguments may be part of a script or a password: the caller may see it, the log must not.
+func TestWrongArgumentsStayOutOfTheLog(t *testing.T) {
+	var log strings.Builder
+	ctx := zerolog.New(&log).WithContext(t.Context())
+	toolbox := tools.NewToolbox(tools.Service{}, tools.All(tools.Mode{}))
+	_, err := toolbox.Call(ctx, tools.Call{Tool: "execute_script", Arguments: json.RawMessage(`{"script":["hunter2"],"scope":"hunter2","hunter2":1}`)})
+	if !strings.Contains(tools.Explain(err), "hunter2") || strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "arguments are wrong") {
+		t.Errorf("error %v; log %s", err, log.String())
 	}
 }
