@@ -99,7 +99,7 @@ func TestEveryAttemptIsRecorded(t *testing.T) {
 		want := []string{
 			"refused arguments", "refused plan", "refused protect", "refused max-targets", "previewed none confirmation_required",
 			"previewed asked confirmation_required", "declined decline", "intent preview_token", "result preview_token partial",
-			"previewed token_used confirmation_required", "refused done", "intent flag", "result flag failed",
+			"previewed token_used confirmation_required", "refused nothing_to_do done", "intent flag", "result flag failed",
 		}
 		if got := steps(all); !slices.Equal(got, want) {
 			t.Fatalf("steps %q\nwant  %q", got, want)

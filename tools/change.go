@@ -137,6 +137,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			if err != nil {
 				return Result{}, a.refused(ctx, err, "act")
 			}
+			a.record.Rule = "nothing_to_do"
 			a.finished(ctx, audit.Refused, c.state(out), outcomes)
 			return render(result, out)
 		}

@@ -66,6 +66,9 @@ func executeScript(mode Mode) Tool {
 }
 
 func planScript(ctx context.Context, service Service, in *ExecuteScriptInput) (Plan, error) {
+	if in.CanaryWaitSeconds > 0 && in.Canary == 0 {
+		return Plan{}, errors.New("canary_wait_seconds is given without canary, so there is nothing to wait for. Nothing was sent; give canary too, or neither")
+	}
 	script, err := scnet.NormalizeScript(in.Script)
 	if err != nil {
 		return Plan{}, fmt.Errorf("%w. Nothing was sent", err)

@@ -342,3 +342,10 @@ func TestExecuteMeetsOurBugs(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitWithoutCanary(t *testing.T) {
+	bubble(t, "refused", func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(2, simulator.Running)})
+		w.fails(t, "execute_script", execution("date", id(1)).with(arguments{"canary_wait_seconds": 5}), "without canary", "Nothing was sent")
+	})
+}

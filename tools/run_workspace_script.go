@@ -124,6 +124,8 @@ func planRun(ctx context.Context, service Service, in *RunWorkspaceScriptInput) 
 		return plan, errors.New("script and script_ids are both given; give one. Nothing was sent")
 	case in.Script == "" && len(in.ScriptIDs) == 0:
 		return plan, errors.New("neither script nor script_ids is given. Nothing was sent; list_workspace_scripts shows the stored ones")
+	case in.Script == "" && (in.ScriptType != "" || in.KeepScript):
+		return plan, errors.New("script_type and keep_script are about script, which is not given. Nothing was sent")
 	case in.Script != "":
 		scripts = []string{inlineScript}
 	}

@@ -425,3 +425,15 @@ func TestRunWithAHumansConsent(t *testing.T) {
 		})
 	}
 }
+
+func TestArgumentsOfATextThatIsNotGiven(t *testing.T) {
+	bubble(t, "refused", func(t *testing.T) {
+		c := newCloud(t, cloudSetup{desktops: pcs(1), timing: unhurried})
+		for _, a := range []arguments{{"script_type": "SHELL"}, {"keep_script": true}} {
+			c.fails(t, runTool, arguments{"desktop_ids": []string{pc(1)}, "script_ids": []string{"1"}}.with(a), "about script", "Nothing was sent")
+		}
+		if n := len(c.sim.Requests()); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
