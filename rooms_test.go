@@ -18,7 +18,8 @@ const module = "github.com/scnet-mcp/scnet-mcp/"
 // small are libraries of ours and of others that know nothing of MCP or of a service; every room may use them.
 var small = []string{
 	"github.com/rs/zerolog", "golang.org/x/sync/...",
-	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/upstream",
+	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/trace",
+	module + "internal/upstream",
 }
 
 // rooms says what each package may import besides the standard library. A trailing /... stands for everything below.
@@ -39,9 +40,13 @@ var rooms = map[string][]string{
 	"internal/rollout":  {},
 	"internal/sanitize": {},
 	"internal/secret":   {},
-	"internal/upstream": {"github.com/rs/zerolog"},
+	"internal/trace":    {},
+	"internal/upstream": {"github.com/rs/zerolog", module + "internal/trace"},
+	"internal/callers":  {module + "internal/guard"},
+	"internal/metrics":  {"github.com/prometheus/client_golang/..."},
+	"internal/redis":    {"github.com/redis/go-redis/v9/..."},
 	"internal/server": {
-		module + "tools", module + "prompts", module + "schemas", module + "internal/guard",
+		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/trace",
 		"github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 	},
 	"internal/config": {"..."},
