@@ -52,6 +52,10 @@ type Config struct {
 	UserAgent string
 	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; see Delivery
 	Now       func() time.Time  // default time.Now
+
+	// Observe, unless nil, is called once after each HTTP request, retries included, with the status of the answer and the
+	// time that it took. The status is 0 when no complete answer came. Calls may overlap.
+	Observe func(status int, took time.Duration)
 }
 
 // Client talks to SCNet for one account. It is safe for concurrent use.
@@ -89,9 +93,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.LoginURL = strings.TrimRight(cfg.LoginURL, "/")
 	cfg.PlatformURL = strings.TrimRight(cfg.PlatformURL, "/")
+	exchanges := upstream.New(cfg.Transport, cfg.Now)
+	exchanges.Observe = cfg.Observe
 	return &Client{
 		cfg:      cfg,
-		upstream: upstream.New(cfg.Transport, cfg.Now),
+		upstream: exchanges,
 		routes:   map[string]*route{},
 	}, nil
 }

@@ -43,6 +43,10 @@ type Config struct {
 	UserAgent string
 	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; see Delivery
 	Now       func() time.Time  // default time.Now; the service refuses signatures that are 15 minutes off
+
+	// Observe, unless nil, is called once after each HTTP request, retries included, with the status of the answer and the
+	// time that it took. The status is 0 when no complete answer came. Calls may overlap.
+	Observe func(status int, took time.Duration)
 }
 
 // Client talks to Workspace in one project. It is safe for concurrent use.
@@ -76,9 +80,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.Endpoint = strings.TrimRight(cfg.Endpoint, "/")
 	cfg.IAMEndpoint = strings.TrimRight(cfg.IAMEndpoint, "/")
+	exchanges := upstream.New(cfg.Transport, cfg.Now)
+	exchanges.Observe = cfg.Observe
 	return &Client{
 		cfg:      cfg,
-		upstream: upstream.New(cfg.Transport, cfg.Now),
+		upstream: exchanges,
 		lookup:   make(chan struct{}, 1),
 		project:  cfg.ProjectID,
 	}, nil

@@ -6,6 +6,10 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 )
 
 const (
@@ -30,6 +34,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+func logRetry(ctx context.Context, r Request, try int, wait time.Duration, cause error) {
+	var traced []any // a field only where there is a trace
+	if id := trace.From(ctx).ID(); id != "" {
+		traced = []any{"trace_id", id}
+	}
+	zerolog.Ctx(ctx).Debug().Str("method", r.Method).Str("url", Endpoint(r.URL)).Int("try", try).Dur("wait", wait).
+		Fields(traced).AnErr("cause", cause).Msg("upstream request is tried again")
 }
 
 // retryAfter reads a Retry-After header: seconds or a date. What cannot be read, or lies in the past, is 0.

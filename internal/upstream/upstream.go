@@ -1,6 +1,6 @@
 // Package upstream makes single HTTP exchanges with a paid cloud service under rules that hold for every service: TLS
 // except on loopback, no redirects, proxies from the environment, capped answers, reads retried, writes never repeated
-// once a byte may have left.
+// once a byte may have left. Requests carry the trace of their context.
 package upstream
 
 import (
@@ -18,7 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 )
 
 // Limits of an exchange.
@@ -100,6 +100,11 @@ var (
 
 // Client makes exchanges over one connection pool. It is safe for concurrent use.
 type Client struct {
+	// Observe, unless nil, is called once after each try, before any wait for the next, with the status of the answer and
+	// the time that the try took. The status is 0 when no complete answer came. Set it before the first Do; calls may
+	// overlap.
+	Observe func(status int, took time.Duration)
+
 	http    *http.Client
 	now     func() time.Time
 	backoff func(try int) time.Duration
@@ -143,19 +148,30 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if _, err := CheckURL(r.URL); err != nil {
 		return nil, &Error{NotSent, err}
 	}
-	log := zerolog.Ctx(ctx)
 	for try := 1; ; try++ {
+		started := time.Now() // now may be a clock that is set
 		resp, err := c.once(ctx, r)
+		c.observe(resp, time.Since(started))
 		wait, again := c.retry(r, try, resp, err)
 		if !again || ctx.Err() != nil {
 			return resp, err
 		}
-		log.Debug().Str("method", r.Method).Str("url", Endpoint(r.URL)).Int("try", try).Dur("wait", wait).
-			AnErr("cause", err).Msg("upstream request is tried again")
+		logRetry(ctx, r, try, wait, err)
 		if !sleep(ctx, wait) {
 			return resp, err
 		}
 	}
+}
+
+func (c *Client) observe(resp *Response, took time.Duration) {
+	if c.Observe == nil {
+		return
+	}
+	status := 0
+	if resp != nil {
+		status = resp.Status
+	}
+	c.Observe(status, took)
 }
 
 func (c *Client) retry(r Request, try int, resp *Response, err error) (time.Duration, bool) {
@@ -217,6 +233,9 @@ func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
 	}
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
+	}
+	if parent := trace.From(ctx); parent != "" {
+		req.Header.Set(trace.Header, string(parent))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
