@@ -1,0 +1,57 @@
+package metrics
+
+import "strconv"
+
+// other stands for every value that is not in a label's list.
+const other = "other"
+
+// closed is the set of values that a label may take.
+type closed map[string]bool
+
+func newClosed(values ...string) closed {
+	set := closed{}
+	for _, v := range values {
+		set[v] = true
+	}
+	return set
+}
+
+// label returns value, or other when the set does not hold it.
+func (set closed) label(value string) string {
+	if set[value] {
+		return value
+	}
+	return other
+}
+
+var (
+	outcomes = newClosed(
+		"ok", "preview", "asked", "refused", "declined", "invalid", "failed", "unknown", "partial", "cancelled", "fault",
+	)
+	services = newClosed("scnet", "workspace")
+	routes   = newClosed("/mcp", "/sse", "/message", "/healthz", "/readyz", "/metrics")
+	kinds    = newClosed("listen", "sse")
+
+	// A test compares these, routes and kinds with the words that internal/guard and internal/server use.
+	methods = newClosed(
+		"flag", "preview_token", "elicited", "none", "asked", "impossible", "wrong_answer", "empty_answer", "unknown_answer",
+		"token_wrong", "token_expired", "token_of_another_call", "token_used", "token_unchecked", "state_changed",
+		"decline", "cancel", "no_answer", "not_asked",
+	)
+	rules = newClosed(
+		"read-only", "toolsets", "disable-tools", "protect", "allow", "max-targets", "max-mutations-per-hour", "consent",
+		"accept", "body", "connections", "content_type", "host", "origin", "rate", "session", "shutdown", "stopping", "streams",
+		"token",
+	)
+)
+
+// class returns the class of an HTTP status: "2xx" to "5xx", "none" for 0, and "other".
+func class(status int) string {
+	switch {
+	case status == 0:
+		return "none"
+	case status >= 200 && status <= 599:
+		return strconv.Itoa(status/100) + "xx"
+	}
+	return other
+}

@@ -1,0 +1,265 @@
+package metrics_test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
+)
+
+var options = metrics.Options{Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}}
+
+// scrape returns the text that Prometheus would get.
+func scrape(t testing.TB, m *metrics.Metrics) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	m.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	kind := recorder.Header().Get("Content-Type")
+	if recorder.Code != http.StatusOK || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
+		t.Fatalf("status %d, content type %q", recorder.Code, kind)
+	}
+	return recorder.Body.String()
+}
+
+// parse reads a scrape with Prometheus' own parser.
+func parse(t testing.TB, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// lines returns the samples that the package makes, without buckets and sums.
+func lines(t testing.TB, m *metrics.Metrics) []string {
+	t.Helper()
+	var out []string
+	for line := range strings.Lines(scrape(t, m)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "scnet_mcp_") && !strings.Contains(line, "_bucket{") && !strings.Contains(line, "_sum{") {
+			out = append(out, strings.TrimPrefix(line, "scnet_mcp_"))
+		}
+	}
+	return out
+}
+
+func TestWhatIsCounted(t *testing.T) {
+	const took = time.Second
+	for name, c := range map[string]struct {
+		do   func(*metrics.Metrics)
+		want []string // beside those of new Metrics
+	}{
+		"nothing": {do: func(*metrics.Metrics) {}},
+		"tool call": {func(m *metrics.Metrics) { m.ToolCall("delete_instances", "preview", took) }, []string{
+			`tool_call_duration_seconds_count{tool="delete_instances"} 1`,
+			`tool_calls_total{outcome="preview",tool="delete_instances"} 1`}},
+		"unknown tool": {func(m *metrics.Metrics) { m.ToolCall("rm -rf", "great", took) }, []string{
+			`tool_call_duration_seconds_count{tool="other"} 1`, `tool_calls_total{outcome="other",tool="other"} 1`}},
+		"consent": {func(m *metrics.Metrics) { m.Consent("delete_instances", "elicited"); m.Consent("x", "y") }, []string{
+			`consents_total{method="elicited",tool="delete_instances"} 1`, `consents_total{method="other",tool="other"} 1`}},
+		"no consent": {do: func(m *metrics.Metrics) { m.Consent("delete_instances", "") }},
+		"refusals": {func(m *metrics.Metrics) {
+			for _, rule := range []string{"", "read-only", "origin", "origin", "mine"} {
+				m.Refusal(rule)
+			}
+		}, []string{`refusals_total{rule="origin"} 2`, `refusals_total{rule="other"} 1`, `refusals_total{rule="read-only"} 1`}},
+		"upstream": {func(m *metrics.Metrics) {
+			for _, status := range []int{200, 204, 307, 429, 503, 0, 100, 600, -1} {
+				m.Upstream("scnet", status, took)
+			}
+			m.Upstream("elsewhere", 200, took)
+		}, []string{
+			`upstream_request_duration_seconds_count{service="other"} 1`, `upstream_request_duration_seconds_count{service="scnet"} 9`,
+			`upstream_requests_total{service="other",status="2xx"} 1`, `upstream_requests_total{service="scnet",status="2xx"} 2`,
+			`upstream_requests_total{service="scnet",status="3xx"} 1`, `upstream_requests_total{service="scnet",status="4xx"} 1`,
+			`upstream_requests_total{service="scnet",status="5xx"} 1`, `upstream_requests_total{service="scnet",status="none"} 1`,
+			`upstream_requests_total{service="scnet",status="other"} 3`}},
+		"HTTP": {func(m *metrics.Metrics) { m.HTTPRequest("/mcp", 200, took); m.HTTPRequest("/.env", 404, took) }, []string{
+			`http_request_duration_seconds_count{route="/mcp"} 1`, `http_request_duration_seconds_count{route="other"} 1`,
+			`http_requests_total{route="/mcp",status="2xx"} 1`, `http_requests_total{route="other",status="4xx"} 1`}},
+		"streams": {func(m *metrics.Metrics) {
+			m.StreamOpened("listen")
+			closed := m.StreamOpened("listen")
+			closed()
+			closed()
+			m.StreamOpened("river")
+		}, []string{`streams_open{kind="listen"} 1`, `streams_open{kind="other"} 1`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := metrics.New(options)
+			c.do(m)
+			want := append([]string{`build_info{version="v1.2.3"} 1`, "tool_calls_running 0"}, c.want...)
+			slices.Sort(want)
+			if got := slices.Sorted(slices.Values(lines(t, m))); !slices.Equal(got, want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+func TestRunningCalls(t *testing.T) {
+	m := metrics.New(options)
+	first, second := m.CallStarted(), m.CallStarted()
+	running := func() float64 {
+		return parse(t, scrape(t, m))["scnet_mcp_tool_calls_running"].GetMetric()[0].GetGauge().GetValue()
+	}
+	if running() != 2 {
+		t.Errorf("%v running, want 2", running())
+	}
+	second()
+	second()
+	if running() != 1 {
+		t.Errorf("%v running, want 1", running())
+	}
+	first()
+	if running() != 0 {
+		t.Errorf("%v running, want 0", running())
+	}
+}
+
+func TestDurations(t *testing.T) {
+	m := metrics.New(options)
+	for _, took := range []time.Duration{-time.Hour, 5 * time.Millisecond, 6 * time.Millisecond, time.Minute, time.Hour} {
+		m.ToolCall("list_instances", "ok", took)
+	}
+	h := parse(t, scrape(t, m))["scnet_mcp_tool_call_duration_seconds"].GetMetric()[0].GetHistogram()
+	first, last := h.GetBucket()[0], h.GetBucket()[len(h.GetBucket())-2] // the very last is +Inf
+	if first.GetUpperBound() != 0.005 || first.GetCumulativeCount() != 2 {
+		t.Errorf("first bucket %v", first)
+	}
+	if last.GetUpperBound() != 60 || last.GetCumulativeCount() != 4 || h.GetSampleCount() != 5 {
+		t.Errorf("last bucket %v of %d", last, h.GetSampleCount())
+	}
+	if sum := h.GetSampleSum(); sum != 3660.011 {
+		t.Errorf("sum %v", sum)
+	}
+}
+
+// used returns Metrics of which every number has been used.
+func used() *metrics.Metrics {
+	m := metrics.New(options)
+	m.ToolCall("list_instances", "ok", time.Second)
+	m.Consent("delete_instances", "flag")
+	m.Refusal("host")
+	m.Upstream("workspace", 200, time.Second)
+	m.HTTPRequest("/mcp", 200, time.Second)
+	m.StreamOpened("sse")
+	m.CallStarted()
+	return m
+}
+
+func TestScrapeIsValid(t *testing.T) {
+	text := scrape(t, used())
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	families := parse(t, text)
+	for _, name := range []string{
+		"build_info", "consents_total", "http_request_duration_seconds", "http_requests_total", "refusals_total", "streams_open",
+		"tool_call_duration_seconds", "tool_calls_running", "tool_calls_total", "upstream_request_duration_seconds",
+		"upstream_requests_total",
+	} {
+		if f := families["scnet_mcp_"+name]; f.GetHelp() == "" || len(f.GetMetric()) != 1 {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	if families["go_goroutines"] == nil {
+		t.Errorf("the Go runtime is missing from %v", slices.Sorted(maps.Keys(families)))
+	}
+}
+
+// flood calls every method n times with label values that no list holds.
+func flood(m *metrics.Metrics, n int, value func() string) {
+	for range n {
+		status := rand.IntN(2_000_000) - 1_000_000
+		m.ToolCall(value(), value(), time.Duration(rand.Int64()))
+		m.Consent(value(), value())
+		m.Refusal(value())
+		m.Upstream(value(), status, time.Second)
+		m.HTTPRequest(value(), status, time.Second)
+		m.StreamOpened(value())
+		m.CallStarted()
+	}
+}
+
+func TestSeriesAreBounded(t *testing.T) {
+	const mark = "zq9" // in no name of a metric
+	m := used()
+	for status := -1; status <= 1000; status++ {
+		m.Upstream("scnet", status, time.Second)
+		m.HTTPRequest("/mcp", status, time.Second)
+	}
+	before := len(lines(t, m))
+	if before > 50 {
+		t.Errorf("%d samples before the flood", before)
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			flood(m, 2500, func() string { return fmt.Sprintf("%s\"\n{%d}\xff", mark, rand.Uint64()) })
+		})
+	}
+	group.Wait()
+	text := scrape(t, m)
+	if strings.Contains(text, mark) {
+		t.Error("a value from outside is in the output")
+	}
+	parse(t, text)
+	if grown := len(lines(t, m)) - before; grown > 20 {
+		t.Errorf("%d samples more after the flood", grown)
+	}
+}
+
+// Two servers in one process, as in tests, must not share numbers; nor may ours reach the default registry.
+func TestRegistryIsItsOwn(t *testing.T) {
+	used()
+	if got := lines(t, metrics.New(options)); len(got) != 2 {
+		t.Errorf("new Metrics hold %q", got)
+	}
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "scnet_mcp_") {
+			t.Errorf("%s is in the default registry", f.GetName())
+		}
+	}
+}
+
+func BenchmarkToolCall(b *testing.B) {
+	m := metrics.New(options)
+	for b.Loop() {
+		m.ToolCall("list_instances", "ok", time.Millisecond)
+	}
+}
+
+func BenchmarkScrape(b *testing.B) {
+	m := used()
+	for b.Loop() {
+		recorder := httptest.NewRecorder()
+		m.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		_, _ = io.Copy(io.Discard, recorder.Body)
+	}
+}
