@@ -1,0 +1,124 @@
+// Package callers knows who may use a server over HTTP, and what each of them may do: a file of names, digests of tokens
+// and policies.
+package callers
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+)
+
+// Local is the name of the process's own user. No caller of a file can have it.
+const Local = "local"
+
+// tokenPrefix lets scanners of published text find a token that has leaked.
+const tokenPrefix = "scnetmcp_"
+
+// tokenBytes is how many random bytes a token has.
+const tokenBytes = 32
+
+// emptyDigest is what a script writes that hashed an unset variable. It would let in everybody who sends no token.
+var emptyDigest = Digest("")
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// Caller is somebody who may use the server.
+type Caller struct {
+	Name   string
+	Policy guard.Policy // to narrow the operator's by; MaxTargets is 0 when the file sets none
+
+	MaxMutationsPerHour int // instances changed in any hour; 0 when the file sets none
+
+	// Digest is Digest of the token: 64 lower-case hexadecimal digits. It names the token without giving it away, and
+	// changes with it.
+	Digest string
+
+	allow, protect []string // the patterns as they were written
+}
+
+// Table holds the callers of one reading of a file. It does not change, so it is safe for concurrent use.
+type Table struct{ callers []Caller }
+
+// Callers returns the callers in the order of the file. The policies in them must not be changed.
+func (t *Table) Callers() []Caller { return slices.Clone(t.callers) }
+
+// Find returns the caller whose token it is. How long it takes does not tell how much of a token is right, nor whose it
+// nearly is. The policy of the result must not be changed.
+func (t *Table) Find(token string) (Caller, bool) {
+	digest := []byte(Digest(token))
+	found := -1
+	for i := range t.callers {
+		same := subtle.ConstantTimeCompare(digest, []byte(t.callers[i].Digest))
+		found = subtle.ConstantTimeSelect(same, i, found)
+	}
+	if found < 0 {
+		return Caller{}, false
+	}
+	return t.callers[found], true
+}
+
+// NewToken returns a token of 256 random bits and its Digest. The token is the only thing that proves who calls.
+func NewToken() (token, digest string) {
+	random := make([]byte, tokenBytes)
+	_, _ = rand.Read(random) // never fails: the process ends first
+	token = tokenPrefix + base64.RawURLEncoding.EncodeToString(random)
+	return token, Digest(token)
+}
+
+// Digest returns the SHA-256 of token as 64 lower-case hexadecimal digits. There is no salt and no slow hash: these protect
+// what people choose, and nobody can search through 256 random bits.
+func Digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// CheckName returns an error unless a caller can have that name: 1 to 64 lower-case letters, digits, dots, underscores and
+// hyphens, the first a letter or digit, and not Local.
+func CheckName(name string) error {
+	switch {
+	case !nameForm.MatchString(name):
+		// The name is not repeated: it may be a token that was pasted into the wrong field.
+		return fmt.Errorf("is not valid; it must match %s", nameForm)
+	case name == Local:
+		return errors.New(`"local" is reserved for the user of the process itself; choose another name`)
+	}
+	return nil
+}
+
+// String says in one line what the caller may do where the operator's policy does not forbid it. It shows no part of the digest.
+func (c Caller) String() string {
+	var parts []string
+	say := func(when bool, format string, args ...any) {
+		if when {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	list := func(label string, items []string) { say(len(items) > 0, "%s %s", label, strings.Join(items, " ")) }
+
+	p := c.Policy
+	say(p.ReadOnly, "only reads")
+	say(!p.ReadOnly, "reads and changes")
+	say(p.Toolsets != nil && len(p.Toolsets) == 0, "no tools at all")
+	list("only toolsets", p.Toolsets)
+	list("without", p.DisabledTools)
+	list("changes only", c.allow)
+	list("never changes", c.protect)
+	say(!p.ReadOnly, "at most %d instances a call", cmp.Or(p.MaxTargets, guard.DefaultMaxTargets))
+	say(!p.ReadOnly && c.MaxMutationsPerHour > 0, "at most %d instances an hour", c.MaxMutationsPerHour)
+	for _, tool := range slices.Sorted(maps.Keys(p.Consent)) {
+		say(true, "consent to %s: at least %s", tool, p.Consent[tool])
+	}
+	say(p.NeverAsk, "is never asked")
+	return c.Name + ": " + strings.Join(parts, "; ")
+}
