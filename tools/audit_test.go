@@ -161,7 +161,7 @@ func TestAuditLogThatCannotBeWritten(t *testing.T) {
 					t.Fatal(err)
 				}
 				w := newWorld(t, setup{instances: []simulator.Instance{job(1, simulator.Running), job(2, simulator.Failed)},
-					service: tools.Service{Audit: log, AuditOptional: optional, Budget: guard.NewBudget(1, time.Now)}})
+					service: tools.Service{Audit: log, AuditOptional: optional, MaxMutationsPerHour: 1}})
 				again := a
 				if tool != "restart_instance" {
 					_, again = w.previewed(t, tool, a)

@@ -10,12 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -119,7 +118,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 	input, result := schemasOf[In, Out](mode)
 	t.Input, t.Output = input, result
 	t.run = func(ctx context.Context, b *Toolbox, call Call) (Result, error) {
-		a := b.newAttempt(t, call)
+		a := b.newAttempt(ctx, t, call)
 		var in In
 		if err := input.Decode(call.Arguments, &in); err != nil {
 			return Result{}, a.unplanned(ctx, err, "arguments", call.Answer)
@@ -145,16 +144,16 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		consent := *P(&in).consent()
 		changes := plan.changes()
 		if consent.Confirm { // before anybody is asked for a consent that could not be used
-			if err := b.service.Budget.Room(changes); err != nil {
+			if err := b.budget.Room(ctx, changes); err != nil {
 				return Result{}, a.unplanned(ctx, err, "", call.Answer)
 			}
 		}
 		subject := subjectOf[In, P](t.Name, call.Caller.Name, plan, in)
-		decision := b.service.Tokens.Decide(guard.Call{
+		decision := b.service.Tokens.Decide(ctx, guard.Call{
 			Level: b.service.Policy.Level(t.Name, t.Risk), Subject: subject, Question: c.question(in, plan),
 			Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.service.Policy.NeverAsk, Answer: call.Answer,
 		})
-		a.decided(decision)
+		a.decided(ctx, decision)
 		switch decision.Verdict {
 		case guard.Proceed:
 		case guard.Ask:
@@ -176,11 +175,11 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		if ctx.Err() != nil {
 			return Result{}, a.refused(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
 		}
-		if err := b.service.Budget.Take(changes); err != nil {
+		if err := b.budget.Take(ctx, changes); err != nil {
 			return Result{}, a.refused(ctx, err, "")
 		}
 		if err := a.intent(ctx); err != nil {
-			b.service.Budget.Return(changes)
+			b.giveBack(ctx, changes)
 			return Result{}, err
 		}
 		out, outcomes, err := recovered(func() (Out, []audit.Outcome, error) { return c.act(ctx, b.service, in, plan) })
@@ -188,7 +187,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			a.failed(ctx, err, outcomes, plan)
 			return Result{}, err
 		}
-		b.service.Budget.Return(max(changes-attempted(outcomes), 0))
+		b.giveBack(ctx, changes-attempted(outcomes))
 		note := a.finished(ctx, audit.Result, c.state(out), outcomes)
 		rendered, err := render(result, out)
 		if failure := (*internalError)(nil); errors.As(err, &failure) {
@@ -198,6 +197,13 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		return rendered, err
 	}
 	return t
+}
+
+// giveBack returns changes that were taken and not made.
+func (b *Toolbox) giveBack(ctx context.Context, changes int) {
+	if err := b.budget.Return(ctx, changes); err != nil {
+		logger(ctx).Warn().Err(err).Int("changes", changes).Msg("changes that were not made stay counted")
+	}
 }
 
 // recovered turns a panic in the middle of an act into an error that admits what is not known.
@@ -348,14 +354,16 @@ func (p *Preview) Text() string {
 // attempt is the audit record of one call in the making.
 type attempt struct {
 	toolbox *Toolbox
+	seen    *Observation
 	record  audit.Record
 	started time.Time
 }
 
-func (b *Toolbox) newAttempt(t Tool, call Call) *attempt {
-	return &attempt{toolbox: b, started: b.service.Now(), record: audit.Record{
+func (b *Toolbox) newAttempt(ctx context.Context, t Tool, call Call) *attempt {
+	return &attempt{toolbox: b, seen: call.seen, started: b.service.Now(), record: audit.Record{
 		Call: rand.Text()[:16], Tool: t.Name, Risk: string(t.Risk),
 		Caller: call.Caller.Name, Client: call.Caller.Client, ClientVersion: call.Caller.ClientVersion, Transport: call.Caller.Transport,
+		Server: b.service.Server, Trace: string(trace.From(ctx)),
 	}}
 }
 
@@ -375,8 +383,12 @@ func (a *attempt) planned(plan Plan, in any) {
 	a.record.Arguments = auditArguments(in)
 }
 
-func (a *attempt) decided(d guard.Decision) {
+func (a *attempt) decided(ctx context.Context, d guard.Decision) {
 	a.record.Consent, a.record.Token = d.Method, d.TokenID
+	a.seen.Consent = d.Label()
+	if d.Fault != nil {
+		logger(ctx).Error().AnErr("cause", d.Fault).Str("token", d.TokenID).Msg("the use of a preview token cannot be shared")
+	}
 }
 
 // refused records that the call was not carried out, and returns err.
@@ -396,11 +408,11 @@ func (a *attempt) unplanned(ctx context.Context, err error, rule string, answer 
 	if answer == nil {
 		return a.refused(ctx, err, rule)
 	}
-	decision := a.toolbox.service.Tokens.Decline(*answer)
+	decision := a.toolbox.service.Tokens.Decline(ctx, *answer)
 	if !answer.IsNo() {
 		return a.refused(ctx, err, rule)
 	}
-	a.decided(decision)
+	a.decided(ctx, decision)
 	a.finished(ctx, audit.Declined, "", nil)
 	return &declinedError{notice: decision.Notice}
 }
@@ -416,7 +428,7 @@ func (a *attempt) intent(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	zerolog.Ctx(ctx).Error().Err(err).Msg("the audit log cannot be written")
+	logger(ctx).Error().Err(err).Msg("the audit log cannot be written")
 	if a.toolbox.service.AuditOptional {
 		return nil
 	}
@@ -441,6 +453,7 @@ func (a *attempt) failed(ctx context.Context, err error, outcomes []audit.Outcom
 // finished records an event with its outcome. It returns a note for the result when the record could not be written.
 func (a *attempt) finished(ctx context.Context, event audit.Event, state string, outcomes []audit.Outcome) (note string) {
 	a.record.Event, a.record.State, a.record.Outcomes = event, state, outcomes
+	a.seen.Outcome = endedIn[state]
 	if !a.write(ctx) && event == audit.Result {
 		return "\nNote: the audit log could not be written after the change."
 	}
@@ -454,7 +467,7 @@ func (a *attempt) write(ctx context.Context) bool {
 	a.record.Time = a.toolbox.service.Now()
 	a.record.DurationMS = a.record.Time.Sub(a.started).Milliseconds()
 	if err := a.toolbox.service.Audit.Append(a.record); err != nil {
-		zerolog.Ctx(ctx).Error().Err(err).Str("event", string(a.record.Event)).Msg("the audit log cannot be written")
+		logger(ctx).Error().Err(err).Str("event", string(a.record.Event)).Msg("the audit log cannot be written")
 		return false
 	}
 	return true

@@ -179,7 +179,7 @@ func TestThousandTargets(t *testing.T) {
 
 func BenchmarkExecuteScript1000(b *testing.B) {
 	service := unlimited()
-	service.Budget = guard.NewBudget(1<<30, time.Now)
+	service.MaxMutationsPerHour = 1 << 30
 	w := newWorld(b, setup{instances: jobs(1000, simulator.Running), service: service})
 	w.wire.before = slow
 	var took time.Duration

@@ -297,7 +297,10 @@ func TestCancelledBeforeTheAct(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			hook := func() {}
-			tokens := guard.NewTokens(nil, func() time.Time { hook(); return time.Now() })
+			tokens, err := guard.NewTokens(nil, guard.NewMemory(time.Now), func() time.Time { hook(); return time.Now() })
+			if err != nil {
+				t.Fatal(err)
+			}
 			log, records := auditLog(t)
 			w := newWorld(t, setup{instances: jobs(2, simulator.Running), service: tools.Service{Tokens: tokens, Audit: log}})
 			_, second := w.previewed(t, "delete_instances", deletion(ids(2)...))

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
@@ -241,7 +239,7 @@ func logFaults(ctx context.Context, result rollout.Result) {
 	for _, err := range errs {
 		var fault *rollout.PanicError
 		if errors.As(err, &fault) {
-			zerolog.Ctx(ctx).Error().Err(fault).Bytes("stack", fault.Stack).Msg("a fault in the server during a rollout")
+			logger(ctx).Error().Err(fault).Bytes("stack", fault.Stack).Msg("a fault in the server during a rollout")
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestPolicyHoldsForTheWholeCall(t *testing.T) {
 		"protected by name":        {func(t *testing.T) guard.Policy { return guard.Policy{Protect: patterns(t, "name:PROD-*")} }, "protect"},
 		"by the end of a long one": {func(t *testing.T) guard.Policy { return guard.Policy{Protect: patterns(t, "*-keep")} }, "protect"},
 		"protected by region":      {func(t *testing.T) guard.Policy { return guard.Policy{Protect: patterns(t, "region:*昆山*")} }, "protect"},
-		"not allowed":              {func(t *testing.T) guard.Policy { return guard.Policy{Allow: patterns(t, "job-*")} }, "allow"},
+		"not allowed":              {func(t *testing.T) guard.Policy { return guard.Policy{Allow: [][]guard.Pattern{patterns(t, "job-*")}} }, "allow"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			instances := jobs(3, simulator.Running)
@@ -84,7 +84,7 @@ func TestMoreThanAllowedIsNotEvenLookedUp(t *testing.T) {
 
 func TestHourlyBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{instances: jobs(6, simulator.Running), service: tools.Service{Budget: guard.NewBudget(3, time.Now)}})
+		w := newWorld(t, setup{instances: jobs(6, simulator.Running), service: tools.Service{MaxMutationsPerHour: 3}})
 		one := arguments{"concurrency": 1}
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, After: 1, Times: 1, Code: "716864"})
 		wantOutcomes(t, w.confirmed(t, "execute_script", execution("date", ids(3)...).with(one)), "partial", "accepted", "rejected", "not_attempted")

@@ -136,8 +136,8 @@ func TestWorkspacePolicy(t *testing.T) {
 	}{
 		"protected by id":   {guard.Policy{Protect: patterns(t, "id:"+pc(2))}, "protect", "has protected"},
 		"protected by name": {guard.Policy{Protect: patterns(t, "DEV-02")}, "protect", "dev-02"},
-		"not allowed":       {guard.Policy{Allow: patterns(t, "dev-01")}, "allow", "dev-02"},
-		"not allowed by id": {guard.Policy{Allow: patterns(t, "id:"+pc(1))}, "allow", "dev-02"},
+		"not allowed":       {guard.Policy{Allow: [][]guard.Pattern{patterns(t, "dev-01")}}, "allow", "dev-02"},
+		"not allowed by id": {guard.Policy{Allow: [][]guard.Pattern{patterns(t, "id:"+pc(1))}}, "allow", "dev-02"},
 		"max-targets":       {guard.Policy{MaxTargets: 1}, "max-targets", "2 targets in one call; the operator allows 1"},
 		"read-only":         {guard.Policy{ReadOnly: true}, "read-only", "read-only"},
 		"toolset":           {guard.Policy{Toolsets: []string{"instances"}}, "toolsets", "workspace"},
@@ -172,7 +172,7 @@ func TestWorkspacePolicy(t *testing.T) {
 		})
 	}
 	bubble(t, "allowed", func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, service: tools.Service{Policy: guard.Policy{Allow: patterns(t, "dev-*"), Protect: patterns(t, "prod-*")}}})
+		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, service: tools.Service{Policy: guard.Policy{Allow: [][]guard.Pattern{patterns(t, "dev-*")}, Protect: patterns(t, "prod-*")}}})
 		if r := c.call(t, stopTool, stop(c.begun(t, 2))); r.State != "done" {
 			t.Errorf("%s", r.Text)
 		}
@@ -187,7 +187,7 @@ func TestWorkspacePolicy(t *testing.T) {
 		}
 	})
 	bubble(t, "budget", func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(3), service: tools.Service{Budget: guard.NewBudget(3, time.Now)}})
+		c := newCloud(t, cloudSetup{desktops: pcs(3), service: tools.Service{MaxMutationsPerHour: 3}})
 		c.run(t, running(2))
 		_, second := c.previewed(t, runTool, running(2))
 		c.fails(t, runTool, second, "Refused: the hourly limit of 3 changes is reached (2 used, 2 wanted)")

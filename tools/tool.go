@@ -32,6 +32,8 @@ type Call struct {
 	Arguments json.RawMessage
 	Caller    Caller
 	Answer    *guard.Answer // a human's, to the Question of an earlier Result
+
+	seen *Observation // what Toolbox.Call tells about the call when it ends
 }
 
 // Caller is who calls, as far as the transport knows.

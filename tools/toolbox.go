@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -33,12 +34,16 @@ type Service struct {
 	WorkspaceUnconfigured error
 	Now                   func() time.Time
 
-	Policy guard.Policy
-	Budget *guard.Budget // default: DefaultMaxMutationsPerHour
-	Tokens *guard.Tokens // default: with a key of its own
-	Audit  Recorder      // nil: nothing is recorded
+	Policy              guard.Policy
+	MaxMutationsPerHour int           // 0: guard.DefaultMaxMutationsPerHour
+	State               guard.State   // what replicas share; nil: a memory of its own
+	Tokens              *guard.Tokens // default: on State, with a key of its own
+	Audit               Recorder      // nil: nothing is recorded
 	// AuditOptional lets changes through that the audit log could not record.
 	AuditOptional bool
+	Server        string // what this replica is called in audit records; may be ""
+	// Observe, unless nil, is called once when a call ends, also when it panicked. Calls may overlap.
+	Observe func(Observation)
 }
 
 // Recorder keeps audit records. *audit.Log is one.
@@ -49,21 +54,45 @@ type Recorder interface {
 // Toolbox runs the tools of one server. It is safe for concurrent use.
 type Toolbox struct {
 	service Service
+	budget  *guard.Budget
 	tools   []Tool
 }
 
-// NewToolbox returns a Toolbox that offers tools.
+// NewToolbox returns a Toolbox that offers tools, for the user of the process itself.
 func NewToolbox(service Service, tools []Tool) *Toolbox {
 	if service.Now == nil {
 		service.Now = time.Now
 	}
-	if service.Budget == nil {
-		service.Budget = guard.NewBudget(0, service.Now)
+	if service.MaxMutationsPerHour == 0 {
+		service.MaxMutationsPerHour = guard.DefaultMaxMutationsPerHour
+	}
+	if service.State == nil {
+		service.State = guard.NewMemory(service.Now)
 	}
 	if service.Tokens == nil {
-		service.Tokens = guard.NewTokens(nil, service.Now)
+		service.Tokens, _ = guard.NewTokens(nil, service.State, service.Now) // fails only for a short key
 	}
-	return &Toolbox{service: service, tools: tools}
+	return newToolbox(service, "local", tools)
+}
+
+func newToolbox(service Service, account string, tools []Tool) *Toolbox {
+	budget := guard.NewBudget(account, service.MaxMutationsPerHour, service.State, service.Now)
+	return &Toolbox{service: service, budget: budget, tools: tools}
+}
+
+// Narrowed returns a Toolbox for one caller, which allows what b and policy both allow and has a budget of its own under
+// account. 0 in policy.MaxTargets or as maxMutationsPerHour leaves b's limit; a higher one than b's has no effect. Clients,
+// tokens and the audit log are those of b. Toolboxes of one account share their budget.
+func (b *Toolbox) Narrowed(account string, policy guard.Policy, maxMutationsPerHour int) *Toolbox {
+	service := b.service
+	if policy.MaxTargets == 0 {
+		policy.MaxTargets = service.Policy.MaxTargets
+	}
+	service.Policy = service.Policy.Narrow(policy)
+	if maxMutationsPerHour != 0 {
+		service.MaxMutationsPerHour = min(service.MaxMutationsPerHour, maxMutationsPerHour)
+	}
+	return newToolbox(service, account, b.tools)
 }
 
 // ModeOf returns the mode that service implies.
@@ -89,39 +118,81 @@ var ErrUnknownTool = errors.New("unknown tool")
 // Call runs one tool. Explain words its errors for a model. A panic in a tool comes back as an error with an id that the
 // log explains.
 func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error) {
+	seen := Observation{Tool: unknownTool, Caller: call.Caller.Name}
+	call.seen = &seen
+	log := zerolog.Ctx(ctx).With()
+	started := b.service.Now()
 	i := slices.IndexFunc(b.tools, func(t Tool) bool { return t.Name == call.Tool })
-	if i < 0 {
-		var names []string
-		for _, t := range b.Tools() {
-			names = append(names, t.Name)
-		}
-		return Result{}, fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, call.Tool, strings.Join(names, ", "))
+	if i >= 0 {
+		seen.Tool = call.Tool
+		log = log.Str("tool", call.Tool)
 	}
-	log := zerolog.Ctx(ctx).With().Str("tool", call.Tool).Logger()
-	ctx, cancel := context.WithTimeoutCause(log.WithContext(ctx), callTimeout,
+	if call.Caller.Name != "" {
+		log = log.Str("caller", call.Caller.Name)
+	}
+	ctx, cancel := context.WithTimeoutCause(log.Logger().WithContext(ctx), callTimeout,
 		fmt.Errorf("the call took longer than %s and was ended", callTimeout))
 	defer cancel()
-	started := b.service.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
 			failure := &internalError{what: "a fault in the server", cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
 			result, err = Result{}, failure
 		}
-		var failure *internalError
-		if errors.As(err, &failure) {
-			failure.id = rand.Text()[:10]
-			log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.what)
+		seen.Took = b.service.Now().Sub(started)
+		seen.end(ctx, result, err)
+		logCall(ctx, seen, err)
+		if b.service.Observe != nil {
+			b.service.Observe(seen)
 		}
-		log.Info().Dur("took", b.service.Now().Sub(started)).AnErr("error", withoutArguments(err)).Msg("tool call")
 	}()
+	if i < 0 {
+		return Result{}, b.unknown(call.Tool)
+	}
 	if err := b.offers(b.tools[i]); err != nil {
-		return Result{}, b.newAttempt(b.tools[i], call).refused(ctx, err, "")
+		return Result{}, b.newAttempt(ctx, b.tools[i], call).refused(ctx, err, "")
 	}
 	return b.tools[i].run(ctx, b, call)
 }
 
+func (b *Toolbox) unknown(tool string) error {
+	var names []string
+	for _, t := range b.Tools() {
+		names = append(names, t.Name)
+	}
+	return fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, tool, strings.Join(names, ", "))
+}
+
+// logCall gives a fault of ours the id that the caller is told.
+func logCall(ctx context.Context, seen Observation, err error) {
+	log := logger(ctx)
+	var failure *internalError
+	if errors.As(err, &failure) {
+		failure.id = rand.Text()[:10]
+		log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.what)
+	}
+	var refusal *guard.Refusal
+	if errors.As(err, &refusal) && refusal.Cause != nil {
+		log.Error().AnErr("cause", refusal.Cause).Str("rule", refusal.Rule).Msg("a limit cannot be checked")
+	}
+	log.Info().Dur("took", seen.Took).Str("outcome", seen.Outcome).AnErr("error", withoutArguments(err)).Msg("tool call")
+}
+
+// logger returns the log of ctx with the trace of ctx. It does not go back into ctx, because the clients of the services
+// add the trace to their lines themselves.
+func logger(ctx context.Context) *zerolog.Logger {
+	log := zerolog.Ctx(ctx)
+	if id := trace.From(ctx).ID(); id != "" {
+		traced := log.With().Str("trace_id", id).Logger()
+		return &traced
+	}
+	return log
+}
+
 // withoutArguments is err for a log: the text of wrong arguments shows what was sent, which may be part of a script.
 func withoutArguments(err error) error {
+	if errors.Is(err, ErrUnknownTool) {
+		return ErrUnknownTool
+	}
 	var arguments *schemas.ArgumentError
 	if errors.As(err, &arguments) {
 		return fmt.Errorf("%d arguments are wrong", len(arguments.Problems))

@@ -34,6 +34,7 @@ type world struct {
 	service tools.Service
 	toolbox *tools.Toolbox
 	caller  tools.Caller
+	seen    *[]tools.Observation // of a watched world
 }
 
 type setup struct {
@@ -68,7 +69,7 @@ func newWorld(t testing.TB, o setup) *world {
 
 // unlimited lifts the caps.
 func unlimited() tools.Service {
-	return tools.Service{Policy: guard.Policy{MaxTargets: 1000}, Budget: guard.NewBudget(10_000, time.Now)}
+	return tools.Service{Policy: guard.Policy{MaxTargets: 1000}, MaxMutationsPerHour: 10_000}
 }
 
 // wire carries requests to the simulator. before sees each one first, and may wait or panic.

@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,14 +29,26 @@ func ParseLevel(text string) (Level, error) {
 
 // Level returns the consent that tool needs.
 func (p Policy) Level(tool string, risk Risk) Level {
-	if level, set := p.Consent[tool]; set {
-		return level
+	level, set := p.Consent[tool]
+	if !set {
+		level = defaultLevel(risk)
 	}
+	for _, levels := range p.raised {
+		if levels[tool].rank() > level.rank() {
+			level = levels[tool]
+		}
+	}
+	return level
+}
+
+func defaultLevel(risk Risk) Level {
 	if risk == Destructive {
 		return Preview
 	}
 	return Flag
 }
+
+func (l Level) rank() int { return slices.Index([]Level{Flag, Preview, Human}, l) }
 
 // Action is what became of a question to a human.
 type Action string
@@ -108,6 +122,23 @@ type Decision struct {
 	Notice   string    // for the model: why there is only a preview, or why not even that
 	Question *Question // with Ask
 	Hopeless bool      // with Show: confirming would be refused, so the preview needs no token
+	Fault    error     // of the State, for the log only; the verdict holds all the same
+}
+
+// The Methods of an answer that is no consent although its action is.
+const (
+	emptyAnswer = "empty_answer"
+	wrongAnswer = "wrong_answer"
+)
+
+// Label returns Method as one of a closed set, for statistics: an action that MCP does not know is "unknown_answer", whatever
+// the client called it.
+func (d Decision) Label() string {
+	_, known := answerNotices[Action(d.Method)]
+	if d.Verdict != Declined || known || d.Method == emptyAnswer || d.Method == wrongAnswer {
+		return d.Method
+	}
+	return "unknown_answer"
 }
 
 // answerNotices are the notices for an answer that is no consent.
@@ -120,23 +151,24 @@ var answerNotices = map[Action]string{
 
 // Decline decides on an answer that is a no, and uses its token up. It needs neither the call nor its targets, so that a no
 // holds even when they cannot be looked up.
-func (t *Tokens) Decline(answer Answer) Decision {
-	t.Burn(answer.Token)
-	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token), Notice: answerNotices[answer.Action]}
+func (t *Tokens) Decline(ctx context.Context, answer Answer) Decision {
+	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token)}
+	d.Notice = answerNotices[answer.Action]
 	if d.Notice == "" {
 		d.Notice = "The answer was none that MCP knows, which counts as no."
 	}
+	d.Fault = t.Burn(ctx, answer.Token)
 	return d
 }
 
 // Decide decides on c. A token that lets a call through, or that a human said no to, is used up.
-func (t *Tokens) Decide(c Call) Decision {
+func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 	if c.Answer != nil {
-		return t.decideAnswer(c)
+		return t.decideAnswer(ctx, c)
 	}
 	if c.Token != "" {
-		if err := t.Check(c.Token, c.Subject); err != nil {
-			return Decision{Verdict: Show, Method: tokenProblem(err), TokenID: TokenID(c.Token), Notice: sentence(err)}
+		if err := t.Check(ctx, c.Token, c.Subject); err != nil {
+			return unaccepted(c.Token, err)
 		}
 	}
 	switch {
@@ -159,13 +191,13 @@ func (t *Tokens) Decide(c Call) Decision {
 	case c.Token == "":
 		return Decision{Verdict: Show, Method: "none", Notice: "confirm: true alone does not do here; it needs the preview_token of a preview."}
 	}
-	if err := t.Redeem(c.Token, c.Subject); err != nil {
-		return Decision{Verdict: Show, Method: tokenProblem(err), TokenID: TokenID(c.Token), Notice: sentence(err)}
+	if err := t.Redeem(ctx, c.Token, c.Subject); err != nil {
+		return unaccepted(c.Token, err)
 	}
 	return Decision{Verdict: Proceed, Method: "preview_token", TokenID: TokenID(c.Token)}
 }
 
-func (t *Tokens) decideAnswer(c Call) Decision {
+func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
 	answer := *c.Answer
 	d := Decision{TokenID: TokenID(answer.Token)}
 	if answer.Action == Unsupported {
@@ -179,34 +211,42 @@ func (t *Tokens) decideAnswer(c Call) Decision {
 		return d
 	}
 	if answer.IsNo() {
-		return t.Decline(answer)
+		return t.Decline(ctx, answer)
 	}
 	if !c.Question.consents(answer.Text) {
-		t.Burn(answer.Token)
-		d.Verdict, d.Method, d.Notice = Declined, "wrong_answer", "The answer was not the one that lets the call through, which counts as no."
+		d.Fault = t.Burn(ctx, answer.Token)
+		d.Verdict, d.Method = Declined, wrongAnswer
+		d.Notice = "The answer was not the one that lets the call through, which counts as no."
 		if strings.TrimSpace(answer.Text) == "" {
-			d.Method, d.Notice = "empty_answer", "The answer was empty, which counts as no."
+			d.Method, d.Notice = emptyAnswer, "The answer was empty, which counts as no."
 		}
 		return d
 	}
-	if err := t.Redeem(answer.Token, c.Subject); err != nil {
-		d.Verdict, d.Method, d.Notice = Show, tokenProblem(err), sentence(err)
-		return d
+	if err := t.Redeem(ctx, answer.Token, c.Subject); err != nil {
+		return unaccepted(answer.Token, err)
 	}
 	d.Verdict, d.Method = Proceed, "elicited"
 	return d
 }
 
-func tokenProblem(err error) string {
-	for problem, name := range map[error]string{
-		ErrTokenWrong: "token_wrong", ErrTokenExpired: "token_expired", ErrTokenOther: "token_of_another_call",
-		ErrTokenState: "state_changed", ErrTokenUsed: "token_used",
-	} {
+// tokenProblems name the reasons for which a token is not accepted.
+var tokenProblems = map[error]string{
+	ErrTokenWrong: "token_wrong", ErrTokenExpired: "token_expired", ErrTokenOther: "token_of_another_call",
+	ErrTokenState: "state_changed", ErrTokenUsed: "token_used", ErrTokenUnchecked: "token_unchecked",
+}
+
+// unaccepted shows a preview again, because the token did not do. What the State said is not for the model.
+func unaccepted(token string, err error) Decision {
+	d := Decision{Verdict: Show, TokenID: TokenID(token)}
+	for problem, name := range tokenProblems {
 		if errors.Is(err, problem) {
-			return name
+			d.Method, d.Notice = name, sentence(problem)
 		}
 	}
-	return "token_wrong"
+	if errors.Is(err, ErrTokenUnchecked) {
+		d.Fault = err
+	}
+	return d
 }
 
 func sentence(err error) string {

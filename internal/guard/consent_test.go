@@ -1,6 +1,8 @@
 package guard_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -11,13 +13,13 @@ import (
 var typed = guard.Question{Message: "Delete two instances?", Phrase: "delete 2"}
 
 func TestDecide(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	fresh := func() string {
 		token, _ := tokens.Issue(subject)
 		return token
 	}
 	spent := fresh()
-	if err := tokens.Redeem(spent, subject); err != nil {
+	if err := tokens.Redeem(t.Context(), spent, subject); err != nil {
 		t.Fatal(err)
 	}
 	answer := func(action guard.Action, text string) *guard.Answer {
@@ -59,9 +61,16 @@ func TestDecide(t *testing.T) {
 			guard.Show, "token_used", "used"},
 	} {
 		c.call.Subject, c.call.Question = subject, typed
-		d := tokens.Decide(c.call)
+		d := tokens.Decide(t.Context(), c.call)
 		if d.Verdict != c.verdict || d.Method != c.method || !strings.Contains(d.Notice, c.notice) || (c.notice == "" && d.Notice != "") {
 			t.Errorf("%s: verdict %d by %q, notice %q", name, d.Verdict, d.Method, d.Notice)
+		}
+		label := c.method
+		if label == "perhaps" {
+			label = "unknown_answer"
+		}
+		if d.Label() != label {
+			t.Errorf("%s: label %q", name, d.Label())
 		}
 		if (d.Question != nil) != (d.Verdict == guard.Ask) || (d.Question != nil && d.Question.Token == "") {
 			t.Errorf("%s: question %+v", name, d.Question)
@@ -70,41 +79,41 @@ func TestDecide(t *testing.T) {
 }
 
 func TestANoIsFinal(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	token, _ := tokens.Issue(subject)
 	call := guard.Call{Level: guard.Preview, Subject: subject, Question: typed, Confirm: true, Token: token, CanAsk: true}
-	asked := tokens.Decide(call)
+	asked := tokens.Decide(t.Context(), call)
 	call.Answer = &guard.Answer{Action: guard.Decline, Token: asked.Question.Token}
-	if d := tokens.Decide(call); d.Verdict != guard.Declined {
+	if d := tokens.Decide(t.Context(), call); d.Verdict != guard.Declined {
 		t.Fatalf("verdict %d", d.Verdict)
 	}
 	// The client comes back without the ability to ask, and with the token of the preview.
 	call.Answer, call.CanAsk = nil, false
-	if d := tokens.Decide(call); d.Verdict != guard.Show || d.Method != "token_used" {
+	if d := tokens.Decide(t.Context(), call); d.Verdict != guard.Show || d.Method != "token_used" {
 		t.Errorf("after a no the token still does: verdict %d by %q", d.Verdict, d.Method)
 	}
 }
 
 func TestAnAnswerHoldsOnlyForWhatWasAsked(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	call := guard.Call{Level: guard.Human, Subject: subject, Question: typed, Confirm: true, CanAsk: true}
-	asked := tokens.Decide(call)
+	asked := tokens.Decide(t.Context(), call)
 	call.Answer = &guard.Answer{Action: guard.Accept, Text: "delete 2", Token: asked.Question.Token}
 	call.Subject.State = "a Terminated"
-	if d := tokens.Decide(call); d.Verdict != guard.Show || d.Method != "state_changed" {
+	if d := tokens.Decide(t.Context(), call); d.Verdict != guard.Show || d.Method != "state_changed" {
 		t.Errorf("verdict %d by %q", d.Verdict, d.Method)
 	}
 }
 
 func TestChoices(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	call := guard.Call{Level: guard.Human, Subject: subject, Confirm: true, CanAsk: true,
 		Question: guard.Question{Choices: []string{"run on 3 instances", "do not run"}}}
 	for text, want := range map[string]guard.Verdict{"run on 3 instances": guard.Proceed, "do not run": guard.Declined, "": guard.Declined} {
 		call.Answer = nil
-		asked := tokens.Decide(call)
+		asked := tokens.Decide(t.Context(), call)
 		call.Answer = &guard.Answer{Action: guard.Accept, Text: text, Token: asked.Question.Token}
-		if d := tokens.Decide(call); d.Verdict != want {
+		if d := tokens.Decide(t.Context(), call); d.Verdict != want {
 			t.Errorf("%q: verdict %d", text, d.Verdict)
 		}
 	}
@@ -122,5 +131,111 @@ func TestLevels(t *testing.T) {
 	}
 	if _, err := guard.ParseLevel("maybe"); err == nil {
 		t.Error("an unknown level is accepted")
+	}
+}
+
+// flaky is a State that can be reached while up is true.
+type flaky struct {
+	guard.State
+	up bool
+}
+
+func (f *flaky) Claim(ctx context.Context, key string, until time.Time) (bool, error) {
+	if !f.up {
+		return false, errDown
+	}
+	return f.State.Claim(ctx, key, until)
+}
+
+func (f *flaky) Claimed(ctx context.Context, key string) (bool, error) {
+	if !f.up {
+		return false, errDown
+	}
+	return f.State.Claimed(ctx, key)
+}
+
+// Whether a token was used cannot be told while the state is away: nothing is done, and the token still does afterwards.
+func TestDecideWithoutTheState(t *testing.T) {
+	state := &flaky{State: guard.NewMemory(time.Now)}
+	tokens, err := guard.NewTokens(nil, state, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _ := tokens.Issue(subject)
+	yes := guard.Call{Level: guard.Human, Subject: subject, Question: typed,
+		Answer: &guard.Answer{Action: guard.Accept, Text: "delete 2", Token: token}}
+	confirmed := guard.Call{Level: guard.Preview, Subject: subject, Question: typed, Confirm: true, Token: token}
+	for name, call := range map[string]guard.Call{
+		"a token": confirmed, "a human's yes": yes,
+		"a preview again": {Level: guard.Preview, Subject: subject, Question: typed, Token: token},
+	} {
+		d := tokens.Decide(t.Context(), call)
+		if d.Verdict != guard.Show || d.Method != "token_unchecked" || !errors.Is(d.Fault, errDown) ||
+			d.TokenID != guard.TokenID(token) {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if !strings.Contains(d.Notice, "cannot be checked now") || strings.Contains(d.Notice, "10.0.0.7") {
+			t.Errorf("%s: notice %q", name, d.Notice)
+		}
+	}
+	if err := tokens.Redeem(t.Context(), token, subject); !errors.Is(err, guard.ErrTokenUnchecked) || !errors.Is(err, errDown) {
+		t.Errorf("Redeem: %v", err)
+	}
+	state.up = true
+	if d := tokens.Decide(t.Context(), confirmed); d.Verdict != guard.Proceed || d.Fault != nil {
+		t.Errorf("afterwards: %+v", d)
+	}
+}
+
+// A human's no stays a no while the state is away, and after it has come back.
+func TestANoIsFinalWithoutTheState(t *testing.T) {
+	for name, answer := range map[string]guard.Answer{
+		"decline": {Action: guard.Decline}, "another phrase": {Action: guard.Accept, Text: "no"},
+		"nothing typed": {Action: guard.Accept},
+	} {
+		state := &flaky{State: guard.NewMemory(time.Now)}
+		tokens, err := guard.NewTokens(nil, state, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Token, _ = tokens.Issue(subject)
+		call := guard.Call{Level: guard.Preview, Subject: subject, Question: typed, Answer: &answer}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if d := tokens.Decide(ctx, call); d.Verdict != guard.Declined || !errors.Is(d.Fault, errDown) {
+			t.Errorf("%s: %+v", name, d)
+		}
+		state.up = true
+		again := guard.Call{Level: guard.Preview, Subject: subject, Question: typed, Confirm: true, Token: answer.Token}
+		if d := tokens.Decide(t.Context(), again); d.Verdict != guard.Show || d.Method != "token_used" {
+			t.Errorf("%s: afterwards %+v", name, d)
+		}
+		if err := tokens.Redeem(t.Context(), answer.Token, subject); !errors.Is(err, guard.ErrTokenUsed) {
+			t.Errorf("%s: Redeem afterwards: %v", name, err)
+		}
+	}
+}
+
+// Replicas share which tokens were used.
+func TestReplicasShareTokens(t *testing.T) {
+	key, state := []byte(strings.Repeat("k", 32)), guard.NewMemory(time.Now)
+	replica := func() *guard.Tokens {
+		tokens, err := guard.NewTokens(key, state, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tokens
+	}
+	one, other := replica(), replica()
+	used, _ := one.Issue(subject)
+	if err := other.Redeem(t.Context(), used, subject); err != nil {
+		t.Error(err)
+	}
+	declined, _ := one.Issue(subject)
+	other.Decline(t.Context(), guard.Answer{Action: guard.Decline, Token: declined})
+	for _, token := range []string{used, declined} {
+		if err := one.Check(t.Context(), token, subject); !errors.Is(err, guard.ErrTokenUsed) {
+			t.Errorf("%v", err)
+		}
 	}
 }

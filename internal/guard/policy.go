@@ -28,16 +28,18 @@ const (
 // Policy is what the operator allows. The zero value allows every tool on at most DefaultMaxTargets instances a call.
 type Policy struct {
 	ReadOnly      bool
-	Toolsets      []string // only these; empty: all
+	Toolsets      []string // only these; nil: all; empty but not nil: none
 	DisabledTools []string
 
-	Allow   []Pattern // when there are any, an instance must match one
-	Protect []Pattern // an instance must match none
+	Allow   [][]Pattern // an instance must match one pattern of every list
+	Protect []Pattern   // an instance must match none
 
 	MaxTargets int              // per call; 0: DefaultMaxTargets
 	Consent    map[string]Level // per tool; others have the default of their risk
 	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
 	NeverAsk bool
+
+	raised []map[string]Level // of the policies that this one was narrowed by; each can only raise what Consent says
 }
 
 // Target is an instance as the service shows it. Policy looks at this, never at what a call claims.
@@ -53,8 +55,9 @@ func (t Target) String() string { return fmt.Sprintf("%q (%s)", t.Name, t.ID) }
 
 // Refusal is a "no" of the policy. It is final for the call.
 type Refusal struct {
-	Rule   string // the setting that refused, for the audit log
+	Rule   string // the setting that refused, one of a closed set, for the audit log
 	Reason string // for the person
+	Cause  error  // for the log only: why the setting could not be checked; usually nil
 }
 
 // ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
@@ -72,7 +75,7 @@ func (p Policy) Offers(tool, toolset string, risk Risk) error {
 	switch {
 	case p.ReadOnly && risk != Read:
 		return refuse("read-only", "the server runs read-only, and %s changes something", tool)
-	case len(p.Toolsets) > 0 && !slices.Contains(p.Toolsets, toolset):
+	case p.Toolsets != nil && !slices.Contains(p.Toolsets, toolset):
 		return refuse("toolsets", "the operator has not enabled the toolset %s, to which %s belongs", toolset, tool)
 	case slices.Contains(p.DisabledTools, tool):
 		return refuse("disable-tools", "the operator has disabled %s", tool)
@@ -102,32 +105,39 @@ func (p Policy) PermitsEach(targets []Target) error {
 
 // PermitsCount returns nil when one call may change that many instances, and a *Refusal otherwise.
 func (p Policy) PermitsCount(targets int) error {
-	limit := p.MaxTargets
-	if limit == 0 {
-		limit = DefaultMaxTargets
-	}
-	if targets > limit {
+	if limit := p.maxTargets(); targets > limit {
 		return refuse("max-targets", "%d targets in one call; the operator allows %d", targets, limit)
 	}
 	return nil
 }
 
+func (p Policy) maxTargets() int {
+	if p.MaxTargets == 0 {
+		return DefaultMaxTargets
+	}
+	return p.MaxTargets
+}
+
 func protected(targets []Target, patterns []Pattern) (offenders []string) {
 	for _, t := range targets {
-		if slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Matches(t) }) {
+		if anyMatches(patterns, t) {
 			offenders = append(offenders, t.String())
 		}
 	}
 	return offenders
 }
 
-func notAllowed(targets []Target, patterns []Pattern) (offenders []string) {
+func notAllowed(targets []Target, lists [][]Pattern) (offenders []string) {
 	for _, t := range targets {
-		if len(patterns) > 0 && !slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Matches(t) }) {
+		if slices.ContainsFunc(lists, func(list []Pattern) bool { return !anyMatches(list, t) }) {
 			offenders = append(offenders, t.String())
 		}
 	}
 	return offenders
+}
+
+func anyMatches(patterns []Pattern, t Target) bool {
+	return slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Matches(t) })
 }
 
 // Pattern selects instances: "id:ID", "name:GLOB" or "region:ID or name"; without a prefix, an id or a glob on the name.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
@@ -61,6 +60,7 @@ func TestOffers(t *testing.T) {
 		"read-only, write":     {guard.Policy{ReadOnly: true}, guard.Disruptive, "read-only"},
 		"toolset enabled":      {guard.Policy{Toolsets: []string{"instances"}}, guard.Read, ""},
 		"toolset not enabled":  {guard.Policy{Toolsets: []string{"workspace"}}, guard.Read, "toolsets"},
+		"no toolset at all":    {guard.Policy{Toolsets: []string{}}, guard.Read, "toolsets"},
 		"disabled":             {guard.Policy{DisabledTools: []string{"tool"}}, guard.Read, "disable-tools"},
 		"another one disabled": {guard.Policy{DisabledTools: []string{"other"}}, guard.Read, ""},
 	} {
@@ -90,9 +90,12 @@ func TestPermits(t *testing.T) {
 		"default cap":                 {guard.Policy{}, many, "max-targets", "11"},
 		"higher cap":                  {guard.Policy{MaxTargets: 11}, many, "", ""},
 		"one protected among allowed": {guard.Policy{Protect: []guard.Pattern{pattern(t, "prod-*")}}, []guard.Target{a, b}, "protect", `"prod-1" (b)`},
-		"all allowed":                 {guard.Policy{Allow: []guard.Pattern{pattern(t, "train-*"), pattern(t, "id:b")}}, []guard.Target{a, b}, "", ""},
-		"one not allowed":             {guard.Policy{Allow: []guard.Pattern{pattern(t, "train-*")}}, []guard.Target{a, b}, "allow", `"prod-1" (b)`},
-		"protection wins": {guard.Policy{Allow: []guard.Pattern{pattern(t, "*")}, Protect: []guard.Pattern{pattern(t, "a")}},
+		"all allowed":                 {guard.Policy{Allow: [][]guard.Pattern{{pattern(t, "train-*"), pattern(t, "id:b")}}}, []guard.Target{a, b}, "", ""},
+		"one not allowed":             {guard.Policy{Allow: [][]guard.Pattern{{pattern(t, "train-*")}}}, []guard.Target{a, b}, "allow", `"prod-1" (b)`},
+		"allowed by one list only": {guard.Policy{Allow: [][]guard.Pattern{{pattern(t, "train-*"), pattern(t, "prod-*")}, {pattern(t, "id:a")}}},
+			[]guard.Target{a, b}, "allow", `"prod-1" (b)`},
+		"a list without patterns allows nothing": {guard.Policy{Allow: [][]guard.Pattern{{pattern(t, "*")}, {}}}, []guard.Target{a}, "allow", "train-1"},
+		"protection wins": {guard.Policy{Allow: [][]guard.Pattern{{pattern(t, "*")}}, Protect: []guard.Pattern{pattern(t, "a")}},
 			[]guard.Target{a}, "protect", "train-1"},
 	} {
 		err := c.policy.Permits(c.targets)
@@ -101,30 +104,6 @@ func TestPermits(t *testing.T) {
 			t.Errorf("%s: %v does not name %s", name, err, c.names)
 		}
 	}
-}
-
-func TestBudget(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	budget := guard.NewBudget(10, func() time.Time { return now })
-	take := func(count int, want string) {
-		t.Helper()
-		err := budget.Take(count)
-		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
-			t.Errorf("Take(%d) = %v, want %q", count, err, want)
-		}
-	}
-	take(11, "allows 10 per hour")
-	take(6, "")
-	now = now.Add(20 * time.Minute)
-	take(4, "")
-	take(1, "room in 40m0s")
-	take(7, "room in 1h0m0s")
-	now = now.Add(40 * time.Minute)
-	take(6, "")
-	take(1, "room in 20m0s")
-	budget.Return(5)
-	take(5, "")
-	take(1, "is reached")
 }
 
 func FuzzPattern(f *testing.F) {

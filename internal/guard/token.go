@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,13 +9,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
-	"sync"
 	"time"
 )
 
 // TokenLifetime is how long a preview token can be used.
 const TokenLifetime = 5 * time.Minute
+
+// minKeyBytes is how long the key of Tokens is at least.
+const minKeyBytes = 32
 
 // The reasons for which a preview token is not accepted.
 var (
@@ -23,6 +27,9 @@ var (
 	ErrTokenOther   = errors.New("the preview_token belongs to another call: tool, arguments, region or caller differ from the preview")
 	ErrTokenState   = errors.New("a target has changed since the preview")
 	ErrTokenUsed    = errors.New("the preview_token has been used; each can be used once")
+	// ErrTokenUnchecked is wrapped with the State's error, which is for the log.
+	ErrTokenUnchecked = errors.New("whether the preview_token was used cannot be checked now, because the state that the replicas " +
+		"of this server share cannot be reached; try again later")
 )
 
 // Subject is what a preview was shown for. A token holds for exactly this.
@@ -35,13 +42,12 @@ type Subject struct {
 }
 
 // Tokens issues and redeems preview tokens. A token carries its expiry and keyed digests of its subject, so that every
-// server with the same key can check it; that it is used once only is kept here. It is safe for concurrent use.
+// server with the same key can check it; that it is used once only is kept in a State. It is safe for concurrent use.
 type Tokens struct {
-	key []byte
-	now func() time.Time
-
-	mu    sync.Mutex
-	spent map[nonce]time.Time // until when it could be used
+	key   []byte
+	state State
+	burnt *Memory // what Burn was told here: a no holds even while the State cannot be reached
+	now   func() time.Time
 }
 
 type nonce [5]byte
@@ -58,13 +64,17 @@ const (
 // encoding is lower-case so that a model repeats it reliably; it has neither padding nor look-alikes of one and zero.
 var encoding = base32.NewEncoding("abcdefghijkmnpqrstuvwxyz23456789").WithPadding(base32.NoPadding)
 
-// NewTokens returns Tokens with a key of at least 32 bytes; nil makes a random one.
-func NewTokens(key []byte, now func() time.Time) *Tokens {
+// NewTokens returns Tokens with a key of at least 32 bytes, such as ReadKey's; nil makes a random one. It fails only for a
+// shorter key. Servers that share the key must share the state, or a token can be used once at each of them.
+func NewTokens(key []byte, state State, now func() time.Time) (*Tokens, error) {
 	if key == nil {
-		key = make([]byte, 32)
+		key = make([]byte, minKeyBytes)
 		_, _ = rand.Read(key) // never fails
 	}
-	return &Tokens{key: key, now: now, spent: map[nonce]time.Time{}}
+	if len(key) < minKeyBytes {
+		return nil, fmt.Errorf("the key for preview tokens has %d bytes; give at least %d random ones", len(key), minKeyBytes)
+	}
+	return &Tokens{key: key, state: state, burnt: NewMemory(now), now: now}, nil
 }
 
 // Issue returns a token for s and the time until which it can be used.
@@ -81,50 +91,64 @@ func (t *Tokens) Issue(s Subject) (token string, expires time.Time) {
 	return encoding.EncodeToString(raw), expires
 }
 
-// Check returns nil when token holds for s and was not used, and one of the ErrToken… values otherwise.
-func (t *Tokens) Check(token string, s Subject) error {
+// Check returns nil when token holds for s and was not used, and an error that wraps one of the ErrToken… values otherwise.
+func (t *Tokens) Check(ctx context.Context, token string, s Subject) error {
 	n, _, err := t.open(token, s)
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, used := t.spent[n]; used {
+	used, err := t.used(ctx, n)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrTokenUnchecked, err)
+	case used:
 		return ErrTokenUsed
 	}
 	return nil
 }
 
+func (t *Tokens) used(ctx context.Context, n nonce) (bool, error) {
+	if used, err := t.burnt.Claimed(ctx, n.key()); used || err != nil {
+		return used, err
+	}
+	return t.state.Claimed(ctx, n.key())
+}
+
 // Redeem is Check and marks the token as used. Of two callers at the same time one wins.
-func (t *Tokens) Redeem(token string, s Subject) error {
+func (t *Tokens) Redeem(ctx context.Context, token string, s Subject) error {
 	n, expires, err := t.open(token, s)
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, used := t.spent[n]; used {
+	if burnt, _ := t.burnt.Claimed(ctx, n.key()); burnt { // never fails
 		return ErrTokenUsed
 	}
-	for old, until := range t.spent { // what has expired needs no remembering
-		if t.now().After(until) {
-			delete(t.spent, old)
-		}
+	won, err := t.state.Claim(ctx, n.key(), expires.Add(clockSkew))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrTokenUnchecked, err)
+	case !won:
+		return ErrTokenUsed
 	}
-	t.spent[n] = expires
 	return nil
 }
 
-// Burn makes token unusable whatever it was issued for. A token that is not ours is ignored.
-func (t *Tokens) Burn(token string) {
+// Burn makes token unusable whatever it was issued for, also after ctx has ended. A token that is not ours is ignored. With
+// an error, other replicas may still accept it; this one does not.
+func (t *Tokens) Burn(ctx context.Context, token string) error {
 	n, expires, _, err := t.parse(token)
 	if err != nil {
-		return
+		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.spent[n] = expires
+	ctx, until := context.WithoutCancel(ctx), expires.Add(clockSkew)
+	_, _ = t.burnt.Claim(ctx, n.key(), until) // never fails
+	if _, err := t.state.Claim(ctx, n.key(), until); err != nil {
+		return fmt.Errorf("a preview_token could not be made unusable for all replicas: %w", err)
+	}
+	return nil
 }
+
+func (n nonce) key() string { return "token:" + hex.EncodeToString(n[:]) }
 
 // TokenID names a token in logs without giving it away; "" for what is no token.
 func TokenID(token string) string {

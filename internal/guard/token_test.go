@@ -13,10 +13,19 @@ import (
 
 var subject = guard.Subject{Tool: "delete_instances", Caller: "local", Region: "11250", Arguments: `{"ids":["a"]}`, State: "a Running"}
 
+func newTokens(t testing.TB, key []byte, now func() time.Time) *guard.Tokens {
+	t.Helper()
+	tokens, err := guard.NewTokens(key, guard.NewMemory(now), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
+}
+
 func TestTokenProblems(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	now := start
-	tokens := guard.NewTokens(nil, func() time.Time { return now })
+	tokens := newTokens(t, nil, func() time.Time { return now })
 	changed := func(change func(*guard.Subject)) guard.Subject {
 		s := subject
 		change(&s)
@@ -26,7 +35,7 @@ func TestTokenProblems(t *testing.T) {
 	if expires.Sub(now) != guard.TokenLifetime || len(token) != 40 {
 		t.Fatalf("token %q until %s", token, expires)
 	}
-	foreign, _ := guard.NewTokens(nil, func() time.Time { return now }).Issue(subject)
+	foreign, _ := newTokens(t, nil, func() time.Time { return now }).Issue(subject)
 	for name, c := range map[string]struct {
 		token   string
 		subject guard.Subject
@@ -51,29 +60,29 @@ func TestTokenProblems(t *testing.T) {
 			0, guard.ErrTokenOther},
 	} {
 		now = start.Add(c.after)
-		if err := tokens.Check(c.token, c.subject); !errors.Is(err, c.want) {
+		if err := tokens.Check(t.Context(), c.token, c.subject); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	now = start
-	if err := tokens.Redeem(token, subject); err != nil {
+	if err := tokens.Redeem(t.Context(), token, subject); err != nil {
 		t.Error(err)
 	}
-	if err := tokens.Redeem(token, subject); !errors.Is(err, guard.ErrTokenUsed) {
+	if err := tokens.Redeem(t.Context(), token, subject); !errors.Is(err, guard.ErrTokenUsed) {
 		t.Errorf("used twice: %v", err)
 	}
-	if err := tokens.Check(token, subject); !errors.Is(err, guard.ErrTokenUsed) {
+	if err := tokens.Check(t.Context(), token, subject); !errors.Is(err, guard.ErrTokenUsed) {
 		t.Errorf("checked after use: %v", err)
 	}
 }
 
 func TestEveryCharacterOfATokenCounts(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	token, _ := tokens.Issue(subject)
 	for i := range token {
 		for _, c := range "ab9" {
 			forged := token[:i] + string(c) + token[i+1:]
-			if forged != token && !errors.Is(tokens.Check(forged, subject), guard.ErrTokenWrong) {
+			if forged != token && !errors.Is(tokens.Check(t.Context(), forged, subject), guard.ErrTokenWrong) {
 				t.Errorf("%q passes for %q", forged, token)
 			}
 		}
@@ -82,20 +91,20 @@ func TestEveryCharacterOfATokenCounts(t *testing.T) {
 
 func TestServersWithTheSameKeyAcceptEachOthersTokens(t *testing.T) {
 	key := []byte(strings.Repeat("k", 32))
-	token, _ := guard.NewTokens(key, time.Now).Issue(subject)
-	if err := guard.NewTokens(key, time.Now).Redeem(token, subject); err != nil {
+	token, _ := newTokens(t, key, time.Now).Issue(subject)
+	if err := newTokens(t, key, time.Now).Redeem(t.Context(), token, subject); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestOneOfTwoWins(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	token, _ := tokens.Issue(subject)
 	var won atomic.Int32
 	var callers sync.WaitGroup
 	for range 16 {
 		callers.Go(func() {
-			if tokens.Redeem(token, subject) == nil {
+			if tokens.Redeem(t.Context(), token, subject) == nil {
 				won.Add(1)
 			}
 		})
@@ -107,17 +116,20 @@ func TestOneOfTwoWins(t *testing.T) {
 }
 
 func TestBurn(t *testing.T) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(t, nil, time.Now)
 	token, _ := tokens.Issue(subject)
-	tokens.Burn("no token")
-	tokens.Burn(token)
-	if err := tokens.Check(token, subject); !errors.Is(err, guard.ErrTokenUsed) {
+	for _, text := range []string{"no token", token, token} {
+		if err := tokens.Burn(t.Context(), text); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := tokens.Check(t.Context(), token, subject); !errors.Is(err, guard.ErrTokenUsed) {
 		t.Errorf("burnt: %v", err)
 	}
 }
 
 func TestTokenIDTellsNothing(t *testing.T) {
-	token, _ := guard.NewTokens(nil, time.Now).Issue(subject)
+	token, _ := newTokens(t, nil, time.Now).Issue(subject)
 	if id := guard.TokenID(token); len(id) != 10 || strings.Contains(token, id) {
 		t.Errorf("id %q of %q", id, token)
 	}
@@ -128,7 +140,7 @@ func TestTokenIDTellsNothing(t *testing.T) {
 
 // FuzzToken puts text into a good token: whatever is not the token itself must fail.
 func FuzzToken(f *testing.F) {
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens := newTokens(f, nil, time.Now)
 	token, _ := tokens.Issue(subject)
 	f.Add("", uint8(0), uint8(40))
 	f.Add("abc", uint8(5), uint8(8))
@@ -136,12 +148,12 @@ func FuzzToken(f *testing.F) {
 		start, end := int(from)%41, int(to)%41
 		forged := token[:min(start, end)] + text + token[max(start, end):]
 		same := strings.ToLower(strings.TrimSpace(forged)) == token
-		if passes := tokens.Check(forged, subject) == nil; passes != same {
+		if passes := tokens.Check(t.Context(), forged, subject) == nil; passes != same {
 			t.Errorf("%q passes: %v", forged, passes)
 		}
 		guard.TokenID(forged)
 		if !same {
-			tokens.Burn(forged)
+			_ = tokens.Burn(t.Context(), forged)
 		}
 	})
 }

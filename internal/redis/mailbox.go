@@ -1,0 +1,59 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// mailLifetime is how long a message waits to be received.
+	mailLifetime = 60 * time.Second
+	// popWait is how long one look into a mailbox waits, and so how late Receive may notice that its context has ended. Redis
+	// counts in whole seconds.
+	popWait = time.Second
+)
+
+func (s *Store) mailbox(address string) string { return s.prefix + "mail:" + address }
+
+// Send puts message into the mailbox of address, where it waits for 60 seconds after the last one was sent. It is sent once:
+// after an error it may have arrived or not.
+func (s *Store) Send(ctx context.Context, address string, message []byte) error {
+	key := s.mailbox(address)
+	_, err := s.state.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.RPush(ctx, key, message)
+		p.Expire(ctx, key, mailLifetime)
+		return nil
+	})
+	return fault(err)
+}
+
+// Receive waits for the oldest message to address and takes it, until ctx ends, which it may notice a second late. A message
+// that it took it returns, also when ctx has ended. Of several receivers one gets a message. A message is lost only with the
+// connection that it is on its way over.
+func (s *Store) Receive(ctx context.Context, address string) ([]byte, error) {
+	for ctx.Err() == nil {
+		message, err := s.pop(ctx, s.mailbox(address))
+		switch {
+		case err == nil:
+			return message, nil
+		case errors.Is(err, redis.Nil), errors.Is(err, redis.ErrPoolTimeout): // nothing yet, or it is the turn of others
+		default:
+			return nil, fault(err)
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// pop outlives ctx: one that is cut off would lose a message that was just taken.
+func (s *Store) pop(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), popWait+dialTimeout+ioTimeout)
+	defer cancel()
+	popped, err := s.mail.BLPop(ctx, popWait, key).Result()
+	if err != nil {
+		return nil, err
+	}
+	return []byte(popped[1]), nil // after the key
+}

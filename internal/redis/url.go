@@ -1,0 +1,62 @@
+package redis
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	passwordVariable = "SCNET_MCP_STATE_PASSWORD"
+	defaultPort      = "6379"
+	urlForm          = "redis://[USER@]HOST[:PORT][/DATABASE], or rediss:// for TLS"
+)
+
+// parseURL reads the URL of a Redis server. Its errors do not repeat the URL, which may hold a password after all.
+func parseURL(text string) (*redis.Options, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("the URL of the shared state cannot be read; valid is " + urlForm)
+	}
+	if _, set := u.User.Password(); set {
+		return nil, fmt.Errorf("the URL of the shared state holds a password, which others can see; leave it out and set %s or %s_FILE",
+			passwordVariable, passwordVariable)
+	}
+	switch {
+	case u.Scheme != "redis" && u.Scheme != "rediss", u.Hostname() == "":
+		return nil, errors.New("the URL of the shared state names no Redis server; valid is " + urlForm)
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the URL of the shared state has options, of which there are none; valid is " + urlForm)
+	}
+	database, err := parseDatabase(u.Path)
+	if err != nil {
+		return nil, err
+	}
+	port := u.Port()
+	if port == "" {
+		port = defaultPort
+	}
+	options := &redis.Options{Network: "tcp", Addr: net.JoinHostPort(u.Hostname(), port), Username: u.User.Username(), DB: database}
+	if u.Scheme == "rediss" {
+		options.TLSConfig = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	}
+	return options, nil
+}
+
+func parseDatabase(path string) (int, error) {
+	path = strings.TrimPrefix(path, "/")
+	if path == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(path, 10, 16)
+	if err != nil {
+		return 0, errors.New("the database in the URL of the shared state is no number; valid is " + urlForm)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,84 @@
+package redis
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseURL(t *testing.T) {
+	for text, want := range map[string]struct {
+		address, user string
+		database      int
+		encrypted     bool
+	}{
+		"redis://127.0.0.1":                {"127.0.0.1:6379", "", 0, false},
+		"redis://redis.internal:6380/":     {"redis.internal:6380", "", 0, false},
+		"rediss://mcp@redis.internal/7":    {"redis.internal:6379", "mcp", 7, true},
+		"redis://[::1]:6381/15":            {"[::1]:6381", "", 15, false},
+		"REDISS://redis.internal:6380/007": {"redis.internal:6380", "", 7, true},
+	} {
+		o, err := parseURL(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if o.Addr != want.address || o.Username != want.user || o.DB != want.database || (o.TLSConfig != nil) != want.encrypted ||
+			o.Password != "" {
+			t.Errorf("%s: %+v", text, o)
+		}
+		if want.encrypted && (o.TLSConfig.ServerName != "redis.internal" || o.TLSConfig.InsecureSkipVerify) {
+			t.Errorf("%s: %+v", text, o.TLSConfig)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                                "names no Redis server",
+		"127.0.0.1:6379":                  "cannot be read",
+		"http://127.0.0.1":                "names no Redis server",
+		"unix:///run/redis.sock":          "names no Redis server",
+		"redis://":                        "names no Redis server",
+		"redis://:6379":                   "names no Redis server",
+		"redis:///3":                      "names no Redis server",
+		"redis://h:port":                  "cannot be read",
+		"redis://h/x":                     "is no number",
+		"redis://h/-1":                    "is no number",
+		"redis://h/1/2":                   "is no number",
+		"redis://h/99999":                 "is no number",
+		"redis://h?protocol=3":            "has options",
+		"rediss://h?skip_verify=true":     "has options",
+		"redis://h#x":                     "has options",
+		"redis://u:hunter2@h":             "SCNET_MCP_STATE_PASSWORD_FILE",
+		"redis://:hunter2@h":              "SCNET_MCP_STATE_PASSWORD ",
+		"redis://:@h":                     "SCNET_MCP_STATE_PASSWORD",
+		"redis://u:hunter2@h:port":        "cannot be read",
+		"redis://u:hunter2%zz@h":          "cannot be read",
+		"redis://h/hunter2":               "is no number",
+		"http://u:hunter2@h":              "SCNET_MCP_STATE_PASSWORD",
+		"redis://u:hunter2@h/x?hunter2=1": "SCNET_MCP_STATE_PASSWORD",
+	} {
+		if _, err := parseURL(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func FuzzParseURL(f *testing.F) {
+	for _, seed := range []string{"redis://h", "rediss://u@h:1/2", "redis://u:p@h", "redis://[::1]", "redis://h/%31"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := parseURL(text)
+		if (o == nil) != (err != nil) {
+			t.Fatalf("%v, %v", o, err)
+		}
+		if _, err := parseURL("redis://u:hunter2@" + text); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("with a password: %v", err)
+		}
+		if err != nil {
+			return
+		}
+		if o.Password != "" || o.Addr == "" || o.DB < 0 || o.Network != "tcp" ||
+			strings.HasPrefix(strings.ToLower(text), "rediss") != (o.TLSConfig != nil) {
+			t.Errorf("%+v", o)
+		}
+	})
+}
