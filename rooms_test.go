@@ -46,8 +46,9 @@ var rooms = map[string][]string{
 	"internal/metrics":  {"github.com/prometheus/client_golang/..."},
 	"internal/redis":    {"github.com/redis/go-redis/v9/..."},
 	"internal/server": {
-		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/trace",
-		"github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
+		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
+		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
+		"golang.org/x/net/netutil", "golang.org/x/time/rate",
 	},
 	"internal/config": {"..."},
 	"internal/cli":    {"..."},

@@ -33,7 +33,7 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return status(exitUsage)
 	}
-	service, closeAll, err := c.open(c.policyFlags)
+	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}

@@ -33,12 +33,13 @@ type Streams struct {
 type grammar struct {
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 
-	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command)."`
+	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
 	Demo      demoCommand      `cmd:"" help:"Start the server on simulated instances, drive it with an MCP client, print what was asked and answered."`
 	Call      callCommand      `cmd:"" help:"Call one tool from the shell."`
 	Tools     toolsCommand     `cmd:"" help:"Show what a client would be offered, and how long the list is."`
 	Doctor    doctorCommand    `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
 	Audit     auditCommand     `cmd:"" help:"Work on audit logs."`
+	Callers   callersCommand   `cmd:"" help:"Work on files of callers."`
 	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet as an HTTP server on this machine."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -130,7 +130,7 @@ func TestAPersonIsAsked(t *testing.T) {
 			t.Setenv("SCNET_CLUSTER_ID", "11250")
 			service, closeAll, err := demoFlag{}.open(policyFlags{
 				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off", Consent: map[string]string{c.tool: string(c.level)},
-			})
+			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,7 +67,7 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	ctx, cancel := context.WithTimeout(withLog(ctx, log), doctorTimeout)
 	defer cancel()
 	e := &examination{out: streams.Out}
-	service, closeAll, err := c.open(c.policyFlags)
+	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -26,9 +25,19 @@ type demoFlag struct {
 	Demo bool `help:"Work on simulated instances instead of SCNet; needs no account."`
 }
 
+// observer is told of every request to a service, with status 0 when there was no answer. Nil: nobody is.
+type observer func(service string, status int, took time.Duration)
+
+func (o observer) of(service string) func(status int, took time.Duration) {
+	if o == nil {
+		return nil
+	}
+	return func(status int, took time.Duration) { o(service, status, took) }
+}
+
 // open returns the services that the environment configures, or simulated ones. A configuration that cannot work comes back
 // in Service: the server must start and list its tools without credentials. A policy that cannot be kept is an error.
-func (d demoFlag) open(policy policyFlags) (service tools.Service, closeAll func(), err error) {
+func (d demoFlag) open(policy policyFlags, requests observer) (service tools.Service, closeAll func(), err error) {
 	var closers []func()
 	closeAll = func() {
 		for _, each := range slices.Backward(closers) {
@@ -44,8 +53,8 @@ func (d demoFlag) open(policy policyFlags) (service tools.Service, closeAll func
 	if d.Demo {
 		instances, desktops = simulated, simulatedWorkspace
 	}
-	for _, open := range []func(*tools.Service) (func(), error){instances, desktops} {
-		closeOne, err := open(&service)
+	for _, open := range []func(*tools.Service, observer) (func(), error){instances, desktops} {
+		closeOne, err := open(&service, requests)
 		if err != nil {
 			closeAll()
 			return tools.Service{}, nil, err
@@ -57,10 +66,10 @@ func (d demoFlag) open(policy policyFlags) (service tools.Service, closeAll func
 
 func userAgent() string { return "scnet-mcp/" + buildVersion() }
 
-func fromEnvironment(service *tools.Service) (closeClient func(), err error) {
+func fromEnvironment(service *tools.Service, requests observer) (closeClient func(), err error) {
 	cfg, err := config.SCNet(os.LookupEnv)
 	if err == nil {
-		cfg.UserAgent = userAgent()
+		cfg.UserAgent, cfg.Observe = userAgent(), requests.of("scnet")
 		service.SCNet, err = scnet.New(cfg)
 	}
 	if err != nil {
@@ -70,13 +79,13 @@ func fromEnvironment(service *tools.Service) (closeClient func(), err error) {
 	return service.SCNet.Close, nil
 }
 
-func workspaceFromEnvironment(service *tools.Service) (closeClient func(), err error) {
+func workspaceFromEnvironment(service *tools.Service, requests observer) (closeClient func(), err error) {
 	cfg, set, err := config.Workspace(os.LookupEnv)
 	if !set {
 		return func() {}, nil
 	}
 	if err == nil {
-		cfg.UserAgent = userAgent()
+		cfg.UserAgent, cfg.Observe = userAgent(), requests.of("workspace")
 		service.Workspace, err = workspace.New(cfg)
 	}
 	if err != nil {
@@ -86,11 +95,12 @@ func workspaceFromEnvironment(service *tools.Service) (closeClient func(), err e
 	return service.Workspace.Close, nil
 }
 
-func simulated(service *tools.Service) (closeAll func(), err error) {
+func simulated(service *tools.Service, requests observer) (closeAll func(), err error) {
 	s, cfg, err := startSimulator("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
+	cfg.Observe = requests.of("scnet")
 	if service.SCNet, err = scnet.New(cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -104,7 +114,7 @@ func simulated(service *tools.Service) (closeAll func(), err error) {
 // demoRegion is where the simulated desktops are.
 const demoRegion = "cn-north-4"
 
-func simulatedWorkspace(service *tools.Service) (closeAll func(), err error) {
+func simulatedWorkspace(service *tools.Service, requests observer) (closeAll func(), err error) {
 	s := desktopsimulator.New(desktopsimulator.Options{})
 	if err := s.Start("127.0.0.1:0"); err != nil {
 		return nil, err
@@ -113,6 +123,7 @@ func simulatedWorkspace(service *tools.Service) (closeAll func(), err error) {
 	service.Workspace, err = workspace.New(workspace.Config{
 		AccessKey: secret.New(key.AccessKey), SecretKey: secret.New(key.SecretKey), SecurityToken: secret.New(key.SecurityToken),
 		ProjectID: s.ProjectID(), Region: demoRegion, Endpoint: s.URL(), IAMEndpoint: s.URL(),
+		Observe: requests.of("workspace"),
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -153,13 +164,17 @@ func newToolbox(service tools.Service) *tools.Toolbox {
 
 // newServer returns the MCP server of toolbox.
 func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zerolog.Logger) *server.Server {
+	return server.New(serverOptions(service, toolbox, demo, log))
+}
+
+func serverOptions(service tools.Service, toolbox *tools.Toolbox, demo bool, log zerolog.Logger) server.Options {
 	situation := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
 	for _, t := range toolbox.Tools() {
 		situation.Tools = append(situation.Tools, t.Name)
 		situation.Workspace = situation.Workspace || t.Toolset == tools.WorkspaceToolset
 		situation.Changing = situation.Changing || t.Risk != guard.Read
 	}
-	return server.New(server.Options{
+	return server.Options{
 		Name:         "scnet-mcp",
 		Title:        "SCNet containers",
 		Version:      buildVersion(),
@@ -167,12 +182,7 @@ func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zer
 		Instructions: prompts.Instructions(situation),
 		Toolbox:      toolbox,
 		Log:          log,
-	})
+	}
 }
 
 const website = "https://github.com/scnet-mcp/scnet-mcp"
-
-// unconfiguredNotice is logged at start, because many hosts show only the log when a call fails.
-func unconfiguredNotice(service tools.Service) string {
-	return fmt.Sprintf("%v; tools are listed, calls will fail until this is set", service.Unconfigured)
-}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -42,10 +41,16 @@ func (p policyFlags) apply(service *tools.Service, demo bool) (closeAudit func()
 		}
 	}
 	service.Policy = guard.Policy{
-		ReadOnly: p.ReadOnly, Toolsets: p.Toolsets, DisabledTools: p.DisableTools, Allow: p.Allow, Protect: p.Protect,
+		ReadOnly: p.ReadOnly, DisabledTools: p.DisableTools, Protect: p.Protect,
 		MaxTargets: p.MaxTargets, Consent: levels, NeverAsk: p.NeverAsk,
 	}
-	service.Budget = guard.NewBudget(p.MaxMutationsPerHour, time.Now)
+	if len(p.Toolsets) > 0 { // an empty list of a Policy is none, that of a flag is no restriction
+		service.Policy.Toolsets = p.Toolsets
+	}
+	if len(p.Allow) > 0 {
+		service.Policy.Allow = [][]guard.Pattern{p.Allow}
+	}
+	service.MaxMutationsPerHour = p.MaxMutationsPerHour
 	service.AuditOptional = p.AuditOptional
 	if strings.EqualFold(p.AuditLog, "off") || (demo && p.AuditLog == "") || p.ReadOnly {
 		return func() {}, nil

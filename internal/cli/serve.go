@@ -10,11 +10,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-// serveCommand serves MCP over stdio.
+// serveCommand serves MCP.
 type serveCommand struct {
 	demoFlag
+	httpFlags
 	policyFlags
 }
 
@@ -24,32 +26,47 @@ const releaseAfter = time.Second
 // parentPoll is how often the server looks whether the process that started it still lives.
 const parentPoll = 2 * time.Second
 
-// Run serves until the client closes stdin, a signal comes, or the client is gone; calls in progress are finished first.
-func (c serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	service, closeAll, err := c.open(c.policyFlags)
+// Run serves until a signal comes or, over stdio, the client closes stdin or is gone; calls in progress are finished first.
+func (c *serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
+	if err := c.httpFlags.check(); err != nil {
+		return err
+	}
+	// A third of what the start took is not needed any more, and hosts run one server per window.
+	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
+	defer release.Stop()
+	if c.Transport == overStdio {
+		return c.serveStdio(ctx, streams, log)
+	}
+	return c.serveHTTP(ctx, streams, log)
+}
+
+func (c serveCommand) serveStdio(ctx context.Context, streams Streams, log zerolog.Logger) error {
+	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	if service.Unconfigured != nil {
-		log.Warn().Msg(unconfiguredNotice(service))
-	}
-	if service.WorkspaceUnconfigured != nil {
-		log.Warn().Err(service.WorkspaceUnconfigured).Msg("the workspace toolset is not offered")
-	}
+	warnUnconfigured(service, log)
 	s := newServer(service, newToolbox(service), c.Demo, log)
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go watchParent(ctx, cancel, log)
-	// A third of what the start took is not needed any more, and hosts run one server per window.
-	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
-	defer release.Stop()
 	err = s.ServeStdio(ctx, streams.In, streams.Out, server.DefaultGrace)
 	if errors.Is(err, server.ErrOutputClosed) {
 		log.Warn().Msg("the client closed stdout; stopping")
 		return nil
 	}
 	return err
+}
+
+// warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.
+func warnUnconfigured(service tools.Service, log zerolog.Logger) {
+	if service.Unconfigured != nil {
+		log.Warn().Msgf("%v; tools are listed, calls will fail until this is set", service.Unconfigured)
+	}
+	if service.WorkspaceUnconfigured != nil {
+		log.Warn().Err(service.WorkspaceUnconfigured).Msg("the workspace toolset is not offered")
+	}
 }
 
 // watchParent stops the server when its parent is gone. Some hosts die without closing stdin, or another process holds

@@ -21,7 +21,7 @@ type toolsCommand struct {
 
 // Run prints the tools.
 func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	service, closeAll, err := c.open(c.policyFlags)
+	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,14 @@ func Workspace(env Environment) (cfg workspace.Config, set bool, err error) {
 	return cfg, cfg.AccessKey.IsSet() || cfg.SecretKey.IsSet(), nil
 }
 
+// Secret reads one secret from the variable, or from the file that the variable with _FILE at its end names. It is not set
+// when neither is.
+func Secret(env Environment, name string) (secret.Value, error) {
+	r := reader{env: env}
+	value := r.secret(name)
+	return value, errors.Join(r.problems...)
+}
+
 // Names returns every variable that this package reads, for a subprocess that must not inherit them.
 func Names() []string {
 	names := []string{

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,43 +12,67 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// asked are the requests to the client that wait for an answer.
+// errInputEnded says that no answer can come any more.
+var errInputEnded = errors.New("the input ended before the answer")
+
+// asked are the requests to clients that wait for an answer.
 type asked struct {
 	mu      sync.Mutex
-	last    int
-	waiting map[string]chan message // by the id's text
+	waiting map[string]awaited // by the id's text
 }
 
-// RequestElicitation asks the client's user and waits for the answer until ctx or the input ends. It returns errCannotAsk
-// when the client does not know the method after all.
-func (t *stdio) RequestElicitation(ctx context.Context, request mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
-	id, answers := t.asked.open()
-	defer t.asked.close(id)
-	err := t.write(mcp.JSONRPCRequest{
-		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(json.RawMessage(id)), Request: request.Request, Params: request.Params,
+// awaited is an answer that only its owner may give.
+type awaited struct {
+	owner  string
+	answer chan message
+}
+
+// asker puts requests to one client.
+type asker struct {
+	asked *asked
+	owner string // whose answer counts
+	send  func(any) error
+	ended <-chan struct{} // closed when no more answers can come
+
+	// opened is called with the id of every request before it is sent; nil: nothing else has to know.
+	opened func(ctx context.Context, id string)
+}
+
+// request sends a request and waits for the answer until ctx or the input ends.
+func (a asker) request(ctx context.Context, method string, params any) (message, error) {
+	id, answers := a.asked.open(a.owner)
+	defer a.asked.close(id)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if a.opened != nil {
+		a.opened(ctx, id)
+	}
+	err := a.send(mcp.JSONRPCRequest{
+		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(json.RawMessage(id)), Request: mcp.Request{Method: method}, Params: params,
 	})
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	select {
 	case answer := <-answers:
-		return readElicitation(answer)
+		return answer, nil
 	case <-ctx.Done():
-		_ = t.write(mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
+		_ = a.send(mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
 			Method: "notifications/cancelled",
 			Params: mcp.NotificationParams{AdditionalFields: map[string]any{"requestId": json.RawMessage(id), "reason": "the answer is not waited for any more"}},
 		}})
-		return nil, context.Cause(ctx)
-	case <-t.inputEnded:
+		return message{}, context.Cause(ctx)
+	case <-a.ended:
 		select {
 		case answer := <-answers: // what was read before the end counts
-			return readElicitation(answer)
+			return answer, nil
 		default:
-			return nil, errors.New("the input ended before the answer")
+			return message{}, errInputEnded
 		}
 	}
 }
 
+// readElicitation reads a client's answer. It returns errCannotAsk when the client does not know the method after all.
 func readElicitation(answer message) (*mcp.ElicitationResult, error) {
 	if answer.Error != nil && string(answer.Error) != "null" { // some clients write every member
 		var failure struct {
@@ -65,16 +90,16 @@ func readElicitation(answer message) (*mcp.ElicitationResult, error) {
 	return &result, nil
 }
 
-func (a *asked) open() (id string, answers <-chan message) {
+// open makes an id that nobody can guess: over HTTP, whoever knows it and the owner could answer.
+func (a *asked) open(owner string) (id string, answers <-chan message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.last++
-	id = strconv.Quote("ask-" + strconv.Itoa(a.last))
+	id = strconv.Quote("ask-" + rand.Text())
 	answer := make(chan message, 1)
 	if a.waiting == nil {
-		a.waiting = map[string]chan message{}
+		a.waiting = map[string]awaited{}
 	}
-	a.waiting[id] = answer
+	a.waiting[id] = awaited{owner, answer}
 	return id, answer
 }
 
@@ -84,14 +109,17 @@ func (a *asked) close(id string) {
 	delete(a.waiting, id)
 }
 
-// deliver passes an answer to who waits for it. The first counts; one that nobody waits for is dropped, because an error
-// in return could go back and forth for ever.
-func (a *asked) deliver(answer message) {
+// deliver passes an answer to who waits for it, and reports whether anybody did. The first counts. One that nobody waits for
+// is dropped, because an error in return could go back and forth for ever.
+func (a *asked) deliver(owner string, answer message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	id := string(answer.ID)
-	if waiting, ok := a.waiting[id]; ok {
-		delete(a.waiting, id)
-		waiting <- answer
+	id := sameID(answer.ID)
+	waiting, ok := a.waiting[id]
+	if !ok || waiting.owner != owner {
+		return false
 	}
+	delete(a.waiting, id)
+	waiting.answer <- answer
+	return true
 }

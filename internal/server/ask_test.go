@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -317,13 +318,20 @@ func (w writer) Write(p []byte) (int, error) {
 // An answer that was read before the end of the input counts.
 func TestAnswerBeforeTheEnd(t *testing.T) {
 	for range 50 {
-		run := &stdio{server: newFakes().newServer(writer(func([]byte) {})), broken: make(chan struct{}), inputEnded: make(chan struct{})}
-		run.out = writer(func(line []byte) {
+		var c *connection
+		var err error
+		c, err = newFakes().newServer(io.Discard).connect(t.Context(), "test", func(line []byte) error {
 			id := string(parse(t, line).ID)
-			run.receive(t.Context(), input{text: []byte(answered(id, yes))})
-			close(run.inputEnded)
+			c.receive([]byte(answered(id, yes)))
+			close(c.inputEnded)
+			return nil
 		})
-		result, err := run.RequestElicitation(t.Context(), mcp.ElicitationRequest{Params: form(guard.Question{Phrase: "delete 1"})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := mcp.ElicitationRequest{Params: form(guard.Question{Phrase: "delete 1"})}
+		request.Method = "elicitation/create"
+		result, err := c.session.RequestElicitation(t.Context(), request)
 		if err != nil || result.Action != "accept" {
 			t.Fatalf("%+v, %v", result, err)
 		}
@@ -420,10 +428,10 @@ func TestSmuggledAnswers(t *testing.T) {
 	}
 }
 
-// A session without an id is shared by clients, and no answer reaches it.
-func TestSessionWithoutID(t *testing.T) {
+// A session that no request can be sent to is not asked, whatever its client declared.
+func TestSessionOutOfReach(t *testing.T) {
 	w := newWorld(t, guard.Policy{})
-	shared := newSession("")
+	shared := &session{}
 	shared.introduce(mcp.Implementation{}, mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapability{}})
 	if w.server.caller(w.server.mcp.WithContext(t.Context(), shared)).CanAsk {
 		t.Error("it would be asked")

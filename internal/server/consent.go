@@ -50,25 +50,21 @@ func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Ca
 }
 
 // caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made
-// them. A session without a way to send requests cannot ask, whatever its client declared; nor can one without an id, which
-// is that of all clients of a stateless transport, where no answer finds its way back.
+// them.
 func (s *Server) caller(ctx context.Context) tools.Caller {
 	caller := tools.Caller{Name: "local", Transport: "stdio"}
+	if remote, ok := ctx.Value(remoteKey{}).(remote); ok {
+		caller.Name, caller.Transport = remote.caller.Name, remote.transport
+	}
 	var client mcp.Implementation
-	var capabilities mcp.ClientCapabilities
-	session := mcpserver.ClientSessionFromContext(ctx)
 	if info := mcpserver.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
 		if info.ClientInfo != nil {
 			client = *info.ClientInfo
 		}
-		if info.ClientCapabilities != nil {
-			capabilities = *info.ClientCapabilities
-		}
-		caller.CanAsk = canShowForm(capabilities)
-	} else if known, ok := session.(mcpserver.SessionWithClientInfo); ok {
-		client, capabilities = known.GetClientInfo(), known.GetClientCapabilities()
-		_, canSend := session.(mcpserver.SessionWithElicitation)
-		caller.CanAsk = canSend && known.SessionID() != "" && canShowForm(capabilities) && !gaveUpAsking(session)
+		caller.CanAsk = info.ClientCapabilities != nil && canShowForm(*info.ClientCapabilities)
+	} else if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
+		client = own.GetClientInfo()
+		caller.CanAsk = own.request != nil && canShowForm(own.GetClientCapabilities()) && !own.cannotAsk.Load()
 	}
 	caller.Client, caller.ClientVersion = client.Name, client.Version
 	return caller
@@ -78,12 +74,6 @@ func (s *Server) caller(ctx context.Context) tools.Caller {
 // by an empty object.
 func canShowForm(c mcp.ClientCapabilities) bool {
 	return c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
-}
-
-// gaveUpAsking reports whether this session's client has shown that it cannot ask although it says so.
-func gaveUpAsking(s mcpserver.ClientSession) bool {
-	own, ok := s.(*session)
-	return ok && own.cannotAsk.Load()
 }
 
 // ask puts a question to the human and waits for the answer, at most askTimeout. Silence is an answer too.

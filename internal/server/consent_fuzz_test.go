@@ -20,7 +20,10 @@ func FuzzAnswer(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	tokens := guard.NewTokens(nil, time.Now)
+	tokens, err := guard.NewTokens(nil, guard.NewMemory(time.Now), time.Now)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, members []byte) {
 		line := append(append([]byte(`{"id":"ask-1",`), members...), '}')
 		var m message
@@ -33,7 +36,7 @@ func FuzzAnswer(f *testing.F) {
 		question := guard.Question{Phrase: "delete 1"}
 		subject := guard.Subject{Tool: "delete_instances"}
 		answer.Token, _ = tokens.Issue(subject)
-		decision := tokens.Decide(guard.Call{Level: guard.Human, Subject: subject, Question: question, Confirm: true, CanAsk: true, Answer: answer})
+		decision := tokens.Decide(t.Context(), guard.Call{Level: guard.Human, Subject: subject, Question: question, Confirm: true, CanAsk: true, Answer: answer})
 		if decision.Verdict != guard.Proceed {
 			return
 		}

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/mark3labs/mcp-go/mcp"
-	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -21,20 +20,7 @@ import (
 func TestStatelessHTTPIsNotAsked(t *testing.T) {
 	for _, version := range []string{"2025-03-26", "2025-06-18", "2025-11-25"} {
 		w := newWorld(t, guard.Policy{Consent: map[string]guard.Level{"execute_script": guard.Human}})
-		listener, stop := serveHTTP(w, mcpserver.WithStateLess(true))
-		defer stop()
-		// The stream of one client makes a session that mcp-go gives to every client, with what the last one declared.
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, listener.URL, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Accept", "text/event-stream")
-		stream, err := listener.Client().Do(request)
-		if err != nil || stream.StatusCode != http.StatusOK {
-			t.Fatal(stream, err)
-		}
-		defer stream.Body.Close()
-		client := dial(t, listener, version, answers("accept", typed("delete 1")))
+		client := stateless(version)(w, answers("accept", typed("delete 1")))
 		defer client.hangUp()
 		token := w.preview("delete_instances", client.must("delete_instances", deletion(running, confirmed)), "needs the preview_token")
 		refused(t, client.must("execute_script", scripted), "cannot ask")
@@ -148,30 +134,26 @@ func TestHTTPAnswers(t *testing.T) {
 			v.status(answered(question, `{"action":"decline"}`), v.session)
 			v.status(answered(question, yes), v.session)
 		}, false},
-		{"an unknown method", func(v, _ *visitor, question string) { v.status(failedWith(question, -32601), v.session) }, false},
 		{"another error", func(v, _ *visitor, question string) { v.status(failedWith(question, -32603), v.session) }, false},
 		{"a stranger's yes", func(v, stranger *visitor, question string) {
-			for _, session := range []string{"", stranger.session, "mcp-session-00000000-0000-0000-0000-000000000000"} {
-				if status := v.status(answered(question, yes), session); status < 400 {
+			for session, want := range map[string]int{"": 400, stranger.session: 202, v.session + "x": 404} {
+				if status := v.status(answered(question, yes), session); status != want {
 					v.t.Errorf("%q: %d", session, status)
 				}
 			}
 			v.status(answered(question, `{"action":"cancel"}`), v.session)
 		}, false},
 		{"another id", func(v, _ *visitor, question string) {
-			if status := v.status(answered(question+"1", yes), v.session); status < 400 {
-				v.t.Error(status)
-			}
+			v.status(answered(`"ask-1"`, yes), v.session)
 			v.status(answered(question, `{"action":"accept"}`), v.session)
 		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, guard.Policy{})
-			listener, stop := serveHTTP(w, mcpserver.WithStateful(true))
-			defer stop()
-			v := &visitor{t: t, client: listener.Client(), url: listener.URL}
+			listener, _ := serveHTTP(w)
+			v := &visitor{t: t, client: listener.Client(), url: listener.URL + "/mcp"}
 			v.shakeHands(asks)
-			stranger := &visitor{t: t, client: listener.Client(), url: listener.URL}
+			stranger := &visitor{t: t, client: listener.Client(), url: listener.URL + "/mcp"}
 			stranger.shakeHands(asks)
 			response := v.post(call(`1`, "delete_instances", deletion(running, confirmed)), v.session)
 			defer response.Body.Close()
@@ -198,4 +180,32 @@ func TestHTTPAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that declared that it can ask, and cannot, is asked once in a session. Then tokens do.
+func TestHTTPCannotAsk(t *testing.T) {
+	w := newWorld(t, guard.Policy{})
+	listener, _ := serveHTTP(w)
+	v := &visitor{t: t, client: listener.Client(), url: listener.URL + "/mcp"}
+	v.shakeHands(asks)
+	response := v.post(call(`1`, "delete_instances", deletion(running, confirmed)), v.session)
+	defer response.Body.Close()
+	stream := bufio.NewReader(response.Body)
+	v.status(failedWith(string(v.next(stream).ID), -32601), v.session)
+	w.preview("delete_instances", v.next(stream).tool(t), "could not")
+
+	again := v.post(call(`2`, "delete_instances", deletion(running, confirmed)), v.session)
+	defer again.Body.Close()
+	body, err := io.ReadAll(again.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := w.preview("delete_instances", parse(t, body).tool(t), "needs the preview_token")
+	done := v.post(call(`3`, "delete_instances", deletion(running, with(token))), v.session)
+	defer done.Body.Close()
+	if body, err = io.ReadAll(done.Body); err != nil {
+		t.Fatal(err)
+	}
+	w.outcome("delete_instances", parse(t, body).tool(t))
+	w.recorded(audit.Result, "preview_token")
 }

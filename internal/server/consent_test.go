@@ -39,8 +39,8 @@ func TestHumanDecides(t *testing.T) {
 		{"declines", answers("decline", nil), "decline", "said no"},
 		{"declines with the phrase", answers("decline", typed("delete 1")), "decline", "said no"},
 		{"cancels", answers("cancel", typed("delete 1")), "cancel", "closed the question"},
-		{"does what MCP does not know", answers("approve", typed("delete 1")), "approve", "none that MCP knows"},
-		{"accepts in capitals", answers("ACCEPT", typed("delete 1")), "ACCEPT", "none that MCP knows"},
+		{"does what MCP does not know", answers("approve", typed("delete 1")), "unknown_answer", "none that MCP knows"},
+		{"accepts in capitals", answers("ACCEPT", typed("delete 1")), "unknown_answer", "none that MCP knows"},
 		{"has a broken client", broken, "not_asked", "counts as no"},
 	} {
 		for _, r := range routes() {

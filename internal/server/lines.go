@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"regexp"
-	"unicode/utf8"
 )
 
 // maxLine is the longest message in bytes that stdio accepts.
@@ -96,9 +95,4 @@ func findID(head, tail []byte) json.RawMessage {
 		return bytes.Clone(match[1])
 	}
 	return nil
-}
-
-// isID reports whether raw, a JSON value, may be a request's id: a string or a number, as MCP demands.
-func isID(raw json.RawMessage) bool {
-	return len(raw) > 0 && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && utf8.Valid(raw)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -49,7 +48,7 @@ func TestPolicyRefusals(t *testing.T) {
 		{"protected by name", "delete_instances", both, guard.Policy{Protect: patterns(t, "PROD-*"), Consent: flag}, "prod-api", "protect", true},
 		{"protected by region", "execute_script", scripted, guard.Policy{Protect: patterns(t, "region:11250"), Consent: flag}, "has protected", "protect", true},
 		{"protected, to be restarted", "restart_instance", `{"instance_id":"` + other + `","force":true,"confirm":true}`, guard.Policy{Protect: patterns(t, "prod*")}, "has protected", "protect", true},
-		{"not allowed", "delete_instances", both, guard.Policy{Allow: patterns(t, "id:"+running), Consent: flag}, "prod-api", "allow", true},
+		{"not allowed", "delete_instances", both, guard.Policy{Allow: [][]guard.Pattern{patterns(t, "id:"+running)}, Consent: flag}, "prod-api", "allow", true},
 		{"too many", "delete_instances", both, guard.Policy{MaxTargets: 1, Consent: flag}, "the operator allows 1", "max-targets", true},
 		{"human", "delete_instances", both, guard.Policy{Consent: map[string]guard.Level{"delete_instances": guard.Human}}, "demands a human", "consent", true},
 	} {
@@ -115,7 +114,7 @@ func TestTooManyTargets(t *testing.T) {
 // The hourly budget is shared by all tools and refuses a call as a whole.
 func TestBudget(t *testing.T) {
 	w := newWorld(t, guard.Policy{Consent: map[string]guard.Level{"execute_script": guard.Flag, "delete_instances": guard.Flag}},
-		func(s *tools.Service) { s.Budget = guard.NewBudget(2, time.Now) })
+		func(s *tools.Service) { s.MaxMutationsPerHour = 2 })
 	w.outcome("execute_script", w.once(call(`1`, "execute_script", scripted)).tool(t))
 	both := `{"instance_ids":["` + running + `","` + other + `"],"confirm":true}`
 	refused(t, w.once(call(`1`, "delete_instances", both)).tool(t), "the hourly limit of 2 changes is reached")

@@ -330,8 +330,7 @@ func TestPanicInServer(t *testing.T) {
 	var log bytes.Buffer
 	s := newFakes().newServer(&log)
 	s.mcp = nil
-	run := &stdio{server: s, session: newSession("stdio")}
-	reply, err := json.Marshal(run.answer(t.Context(), json.RawMessage(`"id"`), []byte(ping(`"id"`))))
+	reply, err := json.Marshal(s.answer(t.Context(), json.RawMessage(`"id"`), []byte(ping(`"id"`))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
@@ -24,40 +25,47 @@ type Options struct {
 	Instructions string // for the model, at the start of a session
 	Toolbox      *tools.Toolbox
 	Log          zerolog.Logger
+	CallStarted  func() (ended func()) // told of every tool call; nil: nobody is
 }
 
 // Server is an MCP server that speaks both protocol eras: with the initialize handshake (up to 2025-11-25) and without
 // (2026-07-28).
 type Server struct {
-	mcp *mcpserver.MCPServer
-	log zerolog.Logger
+	mcp       *mcpserver.MCPServer
+	tools     *tools.Toolbox
+	log       zerolog.Logger
+	attackLog zerolog.Logger // for what strangers can make the server write
+
+	callStarted func() (ended func())
 }
 
 // New returns a Server for the options' tools.
 func New(o Options) *Server {
 	hooks := &mcpserver.Hooks{}
-	hooks.AddAfterListTools(func(_ context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
-		withhold(list, o.Toolbox)
+	s := &Server{
+		tools: o.Toolbox, log: o.Log,
+		callStarted: o.CallStarted,
+		attackLog:   o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
+	}
+	hooks.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
+		withhold(list, s.toolbox(ctx))
 	})
 	hooks.AddAfterInitialize(func(ctx context.Context, _ any, request *mcp.InitializeRequest, _ *mcp.InitializeResult) {
 		if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
 			own.introduce(request.Params.ClientInfo, request.Params.Capabilities)
 		}
 	})
-	s := &Server{
-		log: o.Log,
-		mcp: mcpserver.NewMCPServer(o.Name, o.Version,
-			mcpserver.WithTitle(o.Title),
-			mcpserver.WithWebsiteURL(o.Website),
-			mcpserver.WithInstructions(o.Instructions),
-			mcpserver.WithToolCapabilities(false),
-			mcpserver.WithElicitation(),
-			mcpserver.WithHooks(hooks),
-			mcpserver.WithLogger(slog.New(zerolog.NewSlogHandler(o.Log))),
-		),
-	}
+	s.mcp = mcpserver.NewMCPServer(o.Name, o.Version,
+		mcpserver.WithTitle(o.Title),
+		mcpserver.WithWebsiteURL(o.Website),
+		mcpserver.WithInstructions(o.Instructions),
+		mcpserver.WithToolCapabilities(false),
+		mcpserver.WithElicitation(),
+		mcpserver.WithHooks(hooks),
+		mcpserver.WithLogger(slog.New(zerolog.NewSlogHandler(o.Log))),
+	)
 	for _, t := range append(o.Toolbox.Tools(), o.Toolbox.Withheld()...) {
-		s.mcp.AddTool(describe(t), s.handler(o.Toolbox, t.Name))
+		s.mcp.AddTool(describe(t), s.handler(t.Name))
 	}
 	return s
 }
@@ -87,12 +95,15 @@ func describe(t tools.Tool) mcp.Tool {
 
 // handler answers calls of one tool. Every outcome is a result: a Go error would become a protocol error, which clients
 // do not show to the model.
-func (s *Server) handler(toolbox *tools.Toolbox, name string) mcpserver.ToolHandlerFunc {
+func (s *Server) handler(name string) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if s.callStarted != nil {
+			defer s.callStarted()()
+		}
 		ctx = s.log.WithContext(ctx)
 		ctx, finish := withProgress(ctx)
 		defer finish()
-		return s.call(ctx, toolbox, tools.Call{Tool: name, Arguments: request.Params.RawArguments}, request.Params)
+		return s.call(ctx, s.toolbox(ctx), tools.Call{Tool: name, Arguments: request.Params.RawArguments}, request.Params)
 	}
 }
 

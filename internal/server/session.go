@@ -6,15 +6,17 @@ import (
 	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
+	mcpserver "github.com/mark3labs/mcp-go/server"
 )
 
-// session is the one client of a stdio server. mcp-go's own is a process-wide variable that two servers would share.
+// session is one client, as mcp-go wants to see it. mcp-go's own share channels, and what clients declare, between clients.
 type session struct {
-	id            string
-	initialized   atomic.Bool
-	notifications chan mcp.JSONRPCNotification
-	ask           func(context.Context, mcp.ElicitationRequest) (*mcp.ElicitationResult, error)
-	cannotAsk     atomic.Bool // the client declared elicitation and does not have it
+	id          string
+	initialized atomic.Bool
+	forward     *forwarder
+	// request puts a request to the client; nil when the client cannot be reached with one.
+	request   func(ctx context.Context, method string, params any) (message, error)
+	cannotAsk atomic.Bool // the client declared elicitation and does not have it
 
 	mu           sync.Mutex
 	client       mcp.Implementation
@@ -22,9 +24,11 @@ type session struct {
 	version      string
 }
 
-func newSession(id string) *session {
-	return &session{id: id, notifications: make(chan mcp.JSONRPCNotification, 100)}
-}
+var (
+	_ mcpserver.SessionWithClientInfo      = (*session)(nil)
+	_ mcpserver.SessionWithElicitation     = (*session)(nil)
+	_ mcpserver.SessionWithProtocolVersion = (*session)(nil)
+)
 
 // SessionID implements mcp-go's ClientSession, as do the three methods that follow.
 func (s *session) SessionID() string { return s.id }
@@ -33,11 +37,19 @@ func (s *session) Initialize() { s.initialized.Store(true) }
 
 func (s *session) Initialized() bool { return s.initialized.Load() }
 
-func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.notifications }
+func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.forward.channel() }
 
-// RequestElicitation implements mcp-go's SessionWithElicitation.
+// RequestElicitation implements mcp-go's SessionWithElicitation. It waits for the answer until ctx or the input ends, and
+// returns errCannotAsk when the client does not know the method after all.
 func (s *session) RequestElicitation(ctx context.Context, request mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
-	return s.ask(ctx, request)
+	if s.request == nil {
+		return nil, errCannotAsk
+	}
+	answer, err := s.request(ctx, request.Method, request.Params)
+	if err != nil {
+		return nil, err
+	}
+	return readElicitation(answer)
 }
 
 // introduce keeps what the client says about itself in the handshake.

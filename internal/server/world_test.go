@@ -20,7 +20,6 @@ import (
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
-	mcpserver "github.com/mark3labs/mcp-go/server"
 	"github.com/rs/zerolog"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -386,21 +385,26 @@ func overStdio(version string) func(*world, human) *mcpClient {
 	}
 }
 
-// serveHTTP serves a world over Streamable HTTP in this process.
-func serveHTTP(w *world, options ...mcpserver.StreamableHTTPOption) (listener *httptest.Server, stop func()) {
-	quiet := mcpserver.WithStreamableHTTPLogger(slog.New(slog.DiscardHandler))
-	handler := mcpserver.NewStreamableHTTPServer(w.server.mcp, append(options, quiet)...)
-	listener = httptest.NewServer(handler)
-	return listener, func() {
-		_ = handler.Shutdown(context.Background())
-		listener.Close()
+// serveHTTP serves a world over HTTP in this process.
+func serveHTTP(w *world, changes ...func(*HTTPOptions)) (listener *httptest.Server, h *HTTP) {
+	w.t.Helper()
+	options := HTTPOptions{Key: []byte("of this test"), RequestsPerSecond: 10_000}
+	for _, change := range changes {
+		change(&options)
 	}
+	h = w.server.NewHTTP(options)
+	listener = httptest.NewServer(h.Handler())
+	w.t.Cleanup(func() {
+		listener.CloseClientConnections()
+		listener.Close()
+	})
+	return listener, h
 }
 
 // dial connects a client with a human, or with nil without, to a listener.
 func dial(t testing.TB, listener *httptest.Server, version string, h human) *mcpClient {
 	t.Helper()
-	over, err := transport.NewStreamableHTTP(listener.URL, transport.WithHTTPBasicClient(listener.Client()),
+	over, err := transport.NewStreamableHTTP(listener.URL+"/mcp", transport.WithHTTPBasicClient(listener.Client()),
 		transport.WithHTTPLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -412,16 +416,26 @@ func dial(t testing.TB, listener *httptest.Server, version string, h human) *mcp
 }
 
 // overHTTP connects a client over Streamable HTTP.
-func overHTTP(version string, options ...mcpserver.StreamableHTTPOption) func(*world, human) *mcpClient {
+func overHTTP(version string) func(*world, human) *mcpClient {
 	return func(w *world, h human) *mcpClient {
 		w.t.Helper()
-		listener, stop := serveHTTP(w, options...)
-		c := dial(w.t, listener, version, h)
-		closeClient := c.hangUp
-		c.hangUp = func() {
-			closeClient()
-			stop()
+		listener, _ := serveHTTP(w)
+		return dial(w.t, listener, version, h)
+	}
+}
+
+// overSSE connects a client over HTTP+SSE. That of mcp-go declares elicitation there, and drops the questions.
+func overSSE(version string) func(*world, human) *mcpClient {
+	return func(w *world, h human) *mcpClient {
+		w.t.Helper()
+		listener, _ := serveHTTP(w, func(o *HTTPOptions) { o.SSE = true })
+		over, err := transport.NewSSE(listener.URL+"/sse", transport.WithHTTPClient(listener.Client()))
+		if err != nil {
+			w.t.Fatal(err)
 		}
+		c := &mcpClient{t: w.t, client: client.NewClient(over, handles(h)...)}
+		c.hangUp = func() { _ = c.client.Close() }
+		c.start(version)
 		return c
 	}
 }
@@ -438,8 +452,8 @@ func routes() []route {
 	all := []route{
 		{"stdio 2026-07-28", overStdio("2026-07-28"), true},
 		{"HTTP 2026-07-28", overHTTP("2026-07-28"), true},
-		{"stateful HTTP 2025-11-25", overHTTP("2025-11-25", mcpserver.WithStateful(true)), false},
-		{"stateful HTTP 2025-06-18", overHTTP("2025-06-18", mcpserver.WithStateful(true)), false},
+		{"HTTP 2025-11-25", overHTTP("2025-11-25"), false},
+		{"HTTP 2025-06-18", overHTTP("2025-06-18"), false},
 	}
 	for _, version := range legacyVersions {
 		all = append(all, route{"stdio " + version, overStdio(version), false})
@@ -447,6 +461,16 @@ func routes() []route {
 	return all
 }
 
+// stateless connects a client over a transport that loses session ids, as some gateways do.
 func stateless(version string) func(*world, human) *mcpClient {
-	return overHTTP(version, mcpserver.WithStateLess(true))
+	return func(w *world, h human) *mcpClient {
+		w.t.Helper()
+		_, served := serveHTTP(w)
+		listener := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
+			in.Header.Del("Mcp-Session-Id")
+			served.Handler().ServeHTTP(out, in)
+		}))
+		w.t.Cleanup(listener.Close)
+		return dial(w.t, listener, version, h)
+	}
 }

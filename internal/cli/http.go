@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/callers"
+	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
+	"github.com/scnet-mcp/scnet-mcp/internal/redis"
+	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
+)
+
+// serveHTTP serves until a signal comes.
+func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolog.Logger) error {
+	meter := newMetrics()
+	service, closeAll, err := c.open(c.policyFlags, meter.Upstream)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	options, store, err := c.shared(&service)
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		defer func() { _ = store.Close() }()
+		options.Mailbox = store
+	}
+	service.Observe = func(o tools.Observation) {
+		meter.ToolCall(o.Tool, o.Outcome, o.Took)
+		meter.Consent(o.Tool, o.Consent)
+		meter.Refusal(o.Rule)
+	}
+	if service.Server, err = os.Hostname(); err != nil {
+		service.Server = "unknown"
+	}
+	warnUnconfigured(service, log)
+	toolbox := newToolbox(service)
+
+	options.SSE = c.Transport == overSSE
+	options.Hosts, options.Origins = c.AllowedHosts, c.AllowedOrigins
+	options.MaxConnections, options.RequestsPerSecond, options.Grace = c.MaxConnections, c.RequestsPerSecond, c.ShutdownGrace
+	options.Ready = func(ctx context.Context) error { return ready(withLog(ctx, log), service, store) }
+	options.Metrics = meter.Handler()
+	options.Watch = server.Watch{
+		Request: meter.HTTPRequest, Refused: meter.Refusal, StreamOpened: meter.StreamOpened,
+	}
+	var reloads []func() error
+	if c.Callers != "" {
+		book, err := openBook(c.Callers, toolbox)
+		if err != nil {
+			return err
+		}
+		options.Authenticate, options.StillValid = book.authenticate, book.stillValid
+		reloads = append(reloads, book.reload)
+	}
+	if c.TLSCert != "" {
+		pair, err := openCertificate(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return err
+		}
+		options.TLS = pair.config()
+		reloads = append(reloads, pair.reload)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	described := serverOptions(service, toolbox, c.Demo, log)
+	described.CallStarted = meter.CallStarted
+	web := server.New(described).NewHTTP(options)
+	if err := c.announce(streams.Err, listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	ctx, cancel := context.WithCancel(withLog(ctx, log))
+	defer cancel()
+	go reloadOnHangup(ctx, log, web, reloads)
+	return web.Serve(ctx, listener)
+}
+
+func newMetrics() *metrics.Metrics {
+	o := metrics.Options{Version: buildVersion()}
+	for _, t := range tools.All(tools.Mode{Workspace: true}) {
+		o.Tools = append(o.Tools, t.Name)
+	}
+	return metrics.New(o)
+}
+
+// shared sets up what replicas share: the key of tokens and sessions, and what must happen once. store is nil for one
+// process alone.
+func (c serveCommand) shared(service *tools.Service) (o server.HTTPOptions, store *redis.Store, err error) {
+	if o.Key, err = c.key(); err != nil {
+		return o, nil, err
+	}
+	service.State = guard.NewMemory(time.Now)
+	if c.State != "" {
+		password, err := config.Secret(os.LookupEnv, "SCNET_MCP_STATE_PASSWORD")
+		if err != nil {
+			return o, nil, err
+		}
+		if store, err = redis.Open(redis.Options{URL: c.State, Password: password.Reveal()}); err != nil {
+			return o, nil, fmt.Errorf("--state: %w", err)
+		}
+		service.State = store
+	}
+	service.Tokens, err = guard.NewTokens(o.Key, service.State, time.Now)
+	return o, store, err
+}
+
+func (c serveCommand) key() ([]byte, error) {
+	if c.KeyFile == "" {
+		key := make([]byte, sha256.Size)
+		_, _ = rand.Read(key) // never fails
+		return key, nil
+	}
+	key, err := guard.ReadKey(c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--key-file: %w", err)
+	}
+	return key, nil
+}
+
+// ready asks what calls depend on.
+func ready(ctx context.Context, service tools.Service, store *redis.Store) error {
+	if store != nil {
+		if err := store.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if service.SCNet == nil && service.Workspace == nil {
+		return service.Unconfigured
+	}
+	if service.SCNet != nil {
+		region, err := service.SCNet.Region(ctx, "")
+		var choose *scnet.RegionError
+		switch {
+		case errors.As(err, &choose): // the login works, and calls name a region
+		case err != nil:
+			return err
+		default:
+			if _, err := region.List(ctx, scnet.ListOptions{Limit: 1}); err != nil {
+				return err
+			}
+		}
+	}
+	if service.Workspace != nil {
+		_, err := service.Workspace.Desktops(ctx, workspace.DesktopFilter{Limit: 1})
+		return err
+	}
+	return nil
+}
+
+// announce prints where the server is, and what a client has to be told.
+func (c serveCommand) announce(out io.Writer, address net.Addr) error {
+	base := c.scheme() + "://" + address.String()
+	if len(c.AllowedHosts) > 0 {
+		scheme := c.scheme()
+		if c.BehindProxy {
+			scheme = "https"
+		}
+		base = scheme + "://" + c.AllowedHosts[0]
+	}
+	type entry struct {
+		Type    string            `json:"type"`
+		URL     string            `json:"url"`
+		Headers map[string]string `json:"headers,omitempty"`
+	}
+	client := entry{Type: overHTTP, URL: base + "/mcp"}
+	if c.Transport == overSSE {
+		client = entry{Type: overSSE, URL: base + "/sse"}
+	}
+	if c.Callers != "" {
+		client.Headers = map[string]string{"Authorization": "Bearer TOKEN"}
+	}
+	snippet, err := json.MarshalIndent(map[string]map[string]entry{"mcpServers": {"scnet": client}}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "scnet-mcp listens on %s://%s. Configuration of a client:\n%s\n", c.scheme(), address, snippet)
+	return err
+}
+
+// reloadOnHangup reads callers and certificate again on SIGHUP. What is wrong leaves everything as it was.
+func reloadOnHangup(ctx context.Context, log zerolog.Logger, web *server.HTTP, reloads []func() error) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		for _, reload := range reloads {
+			if err := reload(); err != nil {
+				log.Error().Err(err).Msg("what was read before stays in force")
+				continue
+			}
+			log.Warn().Msg("read again on SIGHUP")
+		}
+		web.Recheck()
+	}
+}
+
+// book are the callers of a file, each with tools of its own.
+type book struct {
+	file *callers.File
+	base *tools.Toolbox
+
+	mu    sync.RWMutex
+	boxes map[string]*tools.Toolbox // by name
+}
+
+func openBook(path string, base *tools.Toolbox) (*book, error) {
+	file, err := callers.Open(path, knownToCallers())
+	if err != nil {
+		return nil, fmt.Errorf("--callers: %w", err)
+	}
+	b := &book{file: file, base: base}
+	b.fill()
+	return b, nil
+}
+
+func (b *book) fill() {
+	boxes := map[string]*tools.Toolbox{}
+	for _, caller := range b.file.Table().Callers() {
+		boxes[caller.Name] = b.base.Narrowed(caller.Name, caller.Policy, caller.MaxMutationsPerHour)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.boxes = boxes
+}
+
+func (b *book) reload() error {
+	if err := b.file.Reload(); err != nil {
+		return fmt.Errorf("--callers: %w", err)
+	}
+	b.fill()
+	return nil
+}
+
+func (b *book) authenticate(token string) (server.Caller, bool) {
+	caller, ok := b.file.Table().Find(token)
+	if !ok {
+		return server.Caller{}, false
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	box := b.boxes[caller.Name]
+	return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: box}, box != nil
+}
+
+// stillValid reports whether the token that a caller came with is still its own.
+func (b *book) stillValid(caller server.Caller) bool {
+	for _, known := range b.file.Table().Callers() {
+		if known.Name == caller.Name && known.Digest == caller.Digest {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+)
+
+// The transports.
+const (
+	overStdio = "stdio"
+	overHTTP  = "http"
+	overSSE   = "sse"
+)
+
+const defaultListen = "127.0.0.1:8765"
+
+// httpFlags say how the server is reached over a network. They mean nothing over stdio.
+type httpFlags struct {
+	Transport string `group:"http" enum:"stdio,http,sse" default:"stdio" placeholder:"NAME" help:"stdio, http (Streamable HTTP at /mcp) or sse (the older HTTP+SSE at /sse and /message, and /mcp too)."`
+	Listen    string `group:"http" placeholder:"HOST:PORT" help:"Where to listen; default: 127.0.0.1:8765."`
+
+	Callers        string   `group:"http" placeholder:"FILE" type:"path" help:"Who may call, with which token, and what each may do; read again on SIGHUP. Needed unless only this machine can connect."`
+	TLSCert        string   `group:"http" placeholder:"FILE" type:"path" help:"Certificate chain in PEM; read again on SIGHUP."`
+	TLSKey         string   `group:"http" placeholder:"FILE" type:"path" help:"Its private key in PEM."`
+	BehindProxy    bool     `group:"http" help:"A proxy in front of the server terminates TLS."`
+	AllowedHosts   []string `group:"http" placeholder:"NAME" help:"Further names under which clients reach the server."`
+	AllowedOrigins []string `group:"http" placeholder:"URL" help:"Web pages that may call, such as https://chat.example.org."`
+
+	RequestsPerSecond int           `group:"http" placeholder:"N" help:"Requests of one caller per second, in the long run; default: 50."`
+	MaxConnections    int           `group:"http" placeholder:"N" help:"Connections at the same time; default: 4096."`
+	ShutdownGrace     time.Duration `group:"http" placeholder:"TIME" help:"How long running calls may go on after SIGTERM; default: 10s."`
+
+	KeyFile string `group:"http" placeholder:"FILE" type:"path" help:"The key of preview tokens and sessions, which replicas share and which outlives a restart."`
+	State   string `group:"http" placeholder:"URL" help:"Redis that replicas share for what must happen once: redis://HOST:PORT. Its password is SCNET_MCP_STATE_PASSWORD."`
+}
+
+// check refuses what would not be safe, or would have no effect.
+func (f *httpFlags) check() error {
+	if f.Transport == overStdio {
+		return f.unused()
+	}
+	if f.Listen == "" {
+		f.Listen = defaultListen
+	}
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	host, _, err := net.SplitHostPort(f.Listen)
+	switch {
+	case err != nil:
+		problem("--listen: %q is not HOST:PORT, such as %s", f.Listen, defaultListen)
+	case upstream.IsLoopback(host):
+		if f.Callers == "" && (f.BehindProxy || len(f.AllowedHosts) > 0) {
+			problem("a proxy lets other machines in, so every caller needs a token: make a file with `scnet-mcp callers new NAME`, " +
+				"and name it with --callers")
+		}
+	default:
+		if f.Callers == "" {
+			problem("other machines can reach %s, so every caller needs a token: make a file with `scnet-mcp callers new NAME`, "+
+				"and name it with --callers; or listen on %s", f.Listen, defaultListen)
+		}
+		if f.TLSCert == "" && !f.BehindProxy {
+			problem("other machines can reach %s, and tokens must not cross a network in clear: give --tls-cert and --tls-key, or "+
+				"--behind-proxy when a proxy in front terminates TLS", f.Listen)
+		}
+	}
+	if (f.TLSCert == "") != (f.TLSKey == "") {
+		problem("--tls-cert and --tls-key belong together; only one of them is given")
+	}
+	if f.State != "" && f.KeyFile == "" {
+		problem("--state is for replicas, which need the same key: give --key-file too; " +
+			"`head -c 32 /dev/urandom | base64 > FILE && chmod 600 FILE` makes one")
+	}
+	for _, host := range f.AllowedHosts {
+		if host == "" || strings.ContainsAny(host, "*/ ") {
+			problem("--allowed-hosts: %q is not a host name; there are no wildcards", host)
+		}
+	}
+	for _, origin := range f.AllowedOrigins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || strings.Contains(origin, "*") {
+			problem("--allowed-origins: %q is not an origin such as https://chat.example.org; there are no wildcards", origin)
+		}
+	}
+	if f.RequestsPerSecond < 0 || f.MaxConnections < 0 || f.ShutdownGrace < 0 {
+		problem("--requests-per-second, --max-connections and --shutdown-grace must not be negative")
+	}
+	return errors.Join(problems...)
+}
+
+// unused refuses flags that stdio has no use for: who gives --callers believes that tokens are asked for.
+func (f *httpFlags) unused() error {
+	for flag, given := range map[string]bool{
+		"listen": f.Listen != "", "callers": f.Callers != "", "tls-cert": f.TLSCert != "", "tls-key": f.TLSKey != "",
+		"behind-proxy": f.BehindProxy, "allowed-hosts": f.AllowedHosts != nil, "allowed-origins": f.AllowedOrigins != nil,
+		"requests-per-second": f.RequestsPerSecond != 0, "max-connections": f.MaxConnections != 0, "shutdown-grace": f.ShutdownGrace != 0,
+		"key-file": f.KeyFile != "", "state": f.State != "",
+	} {
+		if given {
+			return fmt.Errorf("--%s means nothing over stdio; give --transport http or --transport sse with it", flag)
+		}
+	}
+	return nil
+}
+
+// scheme returns that of the URL under which the server listens.
+func (f *httpFlags) scheme() string {
+	if f.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	// DefaultGrace is how long calls that are running at the end of the input may go on.
+	DefaultGrace = 10 * time.Second
+	// wrapUp is how long calls that were cancelled after the grace may take to say so.
+	wrapUp = time.Second
+
+	maxRunning = 64   // tool calls of one client that run at the same time
+	maxPending = 1024 // requests read and not answered; beyond, reading waits
+)
+
+// ErrOutputClosed says that the client stopped reading: nothing can be answered any more.
+var ErrOutputClosed = errors.New("the client closed its end of the output")
+
+// connection is one client that sends messages and is sent messages for as long as it is connected: over stdio, or over
+// HTTP+SSE.
+type connection struct {
+	server  *Server
+	session *session
+	context context.Context // of its calls
+	cancel  context.CancelCauseFunc
+
+	writing sync.Mutex
+	emit    func(encoded []byte) error
+	stop    <-chan struct{} // closed when nothing more is to be read
+	broken  chan struct{}   // closed when emit fails
+	ended   chan struct{}   // closed when the connection is over
+
+	inputEnded chan struct{} // closed when no more answers can come
+	asked      *asked
+
+	mu       sync.Mutex
+	stopping bool
+	calls    map[string]*pendingCall // by the id's text
+	running  chan struct{}
+	pending  chan struct{}
+	handlers sync.WaitGroup // of messages and requests
+}
+
+// pendingCall is a request that is not answered yet.
+type pendingCall struct {
+	cancel    context.CancelFunc
+	method    string
+	cancelled bool
+}
+
+// endListening ends a call that would last until the client ends it.
+func (c *pendingCall) endListening() {
+	if c.method == string(mcp.MethodSubscriptionsListen) {
+		c.cancel()
+	}
+}
+
+// connect returns a connection whose calls outlive ctx, so that those that are running at its end can be finished. The
+// caller must call close.
+func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error) (*connection, error) {
+	calls, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	c := &connection{
+		server: s, cancel: cancel, emit: emit,
+		stop: ctx.Done(), broken: make(chan struct{}), ended: make(chan struct{}), inputEnded: make(chan struct{}),
+		asked:   &asked{},
+		calls:   map[string]*pendingCall{},
+		running: make(chan struct{}, maxRunning),
+		pending: make(chan struct{}, maxPending),
+	}
+	c.session = &session{
+		id:      id,
+		forward: &forwarder{send: c.write, ended: c.ended},
+		request: asker{asked: c.asked, send: c.write, ended: c.inputEnded}.request,
+	}
+	c.context = withNotify(s.mcp.WithContext(calls, c.session), func(n mcp.JSONRPCNotification) error { return c.write(n) })
+	if err := s.mcp.RegisterSession(c.context, c.session); err != nil {
+		cancel(context.Canceled)
+		return nil, err
+	}
+	return c, nil
+}
+
+// close answers every request that was read, as far as they end within grace, and ends the connection.
+func (c *connection) close(grace time.Duration) {
+	close(c.inputEnded)
+	c.drain(grace)
+	c.cancel(context.Canceled)
+	c.server.mcp.UnregisterSession(c.context, c.session.id)
+	close(c.ended)
+}
+
+// begin reports whether a message may still be handled. If so, drain waits until handlers.Done is called for it.
+func (c *connection) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		return false
+	}
+	c.handlers.Add(1)
+	return true
+}
+
+// receive handles one message. It must not wait for a tool.
+func (c *connection) receive(text []byte) {
+	m, k, problem := readMessage(text)
+	switch {
+	case problem != nil:
+		_ = c.write(problem.reply())
+	case k == answer:
+		c.asked.deliver("", m)
+	case k == notification && m.Method == "notifications/cancelled":
+		c.cancelCall(m.Params.RequestID)
+	case k == notification:
+		c.server.handle(c.context, text)
+	case m.Method == "initialize":
+		// Answered before the next message is read, because later requests depend on what it declares.
+		_ = c.write(c.server.answer(c.context, m.ID, text))
+	default:
+		c.start(m, text)
+	}
+}
+
+// start runs a request on its own goroutine.
+func (c *connection) start(m message, text []byte) {
+	select {
+	case c.pending <- struct{}{}:
+	case <-c.broken:
+		return
+	case <-c.stop:
+		_ = c.write((&problem{m.ID, mcp.INTERNAL_ERROR, "the server is stopping"}).reply())
+		return
+	}
+	ctx, cancel := context.WithCancel(m.context(c.context))
+	call := &pendingCall{cancel: cancel, method: m.Method}
+	key := sameID(m.ID)
+	c.mu.Lock()
+	c.calls[key] = call
+	if c.stopping {
+		call.endListening()
+	}
+	c.mu.Unlock()
+	c.handlers.Go(func() {
+		defer func() {
+			cancel()
+			c.mu.Lock()
+			if c.calls[key] == call {
+				delete(c.calls, key)
+			}
+			c.mu.Unlock()
+			<-c.pending
+		}()
+		if m.Method == string(mcp.MethodToolsCall) { // the rest takes no time, or as long as the client wants
+			select {
+			case c.running <- struct{}{}:
+				defer func() { <-c.running }()
+			case <-ctx.Done(): // the tool will say so, unless the client knows
+			}
+		}
+		if c.isCancelled(call) {
+			return
+		}
+		reply := c.server.answer(ctx, m.ID, text)
+		c.session.forward.flush()
+		if !c.isCancelled(call) { // a cancelled request must not be answered
+			_ = c.write(reply)
+		}
+	})
+}
+
+func (c *connection) cancelCall(id json.RawMessage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call := c.calls[sameID(id)]; call != nil {
+		call.cancelled = true
+		call.cancel()
+	}
+}
+
+func (c *connection) isCancelled(call *pendingCall) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return call.cancelled
+}
+
+// write sends one message. The first failure ends the connection.
+func (c *connection) write(message any) error {
+	encoded, err := json.Marshal(message)
+	if err != nil {
+		c.server.log.Error().Err(err).Msg("a message cannot be encoded")
+		return err
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.isBroken() {
+		return ErrOutputClosed
+	}
+	if err := c.emit(encoded); err != nil {
+		close(c.broken)
+		return fmt.Errorf("%w: %w", ErrOutputClosed, err)
+	}
+	return nil
+}
+
+func (c *connection) isBroken() bool {
+	select {
+	case <-c.broken:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain waits until every request is answered, at most for grace; then it cancels the rest and lets them say so.
+func (c *connection) drain(grace time.Duration) {
+	c.mu.Lock()
+	c.stopping = true
+	for _, call := range c.calls {
+		call.endListening()
+	}
+	c.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		c.handlers.Wait()
+		close(idle)
+	}()
+	if waitFor(idle, grace) {
+		return
+	}
+	c.server.log.Warn().Dur("grace", grace).Msg("calls still run after the grace; they are cancelled")
+	c.cancel(errStopping)
+	waitFor(idle, wrapUp)
+}
+
+var errStopping = errors.New("the server is stopping")
+
+func waitFor(done <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -1,0 +1,333 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+// Limits of the HTTP transports.
+const (
+	DefaultMaxConnections    = 4096
+	DefaultRequestsPerSecond = 50 // of one caller
+
+	maxBody       = 4 << 20          // bytes of a message
+	maxHeader     = 64 << 10         // bytes
+	headerTimeout = 5 * time.Second  // for the header of a request
+	bodyTimeout   = 15 * time.Second // for its body
+	writeTimeout  = 15 * time.Second // for each piece of an answer
+	idleTimeout   = 2 * time.Minute  // between requests
+	keepAlive     = 25 * time.Second // between two signs of life on a silent stream; proxies cut at 60 s
+)
+
+// Caller is somebody who may call over HTTP, and what with.
+type Caller struct {
+	Name    string
+	Digest  string // of the token; changes with it
+	Toolbox *tools.Toolbox
+}
+
+// Mailbox takes answers to the server process that waits for them, when a proxy gave them to another one. Send must not
+// wait for a receiver; Receive waits until ctx ends.
+type Mailbox interface {
+	Send(ctx context.Context, address string, message []byte) error
+	Receive(ctx context.Context, address string) ([]byte, error)
+}
+
+// HTTPOptions configure the HTTP transports. Only Key must be set.
+type HTTPOptions struct {
+	SSE bool // serve the older HTTP+SSE transport too
+	TLS *tls.Config
+
+	// Authenticate returns the caller that a bearer token belongs to. Nil: no token is wanted, and everybody is "local".
+	Authenticate func(token string) (Caller, bool)
+	// StillValid reports whether a caller that was authenticated earlier would be so again. Nil: always.
+	StillValid func(Caller) bool
+
+	Hosts   []string // names under which the server is reached, besides its addresses and localhost
+	Origins []string // web pages that may call, besides those of the server's own origin
+
+	Key     []byte  // seals session ids; replicas share it
+	Mailbox Mailbox // of replicas; nil: there is one process
+
+	MaxConnections    int
+	RequestsPerSecond int           // of one caller, in the long run; twice as many at once
+	Grace             time.Duration // for running calls at the end; default: DefaultGrace
+
+	Ready   func(context.Context) error // whether calls could work; nil: always
+	Metrics http.Handler                // nil: none
+	Watch   Watch
+}
+
+// Watch is told what happens. Every member may be nil.
+type Watch struct {
+	Request      func(route string, status int, took time.Duration)
+	Refused      func(reason string)
+	StreamOpened func(kind string) (closed func())
+}
+
+// HTTP serves MCP over HTTP: Streamable HTTP at /mcp and, if wanted, HTTP+SSE at /sse and /message.
+//
+// It replaces mcp-go's transports, which share streams and cancellations between clients, lose progress, keep sessions for
+// ever, and check neither Origin nor the size of a body.
+type HTTP struct {
+	server   *Server
+	options  HTTPOptions
+	sessions *sessions
+	asked    *asked
+	mux      *http.ServeMux
+	ready    readiness
+
+	stopping chan struct{} // closed when no new calls are taken
+	stopOnce sync.Once
+
+	mu      sync.Mutex
+	callers map[string]*callerLimits
+	running map[runningKey]*pendingCall // legacy calls that can be cancelled
+	streams map[*stream]struct{}
+
+	connections sync.Map // of HTTP+SSE: id to *sseConnection
+	inFlight    atomic.Int64
+}
+
+// NewHTTP returns the HTTP transports of s.
+func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
+	if o.MaxConnections == 0 {
+		o.MaxConnections = DefaultMaxConnections
+	}
+	if o.RequestsPerSecond == 0 {
+		o.RequestsPerSecond = DefaultRequestsPerSecond
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	h := &HTTP{
+		server: s, options: o, sessions: newSessions(o.Key, time.Now), asked: &asked{},
+		ready:    readiness{check: o.Ready, now: time.Now},
+		stopping: make(chan struct{}),
+		callers:  map[string]*callerLimits{},
+		running:  map[runningKey]*pendingCall{},
+		streams:  map[*stream]struct{}{},
+	}
+	h.mux = http.NewServeMux()
+	h.handle("/mcp", authenticated, h.serveMCP)
+	if o.SSE {
+		h.handle("/sse", authenticated, h.serveSSE)
+		h.handle("/message", authenticated, h.serveMessage)
+	}
+	h.handle("/healthz", anybody, h.serveHealth)
+	h.handle("/readyz", anybody, h.serveReady)
+	if o.Metrics != nil {
+		h.handle("/metrics", authenticated, func(w http.ResponseWriter, r *http.Request, _ Caller) { o.Metrics.ServeHTTP(w, r) })
+	}
+	h.handle("/", anybody, func(w http.ResponseWriter, _ *http.Request, _ Caller) {
+		refuse(w, http.StatusNotFound, "there is nothing here; MCP is at /mcp")
+	})
+	return h
+}
+
+// Handler returns the handler, for tests and for servers of another kind; Serve does the rest.
+func (h *HTTP) Handler() http.Handler { return h.mux }
+
+// Serve serves on l until ctx ends. Then no call is taken any more, running ones may finish within the grace, and event
+// streams are closed. It returns nil after a stop that left no call unanswered.
+func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
+	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(context.Canceled)
+	s := &http.Server{
+		Handler:           h.mux,
+		TLSConfig:         h.options.TLS,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: headerTimeout, // a ReadTimeout would end calls that take longer
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          h.server.httpLog(),
+	}
+	served := make(chan error, 1)
+	l = netutil.LimitListener(l, h.options.MaxConnections)
+	go func() {
+		if h.options.TLS != nil {
+			served <- s.ServeTLS(l, "", "")
+			return
+		}
+		served <- s.Serve(l)
+	}()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	h.stopOnce.Do(func() { close(h.stopping) })
+	limit, done := context.WithTimeout(base, h.options.Grace+wrapUp)
+	defer done()
+	err := s.Shutdown(limit)
+	if err == nil {
+		return nil
+	}
+	cancel(errStopping)
+	waiting := h.inFlight.Load()
+	h.server.log.Warn().Int64("requests", waiting).Dur("grace", h.options.Grace).Msg("requests still run after the grace; they are cut off")
+	return errors.Join(errors.New("requests were cut off at the end"), s.Close())
+}
+
+// isStopping reports whether new calls are refused.
+func (h *HTTP) isStopping() bool {
+	select {
+	case <-h.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Recheck closes the streams of callers that would not be let in any more. Their single requests need none: each is
+// authenticated.
+func (h *HTTP) Recheck() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.streams {
+		if h.options.StillValid != nil && !h.options.StillValid(s.caller) {
+			s.cancel(errRevoked)
+		}
+	}
+}
+
+var errRevoked = errors.New("the caller is not known any more")
+
+// stream is an answer that lasts until the client ends it.
+type stream struct {
+	caller Caller
+	cancel context.CancelCauseFunc
+	closed func()
+}
+
+// openStream returns a context that ends with the server's stop or when the caller is not valid any more, and false when
+// there are too many streams: they may take half of the connections, so that calls always find one.
+func (h *HTTP) openStream(ctx context.Context, caller Caller, kind string) (_ context.Context, closeStream func(), ok bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &stream{caller: caller, cancel: cancel, closed: func() {}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.streams) >= h.options.MaxConnections/2 {
+		cancel(context.Canceled)
+		return nil, nil, false
+	}
+	h.streams[s] = struct{}{}
+	if h.options.Watch.StreamOpened != nil {
+		s.closed = h.options.Watch.StreamOpened(kind)
+	}
+	return ctx, func() {
+		cancel(context.Canceled)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.streams, s)
+		s.closed()
+	}, true
+}
+
+type (
+	remoteKey struct{}
+
+	// remote is the caller of a request over HTTP.
+	remote struct {
+		caller    Caller
+		transport string
+	}
+)
+
+func withRemote(ctx context.Context, caller Caller, transport string) context.Context {
+	return context.WithValue(ctx, remoteKey{}, remote{caller, transport})
+}
+
+// toolbox returns the tools of the caller that ctx belongs to.
+func (s *Server) toolbox(ctx context.Context) *tools.Toolbox {
+	if remote, ok := ctx.Value(remoteKey{}).(remote); ok && remote.caller.Toolbox != nil {
+		return remote.caller.Toolbox
+	}
+	return s.tools
+}
+
+// access says who may use a route.
+type access int
+
+const (
+	anybody access = iota
+	authenticated
+)
+
+// handle registers a route behind every check that holds for all of them.
+func (h *HTTP) handle(route string, who access, serve func(http.ResponseWriter, *http.Request, Caller)) {
+	name := route
+	if route == "/" {
+		name = "other"
+	}
+	h.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
+		h.inFlight.Add(1)
+		defer h.inFlight.Add(-1)
+		seen := &statusWriter{ResponseWriter: w, started: time.Now()}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // net/http leaves that of the request before
+		if h.options.Watch.Request != nil {
+			defer func() { h.options.Watch.Request(name, seen.status, seen.took) }()
+		}
+		secure(seen.Header())
+		if !h.admitSite(seen, r) || h.preflight(seen, r) {
+			return
+		}
+		caller := Caller{Name: localCaller}
+		if who == authenticated {
+			var ok bool
+			if caller, ok = h.authenticate(seen, r); !ok || !h.admitRate(seen, caller) {
+				return
+			}
+		}
+		serve(seen, r, caller)
+	})
+}
+
+// localCaller is who calls when no tokens are asked for.
+const localCaller = "local"
+
+// refused counts a refusal, and answers it.
+func (h *HTTP) refused(w http.ResponseWriter, reason string, status int, text string) {
+	if h.options.Watch.Refused != nil {
+		h.options.Watch.Refused(reason)
+	}
+	refuse(w, status, text)
+}
+
+// statusWriter remembers the status of an answer, and how long its first byte took: a stream lasts as long as its client
+// wants.
+type statusWriter struct {
+	http.ResponseWriter
+	started time.Time
+	status  int
+	took    time.Duration
+}
+
+// WriteHeader implements http.ResponseWriter, as does Write.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		w.took = time.Since(w.started)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(data []byte) (int, error) {
+	if w.status == 0 {
+		w.status, w.took = http.StatusOK, time.Since(w.started)
+	}
+	return w.ResponseWriter.Write(data)
+}
+
+// Unwrap lets http.ResponseController find what this hides.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
