@@ -1,0 +1,149 @@
+// What every client does. A connection has listTools() → names, call(name, arguments, { onprogress, signal }) →
+// { isError, text, structured }, close(), and version, the negotiated one, where the client tells it.
+import assert from 'node:assert/strict'
+import { auditedResult } from './server.mjs'
+
+/** The steps in order. Those with an answer need a connection whose user answers so when a change asks. */
+export const steps = [
+  { name: 'version', run: version },
+  { name: 'tools', run: tools },
+  { name: 'read', run: read },
+  { name: 'wrong', run: wrong },
+  { name: 'preview', run: async ({ connection }) => { await preview(connection) } },
+  { name: 'delete', run: remove },
+  { name: 'progress', run: progress },
+  { name: 'cancel', run: cancel },
+  { name: 'decline', run: declined, answer: { action: 'decline' } },
+  { name: 'accept', run: accepted, answer: { action: 'accept', phrase: 'delete 1' } },
+]
+
+async function version({ connection, era }) {
+  assert.equal(connection.version, { legacy: '2025-11-25', modern: '2026-07-28' }[era])
+}
+
+async function tools({ connection }) {
+  const names = await connection.listTools()
+  for (const name of ['list_instances', 'restart_instance', 'delete_instances']) {
+    assert.ok(names.includes(name), `no ${name} in ${names}`)
+  }
+}
+
+async function read({ connection }) {
+  const result = await succeed(connection, 'list_instances', {})
+  const { instances, total } = result.structured
+  assert.equal(instances.length, total)
+  for (const { id } of instances) {
+    assert.match(id, /^[0-9a-f]{32}$/)
+    if (result.text) assert.ok(result.text.includes(id), `${id} is not in the text`)
+  }
+}
+
+async function wrong({ connection, wrongArguments = { limit: 'many' } }) {
+  const result = await connection.call('list_instances', wrongArguments)
+  assert.equal(result.isError, true)
+  const [argument] = Object.entries(wrongArguments)
+  assert.ok(argument.some(part => result.text.includes(part)), result.text)
+}
+
+async function preview(connection) {
+  const { id } = await some(connection, 'Completed')
+  const { structured } = await succeed(connection, 'delete_instances', { instance_ids: [id] })
+  assert.equal(structured.state, 'confirmation_required')
+  assert.ok(structured.preview.preview_token)
+  assert.ok(await listed(connection, id), 'a preview deleted')
+  return { id, token: structured.preview.preview_token }
+}
+
+async function remove({ connection, server }) {
+  const { id, token } = await preview(connection)
+  const confirmed = { instance_ids: [id], confirm: true, preview_token: token }
+  const { structured } = await succeed(connection, 'delete_instances', confirmed)
+  assert.equal(structured.state, 'done')
+  assert.equal(structured.targets[0].outcome, 'deleted')
+  assert.equal(await listed(connection, id), false)
+  const audited = await auditedResult(server, 'delete_instances', id)
+  assert.equal(audited.transport, server.transport, 'the client took another way')
+}
+
+async function progress({ connection }) {
+  const { id } = await some(connection, 'Terminated')
+  const seen = []
+  const restart = { instance_id: id, confirm: true, wait_seconds: 4 }
+  const { structured } = await succeed(connection, 'restart_instance', restart, { onprogress: p => seen.push(p) })
+  const before = seen.length
+  assert.equal(structured.instance.id, id)
+  await connection.listTools()
+  assert.equal(seen.length, before, 'progress came after the result')
+  assert.ok(before >= 2, `${before} progress notifications`)
+  seen.forEach(({ progress, total }, i) => {
+    assert.ok(i === 0 || progress > seen[i - 1].progress, `progress does not rise: ${JSON.stringify(seen)}`)
+    assert.equal(total, 4)
+  })
+}
+
+async function cancel({ connection, server }) {
+  const { id } = await some(connection, 'Failed')
+  const abort = new AbortController()
+  const restart = { instance_id: id, confirm: true, wait_seconds: 50 }
+  await assert.rejects(connection.call('restart_instance', restart, { onprogress: () => abort.abort(), signal: abort.signal }))
+  assert.ok(abort.signal.aborted, 'the call failed before it was cancelled')
+  // A call that goes on sees the instance Running, and ends with the state done.
+  const result = await auditedResult(server, 'restart_instance', id)
+  assert.equal(result.state, 'waiting')
+  assert.ok(await listed(connection, id))
+}
+
+async function declined({ connection, asked }) {
+  const { id } = await some(connection, 'Running')
+  const result = await connection.call('delete_instances', { instance_ids: [id], confirm: true })
+  askedOnce(asked, id)
+  assert.equal(result.isError, true)
+  assert.match(result.text, /said no/)
+  assert.ok(await listed(connection, id), 'deleted although the user said no')
+}
+
+async function accepted({ connection, asked }) {
+  const { id } = await some(connection, 'Running')
+  const { structured } = await succeed(connection, 'delete_instances', { instance_ids: [id], confirm: true })
+  askedOnce(asked, id)
+  assert.equal(structured.state, 'done')
+  assert.equal(await listed(connection, id), false)
+}
+
+function askedOnce(asked, id) {
+  assert.equal(asked.length, 1, `asked ${asked.length} times`)
+  assert.ok(asked[0].message.includes(id), asked[0].message)
+}
+
+/**
+ * Makes what a client's elicitation handler does: it notes the question in asked and answers it, with the phrase in the
+ * first field of the form.
+ */
+export function respond(answer, asked) {
+  return ({ params }) => {
+    asked.push(params)
+    if (answer.action !== 'accept') return { action: answer.action }
+    const [field] = Object.keys(params.requestedSchema.properties)
+    return { action: answer.action, content: { [field]: answer.phrase } }
+  }
+}
+
+async function succeed(connection, name, args, options) {
+  const result = await connection.call(name, args, options)
+  assert.ok(!result.isError, result.text)
+  return result
+}
+
+async function instances(connection) {
+  return (await succeed(connection, 'list_instances', {})).structured.instances
+}
+
+async function some(connection, status) {
+  const found = (await instances(connection)).find(i => i.status === status)
+  assert.ok(found, `no instance is ${status}`)
+  return found
+}
+
+async function listed(connection, id) {
+  return (await instances(connection)).some(i => i.id === id)
+}
