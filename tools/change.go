@@ -385,7 +385,7 @@ func (a *attempt) planned(plan Plan, in any) {
 
 func (a *attempt) decided(ctx context.Context, d guard.Decision) {
 	a.record.Consent, a.record.Token = d.Method, d.TokenID
-	a.seen.Consent = d.Label()
+	a.seen.Consent = d.Method
 	if d.Fault != nil {
 		logger(ctx).Error().AnErr("cause", d.Fault).Str("token", d.TokenID).Msg("the use of a preview token cannot be shared")
 	}

@@ -31,7 +31,7 @@ type Observation struct {
 	//	cancelled  by the caller or by the time limit, before anything was done
 	//	fault      a fault in this server
 	Outcome string
-	Consent string        // guard.Decision.Label; "" when the call did not get that far
+	Consent string        // guard.Decision.Method; "" when the call did not get that far
 	Rule    string        // guard.Refusal.Rule when Outcome is refused
 	Took    time.Duration // by Service.Now
 }

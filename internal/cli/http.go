@@ -11,7 +11,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
+	"reflect"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -82,17 +84,20 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return fmt.Errorf("--listen: %w; stop what listens there, or name another address", err)
 	}
 	described := serverOptions(service, toolbox, c.Demo, log)
 	described.CallStarted = meter.CallStarted
 	web := server.New(described).NewHTTP(options)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that the server runs: unheard, it would end it
+	defer signal.Stop(hangups)
 	if err := c.announce(streams.Err, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
-	go reloadOnHangup(ctx, log, web, reloads)
+	go reloadOnHangup(ctx, hangups, log, web, reloads)
 	return web.Serve(ctx, listener)
 }
 
@@ -152,7 +157,7 @@ func ready(ctx context.Context, service tools.Service, store *redis.Store) error
 		region, err := service.SCNet.Region(ctx, "")
 		var choose *scnet.RegionError
 		switch {
-		case errors.As(err, &choose): // the login works, and calls name a region
+		case errors.As(err, &choose) && choose.Wanted == "" && len(choose.Usable) > 0: // the login works, and calls name a region
 		case err != nil:
 			return err
 		default:
@@ -170,14 +175,7 @@ func ready(ctx context.Context, service tools.Service, store *redis.Store) error
 
 // announce prints where the server is, and what a client has to be told.
 func (c serveCommand) announce(out io.Writer, address net.Addr) error {
-	base := c.scheme() + "://" + address.String()
-	if len(c.AllowedHosts) > 0 {
-		scheme := c.scheme()
-		if c.BehindProxy {
-			scheme = "https"
-		}
-		base = scheme + "://" + c.AllowedHosts[0]
-	}
+	base := c.base(address)
 	type entry struct {
 		Type    string            `json:"type"`
 		URL     string            `json:"url"`
@@ -198,11 +196,26 @@ func (c serveCommand) announce(out io.Writer, address net.Addr) error {
 	return err
 }
 
+// base returns the URL under which clients reach the server. HOST stands in it for a name that only the operator knows.
+func (c serveCommand) base(address net.Addr) string {
+	name, port, err := net.SplitHostPort(address.String())
+	if ip := net.ParseIP(name); err != nil || c.BehindProxy || ip.IsUnspecified() {
+		name = "HOST"
+	}
+	if len(c.AllowedHosts) > 0 {
+		name = c.AllowedHosts[0]
+	}
+	if c.BehindProxy { // which has a port of its own
+		return "https://" + name
+	}
+	if _, _, err := net.SplitHostPort(name); err != nil {
+		name = net.JoinHostPort(strings.Trim(name, "[]"), port)
+	}
+	return c.scheme() + "://" + name
+}
+
 // reloadOnHangup reads callers and certificate again on SIGHUP. What is wrong leaves everything as it was.
-func reloadOnHangup(ctx context.Context, log zerolog.Logger, web *server.HTTP, reloads []func() error) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+func reloadOnHangup(ctx context.Context, hangups <-chan os.Signal, log zerolog.Logger, web *server.HTTP, reloads []func() error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -222,11 +235,20 @@ func reloadOnHangup(ctx context.Context, log zerolog.Logger, web *server.HTTP, r
 
 // book are the callers of a file, each with tools of its own.
 type book struct {
-	file *callers.File
-	base *tools.Toolbox
+	file    *callers.File
+	base    *tools.Toolbox
+	current atomic.Pointer[reading]
+}
 
-	mu    sync.RWMutex
-	boxes map[string]*tools.Toolbox // by name
+// reading is one reading of the file. It does not change.
+type reading struct {
+	table *callers.Table
+	known map[string]admitted // by name
+}
+
+type admitted struct {
+	caller  callers.Caller
+	toolbox *tools.Toolbox
 }
 
 func openBook(path string, base *tools.Toolbox) (*book, error) {
@@ -235,18 +257,23 @@ func openBook(path string, base *tools.Toolbox) (*book, error) {
 		return nil, fmt.Errorf("--callers: %w", err)
 	}
 	b := &book{file: file, base: base}
+	b.current.Store(&reading{})
 	b.fill()
 	return b, nil
 }
 
+// fill takes over what the file says. A caller of whom nothing has changed keeps its toolbox, and with it its streams.
 func (b *book) fill() {
-	boxes := map[string]*tools.Toolbox{}
-	for _, caller := range b.file.Table().Callers() {
-		boxes[caller.Name] = b.base.Narrowed(caller.Name, caller.Policy, caller.MaxMutationsPerHour)
+	before := b.current.Load().known
+	now := &reading{table: b.file.Table(), known: map[string]admitted{}}
+	for _, caller := range now.table.Callers() {
+		one, known := before[caller.Name]
+		if !known || !reflect.DeepEqual(one.caller, caller) {
+			one = admitted{caller, b.base.Narrowed(caller.Name, caller.Policy, caller.MaxMutationsPerHour)}
+		}
+		now.known[caller.Name] = one
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.boxes = boxes
+	b.current.Store(now)
 }
 
 func (b *book) reload() error {
@@ -258,22 +285,13 @@ func (b *book) reload() error {
 }
 
 func (b *book) authenticate(token string) (server.Caller, bool) {
-	caller, ok := b.file.Table().Find(token)
-	if !ok {
-		return server.Caller{}, false
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	box := b.boxes[caller.Name]
-	return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: box}, box != nil
+	now := b.current.Load()
+	caller, ok := now.table.Find(token)
+	return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: now.known[caller.Name].toolbox}, ok
 }
 
-// stillValid reports whether the token that a caller came with is still its own.
+// stillValid reports whether a caller's token and policy are still those that it was let in with.
 func (b *book) stillValid(caller server.Caller) bool {
-	for _, known := range b.file.Table().Callers() {
-		if known.Name == caller.Name && known.Digest == caller.Digest {
-			return true
-		}
-	}
-	return false
+	one := b.current.Load().known[caller.Name]
+	return one.toolbox != nil && one.toolbox == caller.Toolbox && one.caller.Digest == caller.Digest
 }

@@ -82,7 +82,8 @@ func (f *httpFlags) check() error {
 		}
 	}
 	for _, origin := range f.AllowedOrigins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || strings.Contains(origin, "*") {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) || strings.Contains(origin, "*") {
 			problem("--allowed-origins: %q is not an origin such as https://chat.example.org; there are no wildcards", origin)
 		}
 	}
@@ -94,17 +95,22 @@ func (f *httpFlags) check() error {
 
 // unused refuses flags that stdio has no use for: who gives --callers believes that tokens are asked for.
 func (f *httpFlags) unused() error {
-	for flag, given := range map[string]bool{
-		"listen": f.Listen != "", "callers": f.Callers != "", "tls-cert": f.TLSCert != "", "tls-key": f.TLSKey != "",
-		"behind-proxy": f.BehindProxy, "allowed-hosts": f.AllowedHosts != nil, "allowed-origins": f.AllowedOrigins != nil,
-		"requests-per-second": f.RequestsPerSecond != 0, "max-connections": f.MaxConnections != 0, "shutdown-grace": f.ShutdownGrace != 0,
-		"key-file": f.KeyFile != "", "state": f.State != "",
+	var problems []error
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{
+		{"listen", f.Listen != ""}, {"callers", f.Callers != ""}, {"tls-cert", f.TLSCert != ""}, {"tls-key", f.TLSKey != ""},
+		{"behind-proxy", f.BehindProxy}, {"allowed-hosts", f.AllowedHosts != nil}, {"allowed-origins", f.AllowedOrigins != nil},
+		{"requests-per-second", f.RequestsPerSecond != 0}, {"max-connections", f.MaxConnections != 0},
+		{"shutdown-grace", f.ShutdownGrace != 0}, {"key-file", f.KeyFile != ""}, {"state", f.State != ""},
 	} {
-		if given {
-			return fmt.Errorf("--%s means nothing over stdio; give --transport http or --transport sse with it", flag)
+		if flag.given {
+			problems = append(problems,
+				fmt.Errorf("--%s means nothing over stdio; give --transport http or --transport sse with it", flag.name))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // scheme returns that of the URL under which the server listens.

@@ -168,21 +168,28 @@ func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zer
 }
 
 func serverOptions(service tools.Service, toolbox *tools.Toolbox, demo bool, log zerolog.Logger) server.Options {
-	situation := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
-	for _, t := range toolbox.Tools() {
-		situation.Tools = append(situation.Tools, t.Name)
-		situation.Workspace = situation.Workspace || t.Toolset == tools.WorkspaceToolset
-		situation.Changing = situation.Changing || t.Risk != guard.Read
-	}
 	return server.Options{
-		Name:         "scnet-mcp",
-		Title:        "SCNet containers",
-		Version:      buildVersion(),
-		Website:      website,
-		Instructions: prompts.Instructions(situation),
-		Toolbox:      toolbox,
-		Log:          log,
+		Name:    "scnet-mcp",
+		Title:   "SCNet containers",
+		Version: buildVersion(),
+		Website: website,
+		Toolbox: toolbox,
+		Log:     log,
+		Instructions: func(offered *tools.Toolbox) string {
+			return prompts.Instructions(situation(service, offered, demo))
+		},
 	}
+}
+
+// situation is what the model should know about the tools that it is offered.
+func situation(service tools.Service, offered *tools.Toolbox, demo bool) prompts.Situation {
+	s := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
+	for _, t := range offered.Tools() {
+		s.Tools = append(s.Tools, t.Name)
+		s.Workspace = s.Workspace || t.Toolset == tools.WorkspaceToolset
+		s.Changing = s.Changing || t.Risk != guard.Read
+	}
+	return s
 }
 
 const website = "https://github.com/scnet-mcp/scnet-mcp"

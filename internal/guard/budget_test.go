@@ -127,12 +127,51 @@ func TestBudgetThatCannotBeCheckedRefuses(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		text := err.Error()
-		if !strings.Contains(text, "cannot be reached") || !strings.Contains(text, "nothing was changed") || strings.Contains(text, "10.0.0.7") {
+		if !strings.Contains(text, "cannot be reached") || !strings.Contains(text, "nothing was changed") ||
+			strings.Contains(text, "10.0.0.7") {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
 	if err := budget.Return(t.Context(), 1); !errors.Is(err, errDown) {
 		t.Errorf("Return: %v", err)
+	}
+}
+
+// A shared budget that says that less than nothing was spent makes no room.
+func TestBudgetThatCannotBeRead(t *testing.T) {
+	for _, text := range []string{"[[1800000000000,-3]]", "[[1800000000000,0]]", "[[1800000000000]]", "{}", "[", `[["x",1]]`} {
+		clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
+		state := guard.NewMemory(clock)
+		put := func([]byte) ([]byte, error) { return []byte(text), nil }
+		if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
+			t.Fatal(err)
+		}
+		checkRule(t, text, guard.NewBudget("x", 10, state, clock).Take(t.Context(), 1), "max-mutations-per-hour")
+	}
+}
+
+// gone is a State that nobody can use after the caller has gone.
+type gone struct{ guard.State }
+
+func (g gone) Update(ctx context.Context, key string, ttl time.Duration, change func([]byte) ([]byte, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return g.State.Update(ctx, key, ttl, change)
+}
+
+func TestReturnAfterTheCallerHasGone(t *testing.T) {
+	budget := guard.NewBudget("x", 1, gone{guard.NewMemory(time.Now)}, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := budget.Take(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := budget.Return(ctx, 1); err != nil {
+		t.Error(err)
+	}
+	if err := budget.Take(t.Context(), 1); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -117,28 +117,12 @@ const (
 // Decision is a Verdict with what belongs to it.
 type Decision struct {
 	Verdict  Verdict
-	Method   string    // how consent was given: "flag", "preview_token" or "elicited"; or why it was not, for the audit log
+	Method   string    // how consent was given: "flag", "preview_token" or "elicited"; or why it was not. From a closed set
 	TokenID  string    // of the token that took part
 	Notice   string    // for the model: why there is only a preview, or why not even that
 	Question *Question // with Ask
 	Hopeless bool      // with Show: confirming would be refused, so the preview needs no token
 	Fault    error     // of the State, for the log only; the verdict holds all the same
-}
-
-// The Methods of an answer that is no consent although its action is.
-const (
-	emptyAnswer = "empty_answer"
-	wrongAnswer = "wrong_answer"
-)
-
-// Label returns Method as one of a closed set, for statistics: an action that MCP does not know is "unknown_answer", whatever
-// the client called it.
-func (d Decision) Label() string {
-	_, known := answerNotices[Action(d.Method)]
-	if d.Verdict != Declined || known || d.Method == emptyAnswer || d.Method == wrongAnswer {
-		return d.Method
-	}
-	return "unknown_answer"
 }
 
 // answerNotices are the notices for an answer that is no consent.
@@ -155,7 +139,7 @@ func (t *Tokens) Decline(ctx context.Context, answer Answer) Decision {
 	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token)}
 	d.Notice = answerNotices[answer.Action]
 	if d.Notice == "" {
-		d.Notice = "The answer was none that MCP knows, which counts as no."
+		d.Method, d.Notice = "unknown_answer", "The answer was none that MCP knows, which counts as no."
 	}
 	d.Fault = t.Burn(ctx, answer.Token)
 	return d
@@ -215,10 +199,10 @@ func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
 	}
 	if !c.Question.consents(answer.Text) {
 		d.Fault = t.Burn(ctx, answer.Token)
-		d.Verdict, d.Method = Declined, wrongAnswer
+		d.Verdict, d.Method = Declined, "wrong_answer"
 		d.Notice = "The answer was not the one that lets the call through, which counts as no."
 		if strings.TrimSpace(answer.Text) == "" {
-			d.Method, d.Notice = emptyAnswer, "The answer was empty, which counts as no."
+			d.Method, d.Notice = "empty_answer", "The answer was empty, which counts as no."
 		}
 		return d
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -60,24 +61,34 @@ func TestMailbox(t *testing.T) {
 
 // Receivers that wait must not take the connections that tokens are checked over, and everybody gets a turn.
 func TestManyReceivers(t *testing.T) {
-	mailboxes(t, func(t *testing.T, sender, receiver *redis.Store) {
-		const receivers = 150 // more than there are connections
-		var all sync.WaitGroup
-		for i := range receivers {
-			all.Go(func() {
-				if got, want := receive(t, receiver, fmt.Sprint(i)), fmt.Sprint("to ", i); got != want {
-					t.Errorf("got %q, want %q", got, want)
-				}
-			})
-		}
-		for i := range receivers {
-			if !claim(t, receiver, fmt.Sprint("token", i), time.Now().Add(time.Hour)) {
-				t.Error("not claimed")
+	server := simulated(t)
+	options := redis.Options{URL: "redis://" + server.Addr()}
+	sender, receiver := open(t, options), open(t, options)
+	const receivers, connections = 300, 64
+	var all sync.WaitGroup
+	for i := range receivers {
+		all.Go(func() {
+			if got, want := receive(t, receiver, fmt.Sprint(i)), fmt.Sprint("to ", i); got != want {
+				t.Errorf("got %q, want %q", got, want)
 			}
-			send(t, sender, fmt.Sprint(i), fmt.Sprint("to ", i))
+		})
+	}
+	// After some rounds most of them have waited for a connection for longer than they may.
+	for limit := time.Now().Add(30 * time.Second); server.CommandCount() < 5*connections; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("%d commands on %d connections", server.CommandCount(), server.CurrentConnectionCount())
 		}
-		all.Wait()
-	})
+	}
+	if n := server.CurrentConnectionCount(); n != connections {
+		t.Errorf("%d connections wait, want %d", n, connections)
+	}
+	if !claim(t, receiver, "token", time.Now().Add(time.Hour)) {
+		t.Error("not claimed")
+	}
+	for i := range receivers {
+		send(t, sender, fmt.Sprint(i), fmt.Sprint("to ", i))
+	}
+	all.Wait()
 }
 
 // Whenever a receiver gives up, the message is either its or the next one's.

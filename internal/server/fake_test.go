@@ -123,7 +123,7 @@ func (f *fakes) tools() []tools.Tool {
 // newServer returns a server of the fakes that logs to log.
 func (f *fakes) newServer(log io.Writer) *Server {
 	return New(Options{
-		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com", Instructions: "Use the fakes.",
+		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com", Instructions: func(*tools.Toolbox) string { return "Use the fakes." },
 		Toolbox: tools.NewToolbox(tools.Service{}, f.tools()),
 		Log:     zerolog.New(zerolog.SyncWriter(log)),
 	})

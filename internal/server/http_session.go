@@ -81,6 +81,7 @@ func (t *sessions) open(id, caller string, s *session) bool {
 	s.id = id
 	s.introduce(mcp.Implementation{Name: c.Client, Version: c.Version}, capabilities)
 	s.SetProtocolVersion(c.Protocol)
+	s.Initialize() // there is no id before the handshake
 	s.cannotAsk.Store(t.cannotAsk.has(id))
 	return true
 }

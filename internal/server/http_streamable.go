@@ -157,14 +157,33 @@ func (e *exchange) admitModern(k kind) bool {
 		writeJSON(e.w, http.StatusBadRequest, withID(refusal, e.message.ID))
 		return false
 	}
-	var params struct {
-		Params json.RawMessage `json:"params"`
-	}
-	_ = json.Unmarshal(e.text, &params) // a whole message was read before
-	if err := mcp.ValidateStandardHeaders(e.r.Header.Get, header, mcp.MCPMethod(e.message.Method), params.Params); err != nil && k == request {
-		return e.reject(mcp.HEADER_MISMATCH, err.Error())
+	if k == request {
+		if err := e.checkHeaders(header); err != nil {
+			return e.reject(mcp.HEADER_MISMATCH, err.Error())
+		}
 	}
 	return true
+}
+
+// checkHeaders checks that the headers say of a request what its body says: method, name, and those arguments that the tool's
+// schema wants to be repeated there.
+func (e *exchange) checkHeaders(version string) error {
+	var body struct {
+		Params json.RawMessage `json:"params"`
+	}
+	_ = json.Unmarshal(e.text, &body) // a whole message was read before
+	method := mcp.MCPMethod(e.message.Method)
+	if err := mcp.ValidateStandardHeaders(e.r.Header.Get, version, method, body.Params); err != nil || method != mcp.MethodToolsCall {
+		return err
+	}
+	name, _ := mcp.ExtractHeaderName(method, body.Params)
+	tool := e.http.server.mcp.GetTool(name)
+	if tool == nil {
+		return nil // the answer says so
+	}
+	return mcp.ValidateParamHeadersLookup(func(name string) (string, bool) {
+		return e.r.Header.Get(name), len(e.r.Header.Values(name)) > 0
+	}, &tool.Tool, body.Params)
 }
 
 // admitLegacy finds the session of a request of the era with a handshake. Clients without one are served too, as far as one
@@ -249,11 +268,11 @@ func (e *exchange) run() {
 		}
 	}
 	reply := e.http.server.answer(ctx, e.message.ID, e.text)
-	e.session.forward.flush()
-	e.finish(reply, e.http.isCancelled(call))
-	if e.session.id != "" && e.session.cannotAsk.Load() {
+	if e.session.id != "" && e.session.cannotAsk.Load() { // known before the client's next call can come
 		e.http.sessions.cannotAsk.put(e.session.id)
 	}
+	e.session.forward.flush()
+	e.finish(reply, e.http.isCancelled(call))
 }
 
 // keepListening ends a stream of notifications with the server, and shows proxies until then that it lives.

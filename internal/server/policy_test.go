@@ -173,7 +173,7 @@ func TestInstructionsFollowThePolicy(t *testing.T) {
 			situation.Tools = append(situation.Tools, tool.Name)
 			situation.Changing = situation.Changing || tool.Risk != guard.Read
 		}
-		s := New(Options{Name: "scnet", Version: "1", Instructions: prompts.Instructions(situation), Toolbox: toolbox, Log: zerolog.New(io.Discard)})
+		s := New(Options{Name: "scnet", Version: "1", Instructions: func(*tools.Toolbox) string { return prompts.Instructions(situation) }, Toolbox: toolbox, Log: zerolog.New(io.Discard)})
 		if names := listed(t, s); !slices.Equal(names, c.offered) {
 			t.Errorf("%q are listed, want %q", names, c.offered)
 		}

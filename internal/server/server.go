@@ -22,7 +22,7 @@ type Options struct {
 	Title        string
 	Version      string
 	Website      string
-	Instructions string // for the model, at the start of a session
+	Instructions func(*tools.Toolbox) string // for the model, about the tools that the caller is offered; nil: none
 	Toolbox      *tools.Toolbox
 	Log          zerolog.Logger
 	CallStarted  func() (ended func()) // told of every tool call; nil: nobody is
@@ -50,17 +50,19 @@ func New(o Options) *Server {
 	hooks.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
 		withhold(list, s.toolbox(ctx))
 	})
-	hooks.AddAfterInitialize(func(ctx context.Context, _ any, request *mcp.InitializeRequest, _ *mcp.InitializeResult) {
+	hooks.AddAfterInitialize(func(ctx context.Context, _ any, request *mcp.InitializeRequest, result *mcp.InitializeResult) {
 		if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
 			own.introduce(request.Params.ClientInfo, request.Params.Capabilities)
 		}
+		result.Instructions = s.instructions(ctx, o)
+	})
+	hooks.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, result *mcp.DiscoverResult) {
+		result.Instructions = s.instructions(ctx, o)
 	})
 	s.mcp = mcpserver.NewMCPServer(o.Name, o.Version,
 		mcpserver.WithTitle(o.Title),
 		mcpserver.WithWebsiteURL(o.Website),
-		mcpserver.WithInstructions(o.Instructions),
 		mcpserver.WithToolCapabilities(false),
-		mcpserver.WithElicitation(),
 		mcpserver.WithHooks(hooks),
 		mcpserver.WithLogger(slog.New(zerolog.NewSlogHandler(o.Log))),
 	)
@@ -68,6 +70,13 @@ func New(o Options) *Server {
 		s.mcp.AddTool(describe(t), s.handler(t.Name))
 	}
 	return s
+}
+
+func (s *Server) instructions(ctx context.Context, o Options) string {
+	if o.Instructions == nil {
+		return ""
+	}
+	return o.Instructions(s.toolbox(ctx))
 }
 
 // withhold takes the tools that the policy does not offer off the list. They stay registered, so that a call by name is
