@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
@@ -121,13 +122,20 @@ func (c serveCommand) shared(service *tools.Service) (o server.HTTPOptions, stor
 		if err != nil {
 			return o, nil, err
 		}
-		if store, err = redis.Open(redis.Options{URL: c.State, Password: password.Reveal()}); err != nil {
+		if store, err = redis.Open(redis.Options{URL: c.State, Password: password.Reveal(), Prefix: prefix(o.Key)}); err != nil {
 			return o, nil, fmt.Errorf("--state: %w", err)
 		}
 		service.State = store
 	}
 	service.Tokens, err = guard.NewTokens(o.Key, service.State, time.Now)
 	return o, store, err
+}
+
+// prefix keeps servers with different keys apart on one Redis, because a caller of the same name is somebody else there.
+func prefix(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("redis prefix"))
+	return fmt.Sprintf("%s%x:", redis.DefaultPrefix, mac.Sum(nil)[:4])
 }
 
 func (c serveCommand) key() ([]byte, error) {

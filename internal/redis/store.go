@@ -106,7 +106,7 @@ func (s *Store) Claim(ctx context.Context, key string, until time.Time) (bool, e
 		}
 		// The answer to a first try may have been lost.
 		holder, err := s.state.Get(ctx, key).Result()
-		won = holder == ""
+		won = holder == mine
 		return nilAsNone(err)
 	})
 	return won, fault(err)
