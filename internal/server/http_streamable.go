@@ -173,7 +173,8 @@ func (e *exchange) checkHeaders(version string) error {
 	}
 	_ = json.Unmarshal(e.text, &body) // a whole message was read before
 	method := mcp.MCPMethod(e.message.Method)
-	if err := mcp.ValidateStandardHeaders(e.r.Header.Get, version, method, body.Params); err != nil || method != mcp.MethodToolsCall {
+	err := mcp.ValidateStandardHeaders(e.r.Header.Get, version, method, body.Params)
+	if err != nil || method != mcp.MethodToolsCall {
 		return err
 	}
 	name, _ := mcp.ExtractHeaderName(method, body.Params)
