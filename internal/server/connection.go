@@ -109,7 +109,10 @@ func (c *connection) begin() bool {
 }
 
 // receive handles one message. It must not wait for a tool.
-func (c *connection) receive(text []byte) {
+func (c *connection) receive(text []byte) { c.receiveFor(c.context, text) }
+
+// receiveFor is receive for a message with a context of its own, which must be derived from that of the connection.
+func (c *connection) receiveFor(ctx context.Context, text []byte) {
 	m, k, problem := readMessage(text)
 	switch {
 	case problem != nil:
@@ -119,17 +122,17 @@ func (c *connection) receive(text []byte) {
 	case k == notification && m.Method == "notifications/cancelled":
 		c.cancelCall(m.Params.RequestID)
 	case k == notification:
-		c.server.handle(c.context, text)
+		c.server.handle(ctx, text)
 	case m.Method == "initialize":
 		// Answered before the next message is read, because later requests depend on what it declares.
-		_ = c.write(c.server.answer(c.context, m.ID, text))
+		_ = c.write(c.server.answer(ctx, m.ID, text))
 	default:
-		c.start(m, text)
+		c.start(ctx, m, text)
 	}
 }
 
 // start runs a request on its own goroutine.
-func (c *connection) start(m message, text []byte) {
+func (c *connection) start(ctx context.Context, m message, text []byte) {
 	select {
 	case c.pending <- struct{}{}:
 	case <-c.broken:
@@ -138,7 +141,7 @@ func (c *connection) start(m message, text []byte) {
 		_ = c.write((&problem{m.ID, mcp.INTERNAL_ERROR, "the server is stopping"}).reply())
 		return
 	}
-	ctx, cancel := context.WithCancel(m.context(c.context))
+	ctx, cancel := context.WithCancel(m.context(ctx))
 	call := &pendingCall{cancel: cancel, method: m.Method}
 	key := sameID(m.ID)
 	c.mu.Lock()

@@ -18,7 +18,7 @@ import (
 // Limits of the HTTP transports.
 const (
 	DefaultMaxConnections    = 4096
-	DefaultRequestsPerSecond = 50 // of one caller
+	DefaultRequestsPerSecond = 200 // of one caller
 
 	maxBody       = 4 << 20          // bytes of a message
 	maxHeader     = 64 << 10         // bytes
@@ -84,7 +84,7 @@ type HTTP struct {
 	options  HTTPOptions
 	sessions *sessions
 	asked    *asked
-	mux      *http.ServeMux
+	routes   map[string]http.HandlerFunc
 	ready    readiness
 
 	stopping chan struct{} // closed when no new calls are taken
@@ -113,12 +113,12 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 	h := &HTTP{
 		server: s, options: o, sessions: newSessions(o.Key, time.Now), asked: &asked{},
 		ready:    readiness{check: o.Ready, now: time.Now},
+		routes:   map[string]http.HandlerFunc{},
 		stopping: make(chan struct{}),
 		callers:  map[string]*callerLimits{},
 		running:  map[runningKey]*pendingCall{},
 		streams:  map[*stream]struct{}{},
 	}
-	h.mux = http.NewServeMux()
 	h.handle("/mcp", authenticated, h.serveMCP)
 	if o.SSE {
 		h.handle("/sse", authenticated, h.serveSSE)
@@ -136,7 +136,16 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 }
 
 // Handler returns the handler, for tests and for servers of another kind; Serve does the rest.
-func (h *HTTP) Handler() http.Handler { return h.mux }
+func (h *HTTP) Handler() http.Handler {
+	// http.ServeMux would answer some paths with a redirect, before any check.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve, known := h.routes[r.URL.Path]
+		if !known {
+			serve = h.routes["/"]
+		}
+		serve(w, r)
+	})
+}
 
 // Serve serves on l until ctx ends. Then no call is taken any more, running ones may finish within the grace, and event
 // streams are closed. It returns nil after a stop that left no call unanswered.
@@ -144,7 +153,7 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(context.Canceled)
 	s := &http.Server{
-		Handler:           h.mux,
+		Handler:           h.Handler(),
 		TLSConfig:         h.options.TLS,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: headerTimeout, // a ReadTimeout would end calls that take longer
@@ -270,11 +279,14 @@ func (h *HTTP) handle(route string, who access, serve func(http.ResponseWriter, 
 	if route == "/" {
 		name = "other"
 	}
-	h.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
+	h.routes[route] = func(w http.ResponseWriter, r *http.Request) {
 		h.inFlight.Add(1)
 		defer h.inFlight.Add(-1)
 		seen := &statusWriter{ResponseWriter: w, started: time.Now()}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // net/http leaves that of the request before
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Time{}) // net/http leaves that of the request before
+		// Before a refusal net/http waits for the body, and a write deadline runs meanwhile.
+		_ = control.SetReadDeadline(time.Now().Add(headerTimeout))
 		if h.options.Watch.Request != nil {
 			defer func() { h.options.Watch.Request(name, seen.status, seen.took) }()
 		}
@@ -290,7 +302,7 @@ func (h *HTTP) handle(route string, who access, serve func(http.ResponseWriter, 
 			}
 		}
 		serve(seen, r, caller)
-	})
+	}
 }
 
 // localCaller is who calls when no tokens are asked for.

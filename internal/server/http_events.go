@@ -35,6 +35,8 @@ func (e *eventStream) write(before string, data []byte, after string) error {
 	frame = append(append(append(frame, before...), data...), after...)
 	control := http.NewResponseController(e.w)
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a client that does not read must not hold a call
+	// HTTP/2 ends a stream whose deadline passes, although nothing is being written.
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
 	if _, err := e.w.Write(frame); err != nil {
 		return err
 	}
@@ -59,7 +61,13 @@ func (e *eventStream) isStarted() bool {
 func (e *eventStream) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.finish()
+}
+
+// finish leaves net/http as much time for the end of the stream as every event had.
+func (e *eventStream) finish() {
 	e.ended = true
+	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
 // endEmpty is end for an answer that has to be a stream although nothing may have been sent on it.
@@ -67,5 +75,5 @@ func (e *eventStream) endEmpty() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.start()
-	e.ended = true
+	e.finish()
 }

@@ -197,8 +197,7 @@ func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		h.refused(w, "content_type", http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
 		return nil, false
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -209,8 +208,13 @@ func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		h.refused(w, "body", http.StatusRequestTimeout, "the message did not arrive; nothing was done")
 		return nil, false
 	}
-	_ = control.SetReadDeadline(time.Time{}) // from here on the client may wait as long as the call takes
+	waitAsLongAsItTakes(w)
 	return body, true
+}
+
+// waitAsLongAsItTakes lifts the limit for the request's body, which would end calls and streams.
+func waitAsLongAsItTakes(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
 
 // httpLog is where net/http reports what goes wrong with connections, which is mostly the doing of strangers.

@@ -23,14 +23,15 @@ type readiness struct {
 	err   error
 }
 
-func (r *readiness) get(ctx context.Context) error {
+// get returns what is wrong, and whether that was found out now.
+func (r *readiness) get(ctx context.Context) (asked bool, err error) {
 	if r.check == nil {
-		return nil
+		return false, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Before(r.until) {
-		return r.err
+		return false, r.err
 	}
 	// The answer is for everybody, so it must not depend on the patience of the first who asks.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
@@ -41,7 +42,7 @@ func (r *readiness) get(ctx context.Context) error {
 		holds = unreadyFor
 	}
 	r.until = r.now().Add(holds)
-	return r.err
+	return true, r.err
 }
 
 // serveHealth says that the process answers.
@@ -55,8 +56,10 @@ func (h *HTTP) serveReady(w http.ResponseWriter, r *http.Request, _ Caller) {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "stopping"})
 		return
 	}
-	if err := h.ready.get(r.Context()); err != nil {
-		h.server.log.Warn().Err(err).Msg("not ready")
+	if asked, err := h.ready.get(r.Context()); err != nil {
+		if asked { // not for every probe: strangers would fill the log
+			h.server.log.Warn().Err(err).Msg("not ready")
+		}
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": "the server's log says why"})
 		return
 	}

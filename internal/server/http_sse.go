@@ -34,6 +34,7 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request, caller Caller) {
 		return
 	}
 	defer closeStream()
+	waitAsLongAsItTakes(w)
 	events := &eventStream{w: w}
 	id := rand.Text()
 	c, err := h.server.connect(ctx, id, func(encoded []byte) error { return events.event("message", encoded) })
@@ -98,11 +99,13 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 		return
 	}
 	if !c.begin() {
-		h.admitCall(w)
+		if h.admitCall(w) {
+			h.refused(w, "session", http.StatusNotFound, "the stream has ended; open a new one at /sse")
+		}
 		return
 	}
 	defer c.handlers.Done()
 	w.WriteHeader(http.StatusAccepted)
-	_ = http.NewResponseController(w).Flush() // before the answer, which may take the other way faster
-	c.receive(text)
+	_ = http.NewResponseController(w).Flush()                // before the answer, which may take the other way faster
+	c.receiveFor(withRemote(c.context, caller, "sse"), text) // the caller's policy may have changed since the stream was opened
 }
