@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -60,6 +61,7 @@ func Run(args []string, streams Streams) (code int) {
 		stop() // a second signal ends the process at once
 	}()
 
+	forgetEmptySettings()
 	var commands grammar
 	exited := -1
 	parser, err := kong.New(&commands,
@@ -98,6 +100,16 @@ func Run(args []string, streams Streams) (code int) {
 	default:
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return exitError
+	}
+}
+
+// forgetEmptySettings makes an empty variable one that is not set, as compose files and unit files mean it; kong would take
+// an empty path as the current folder.
+func forgetEmptySettings() {
+	for _, setting := range os.Environ() {
+		if name, value, _ := strings.Cut(setting, "="); value == "" && strings.HasPrefix(name, "SCNET_MCP_") {
+			_ = os.Unsetenv(name)
+		}
 	}
 }
 

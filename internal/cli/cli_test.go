@@ -323,3 +323,14 @@ func TestDoctor(t *testing.T) {
 		})
 	}
 }
+
+// Compose files and unit files set variables to nothing when they mean that they are not set.
+func TestEmptySettings(t *testing.T) {
+	for _, name := range []string{"CALLERS", "KEY_FILE", "TLS_CERT", "TRANSPORT", "MAX_CONNECTIONS", "READ_ONLY", "CONSENT", "STATE"} {
+		t.Setenv("SCNET_MCP_"+name, "")
+	}
+	var out, errs bytes.Buffer
+	if code := Run([]string{"serve", "--demo"}, Streams{In: strings.NewReader(""), Out: &out, Err: &errs}); code != exitOK {
+		t.Errorf("exit status %d: %s", code, &errs)
+	}
+}

@@ -66,14 +66,14 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	options.Watch = server.Watch{
 		Request: meter.HTTPRequest, Refused: meter.Refusal, StreamOpened: meter.StreamOpened,
 	}
-	var reloads []func() error
+	reloads := map[string]func() error{}
 	if c.Callers != "" {
 		book, err := openBook(c.Callers, toolbox)
 		if err != nil {
 			return err
 		}
 		options.Authenticate, options.StillValid = book.authenticate, book.stillValid
-		reloads = append(reloads, book.reload)
+		reloads["callers"] = book.reload
 	}
 	if c.TLSCert != "" {
 		pair, err := openCertificate(c.TLSCert, c.TLSKey)
@@ -81,7 +81,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 			return err
 		}
 		options.TLS = pair.config()
-		reloads = append(reloads, pair.reload)
+		reloads["certificate"] = pair.reload
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -223,19 +223,21 @@ func (c serveCommand) base(address net.Addr) string {
 }
 
 // reloadOnHangup reads callers and certificate again on SIGHUP. What is wrong leaves everything as it was.
-func reloadOnHangup(ctx context.Context, hangups <-chan os.Signal, log zerolog.Logger, web *server.HTTP, reloads []func() error) {
+func reloadOnHangup(
+	ctx context.Context, hangups <-chan os.Signal, log zerolog.Logger, web *server.HTTP, reloads map[string]func() error,
+) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
 		}
-		for _, reload := range reloads {
+		for what, reload := range reloads {
 			if err := reload(); err != nil {
 				log.Error().Err(err).Msg("what was read before stays in force")
 				continue
 			}
-			log.Warn().Msg("read again on SIGHUP")
+			log.Warn().Str("read", what).Msg("read again on SIGHUP")
 		}
 		web.Recheck()
 	}

@@ -22,22 +22,22 @@ const defaultListen = "127.0.0.1:8765"
 
 // httpFlags say how the server is reached over a network. They mean nothing over stdio.
 type httpFlags struct {
-	Transport string `group:"http" enum:"stdio,http,sse" default:"stdio" placeholder:"NAME" help:"stdio, http (Streamable HTTP at /mcp) or sse (the older HTTP+SSE at /sse and /message, and /mcp too)."`
+	Transport string `group:"http" enum:"stdio,http,sse" default:"stdio" placeholder:"NAME" help:"stdio, http (Streamable HTTP at /mcp) or sse (the older HTTP+SSE at /sse and /message, and /mcp too); default: stdio."`
 	Listen    string `group:"http" placeholder:"HOST:PORT" help:"Where to listen; default: 127.0.0.1:8765."`
 
-	Callers        string   `group:"http" placeholder:"FILE" type:"path" help:"Who may call, with which token, and what each may do; read again on SIGHUP. Needed unless only this machine can connect."`
+	Callers        string   `group:"http" placeholder:"FILE" type:"path" help:"Who may call, with which token, and what each may do; read again on SIGHUP; see callers new. Needed as soon as another machine can connect, also through a proxy."`
 	TLSCert        string   `group:"http" placeholder:"FILE" type:"path" help:"Certificate chain in PEM; read again on SIGHUP."`
-	TLSKey         string   `group:"http" placeholder:"FILE" type:"path" help:"Its private key in PEM."`
+	TLSKey         string   `group:"http" placeholder:"FILE" type:"path" help:"Private key of the certificate in PEM; read again on SIGHUP."`
 	BehindProxy    bool     `group:"http" help:"A proxy in front of the server terminates TLS."`
-	AllowedHosts   []string `group:"http" placeholder:"NAME" help:"Further names under which clients reach the server."`
+	AllowedHosts   []string `group:"http" placeholder:"NAME" help:"Further names under which clients reach the server, with or without port, no wildcards; the first is shown at start."`
 	AllowedOrigins []string `group:"http" placeholder:"URL" help:"Web pages that may call, such as https://chat.example.org."`
 
 	RequestsPerSecond int           `group:"http" placeholder:"N" help:"Requests of one caller per second, in the long run; default: 200."`
 	MaxConnections    int           `group:"http" placeholder:"N" help:"Connections at the same time; default: 4096."`
 	ShutdownGrace     time.Duration `group:"http" placeholder:"TIME" help:"How long running calls may go on after SIGTERM; default: 10s."`
 
-	KeyFile string `group:"http" placeholder:"FILE" type:"path" help:"The key of preview tokens and sessions, which replicas share and which outlives a restart."`
-	State   string `group:"http" placeholder:"URL" help:"Redis that replicas share for what must happen once: redis://HOST:PORT. Its password is SCNET_MCP_STATE_PASSWORD."`
+	KeyFile string `group:"http" placeholder:"FILE" type:"path" help:"A secret of at least 32 bytes that preview tokens and sessions are sealed with: replicas share it, and with it they outlive a restart."`
+	State   string `group:"http" placeholder:"URL" help:"Redis that replicas share for what must happen once, such as redis://HOST:PORT, with SCNET_MCP_STATE_PASSWORD as password; needs --key-file."`
 }
 
 // check refuses what would not be safe, or would have no effect.

@@ -307,14 +307,6 @@ func TestAskedAfterTheEnd(t *testing.T) {
 	})
 }
 
-// writer hands every message to a function.
-type writer func([]byte)
-
-func (w writer) Write(p []byte) (int, error) {
-	w(p)
-	return len(p), nil
-}
-
 // An answer that was read before the end of the input counts.
 func TestAnswerBeforeTheEnd(t *testing.T) {
 	for range 50 {

@@ -89,6 +89,8 @@ type HTTP struct {
 
 	stopping chan struct{} // closed when no new calls are taken
 	stopOnce sync.Once
+	calls    context.Context // ends when running calls have to
+	endCalls context.CancelCauseFunc
 
 	mu      sync.Mutex
 	callers map[string]*callerLimits
@@ -119,6 +121,7 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 		running:  map[runningKey]*pendingCall{},
 		streams:  map[*stream]struct{}{},
 	}
+	h.calls, h.endCalls = context.WithCancelCause(context.Background())
 	h.handle("/mcp", authenticated, h.serveMCP)
 	if o.SSE {
 		h.handle("/sse", authenticated, h.serveSSE)
@@ -148,7 +151,8 @@ func (h *HTTP) Handler() http.Handler {
 }
 
 // Serve serves on l until ctx ends. Then no call is taken any more, running ones may finish within the grace, and event
-// streams are closed. It returns nil after a stop that left no call unanswered.
+// streams are closed; what takes longer is cancelled, and may say so. It returns nil after a stop that left no call
+// unanswered.
 func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(context.Canceled)
@@ -160,6 +164,8 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          h.server.httpLog(),
+
+		DisableGeneralOptionsHandler: true, // it would answer before any check
 	}
 	served := make(chan error, 1)
 	l = netutil.LimitListener(l, h.options.MaxConnections)
@@ -176,16 +182,24 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	h.stopOnce.Do(func() { close(h.stopping) })
-	limit, done := context.WithTimeout(base, h.options.Grace+wrapUp)
-	defer done()
-	err := s.Shutdown(limit)
-	if err == nil {
+	if shutdown(s, h.options.Grace) {
+		return nil
+	}
+	h.server.log.Warn().Int64("requests", h.inFlight.Load()).Dur("grace", h.options.Grace).
+		Msg("requests still run after the grace; they are cancelled")
+	h.endCalls(errStopping)
+	if shutdown(s, 2*wrapUp) { // streams let their calls wrap up for themselves
 		return nil
 	}
 	cancel(errStopping)
-	waiting := h.inFlight.Load()
-	h.server.log.Warn().Int64("requests", waiting).Dur("grace", h.options.Grace).Msg("requests still run after the grace; they are cut off")
 	return errors.Join(errors.New("requests were cut off at the end"), s.Close())
+}
+
+// shutdown reports whether every request was answered within limit.
+func shutdown(s *http.Server, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return s.Shutdown(ctx) == nil
 }
 
 // isStopping reports whether new calls are refused.
@@ -204,10 +218,14 @@ func (h *HTTP) Recheck() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.streams {
-		if h.options.StillValid != nil && !h.options.StillValid(s.caller) {
+		if !h.isStillValid(s.caller) {
 			s.cancel(errRevoked)
 		}
 	}
+}
+
+func (h *HTTP) isStillValid(caller Caller) bool {
+	return h.options.StillValid == nil || h.options.StillValid(caller)
 }
 
 var errRevoked = errors.New("the caller is not known any more")
@@ -226,11 +244,14 @@ func (h *HTTP) openStream(ctx context.Context, caller Caller, kind string) (_ co
 	s := &stream{caller: caller, cancel: cancel, closed: func() {}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.streams) >= h.options.MaxConnections/2 {
+	if len(h.streams) >= max(h.options.MaxConnections/2, 1) {
 		cancel(context.Canceled)
 		return nil, nil, false
 	}
 	h.streams[s] = struct{}{}
+	if !h.isStillValid(caller) { // what Recheck could not see yet
+		cancel(errRevoked)
+	}
 	if h.options.Watch.StreamOpened != nil {
 		s.closed = h.options.Watch.StreamOpened(kind)
 	}

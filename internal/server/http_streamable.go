@@ -296,15 +296,20 @@ func (e *exchange) keepListening(ctx context.Context, call *pendingCall) {
 // register makes a call known to cancellations of its session.
 func (h *HTTP) register(ctx context.Context, e *exchange) (context.Context, *pendingCall, func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	unbind := context.AfterFunc(h.calls, cancel)
 	call := &pendingCall{cancel: cancel, method: e.message.Method}
 	if e.session.id == "" {
-		return ctx, call, cancel
+		return ctx, call, func() {
+			unbind()
+			cancel()
+		}
 	}
 	key := runningKey{e.session.id, sameID(e.message.ID)}
 	h.mu.Lock()
 	h.running[key] = call
 	h.mu.Unlock()
 	return ctx, call, func() {
+		unbind()
 		cancel()
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -424,22 +424,6 @@ func overHTTP(version string) func(*world, human) *mcpClient {
 	}
 }
 
-// overSSE connects a client over HTTP+SSE. That of mcp-go declares elicitation there, and drops the questions.
-func overSSE(version string) func(*world, human) *mcpClient {
-	return func(w *world, h human) *mcpClient {
-		w.t.Helper()
-		listener, _ := serveHTTP(w, func(o *HTTPOptions) { o.SSE = true })
-		over, err := transport.NewSSE(listener.URL+"/sse", transport.WithHTTPClient(listener.Client()))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		c := &mcpClient{t: w.t, client: client.NewClient(over, handles(h)...)}
-		c.hangUp = func() { _ = c.client.Close() }
-		c.start(version)
-		return c
-	}
-}
-
 // route is a transport in an era.
 type route struct {
 	name    string

@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+func TestMetrics(t *testing.T) {
+	file, tokens := callersFile(t, entry{Name: "ci-of-team-7"})
+	token := tokens["ci-of-team-7"]
+	s := serveHere(t, nil, "--demo", "--transport=http", "--callers="+file, "--protect="+runningID)
+	if status, _ := s.get("/metrics"); status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", status)
+	}
+	s.done(token, "list_instances", `{}`, runningID)
+	s.refused(token, "list_instances", `{"limit":-7}`)
+	s.refused(token, "delete_instances", `{"instance_ids":["`+runningID+`"]}`, "has protected")
+	s.done(token, "delete_instances", `{"instance_ids":["`+completedID+`"]}`, "PREVIEW")
+	s.done(token, "restart_instance", `{"instance_id":"`+completedID+`","confirm":true}`)
+	s.done(token, "list_workspace_desktops", `{}`)
+	status, text := s.request(http.MethodGet, "/metrics", token, "")
+	if status != http.StatusOK {
+		t.Fatal(status)
+	}
+	contains(t, "metrics", text,
+		`scnet_mcp_tool_calls_total{outcome="ok",tool="list_instances"} 1`+"\n",
+		`scnet_mcp_tool_calls_total{outcome="invalid",tool="list_instances"} 1`+"\n",
+		`scnet_mcp_tool_calls_total{outcome="refused",tool="delete_instances"} 1`+"\n",
+		`scnet_mcp_tool_calls_total{outcome="preview",tool="delete_instances"} 1`+"\n",
+		`scnet_mcp_tool_calls_total{outcome="ok",tool="restart_instance"} 1`+"\n",
+		`scnet_mcp_tool_call_duration_seconds_count{tool="delete_instances"} 2`+"\n",
+		`scnet_mcp_tool_calls_running 0`+"\n",
+		`scnet_mcp_consents_total{method="none",tool="delete_instances"} 1`+"\n",
+		`scnet_mcp_consents_total{method="flag",tool="restart_instance"} 1`+"\n",
+		`scnet_mcp_refusals_total{rule="protect"} 1`+"\n",
+		`scnet_mcp_refusals_total{rule="token"} 1`+"\n",
+		`scnet_mcp_upstream_requests_total{service="scnet",status="2xx"} `,
+		`scnet_mcp_upstream_requests_total{service="workspace",status="2xx"} `,
+		`scnet_mcp_http_requests_total{route="/mcp",status="2xx"} 6`+"\n",
+		`scnet_mcp_http_requests_total{route="/metrics",status="4xx"} 1`+"\n",
+		`scnet_mcp_build_info{version=`,
+		"go_goroutines ", "process_",
+	)
+	for what, hidden := range map[string]string{
+		"an instance": runningID, "a name": "qwen-finetune", "a caller": "team-7", "a token": token, "an address": "127.0.0.1",
+		"the access key": simulator.DemoAccount().AccessKey,
+	} {
+		if strings.Contains(text, hidden) {
+			t.Errorf("%s is in the metrics", what)
+		}
+	}
+	if strings.Contains(s.errs.String(), token) {
+		t.Error("the token is in the log")
+	}
+}
+
+func TestMetricsWithoutCallers(t *testing.T) {
+	s := serveHere(t, nil, "--demo", "--transport=http")
+	if status, text := s.get("/metrics"); status != http.StatusOK || !strings.Contains(text, "scnet_mcp_build_info") {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+func TestRunningCallsAreCounted(t *testing.T) {
+	sim := simulate(t, simulator.Options{})
+	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, HangAfter: true})
+	env := account(sim)
+	env["SCNET_CLUSTER_ID"] = "11250"
+	s := serveHere(t, env, "--transport=http")
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_instances","arguments":{}}}`
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/mcp", strings.NewReader(call))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if response, err := s.client.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	s.running(1)
+	hangUp()
+	<-ended
+	s.running(0)
+}
+
+// running waits until the metrics show n calls under way.
+func (s *served) running(n int) {
+	s.t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	want, late := fmt.Sprintf("\nscnet_mcp_tool_calls_running %d\n", n), time.After(patience)
+	for {
+		if _, text := s.get("/metrics"); strings.Contains(text, want) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			s.t.Fatalf("there were never %d calls under way", n)
+		}
+	}
+}
+
+// tracing notes the trace of what is sent to SCNet.
+type tracing struct {
+	http.Transport
+	mu     sync.Mutex
+	traces map[string][]string // by the last part of the path
+}
+
+func (r *tracing) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	operation := request.Method + " " + request.URL.Path
+	r.traces[operation] = append(r.traces[operation], request.Header.Get("Traceparent"))
+	r.mu.Unlock()
+	return r.Transport.RoundTrip(request)
+}
+
+func TestTraceIsCarried(t *testing.T) {
+	const id, parent = "0af7651916cd43dd8448eb211c80319c", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for name, c := range map[string]struct{ sent, want string }{
+		"valid":         {parent, parent},
+		"none":          {"", ""},
+		"not valid":     {"00-" + id + "-0000000000000000-01", ""},
+		"of no version": {"ff" + parent[2:], ""},
+		"later version": {"01" + parent[2:] + "-more", parent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim, cfg, err := startSimulator("127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = sim.Close() }()
+			wire := &tracing{traces: map[string][]string{}}
+			defer wire.CloseIdleConnections()
+			cfg.Transport = wire
+			client, err := scnet.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			file := filepath.Join(t.TempDir(), "audit.jsonl")
+			log, err := audit.Open(file, audit.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = log.Close() }()
+			var lines lockedBuffer
+			service := tools.Service{SCNet: client, Audit: log}
+			web := newServer(service, newToolbox(service), false, zerolog.New(&lines).Level(zerolog.InfoLevel)).
+				NewHTTP(server.HTTPOptions{Key: bytes.Repeat([]byte("k"), 32)})
+			s := over(t, web.Handler())
+
+			meta := `{}`
+			if c.sent != "" {
+				meta = `{"traceparent":"` + c.sent + `"}`
+			}
+			r := s.rpc("", "tools/call", `{"name":"restart_instance","arguments":`+restart(completedID)+`,"_meta":`+meta+`}`)
+			if r.IsError {
+				t.Fatal(r.text())
+			}
+			checkTrace(t, c.want, wire, file, lines.String())
+		})
+	}
+}
+
+// checkTrace looks for a trace, or none, wherever it has to be.
+func checkTrace(t *testing.T, want string, wire *tracing, file, log string) {
+	t.Helper()
+	restarts := 0
+	for operation, traces := range wire.traces {
+		if strings.Contains(operation, "restart") {
+			restarts += len(traces)
+		}
+		for _, got := range traces {
+			if got != want {
+				t.Errorf("%s was sent with the trace %q, want %q", operation, got, want)
+			}
+		}
+	}
+	if restarts != 1 {
+		t.Errorf("%d restarts were sent: %v", restarts, wire.traces)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := 0
+	for line := range strings.Lines(string(content)) {
+		var record audit.Record
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		if record.Event == audit.Opened {
+			continue
+		}
+		if events++; record.Trace != want {
+			t.Errorf("the trace of the audit record %s is %q, want %q", record.Event, record.Trace, want)
+		}
+	}
+	if events != 2 {
+		t.Errorf("%d audit records, want an intent and a result", events)
+	}
+	wanted, count := `"trace_id":"`, 0
+	if want != "" {
+		wanted, count = `"trace_id":"`+want[3:35]+`"`, 1
+	}
+	calls := 0
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, `"message":"tool call"`) {
+			continue
+		}
+		if calls++; strings.Count(line, wanted) != count {
+			t.Errorf("the log line is %s", line)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("%d lines of calls in\n%s", calls, log)
+	}
+}
