@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"internal/upstream": {"github.com/rs/zerolog", module + "internal/trace"},
 	"internal/callers":  {module + "internal/guard"},
 	"internal/metrics":  {"github.com/prometheus/client_golang/..."},
-	"internal/redis":    {"github.com/redis/go-redis/v9/..."},
+	"internal/redis":    {"github.com/gomodule/redigo/redis"},
 	"internal/server": {
 		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
 		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",

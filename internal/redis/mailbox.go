@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/gomodule/redigo/redis"
 )
 
 const (
@@ -21,12 +21,13 @@ func (s *Store) mailbox(address string) string { return s.prefix + "mail:" + add
 // Send puts message into the mailbox of address, where it waits for 60 seconds after the last one was sent. It is sent once:
 // after an error it may have arrived or not.
 func (s *Store) Send(ctx context.Context, address string, message []byte) error {
+	conn, err := s.state.GetContext(ctx)
+	if err != nil {
+		return fault(err)
+	}
+	defer func() { _ = conn.Close() }()
 	key := s.mailbox(address)
-	_, err := s.state.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.RPush(ctx, key, message)
-		p.Expire(ctx, key, mailLifetime)
-		return nil
-	})
+	_, err = transact(ctx, conn, []any{"RPUSH", key, message}, []any{"PEXPIRE", key, mailLifetime.Milliseconds()})
 	return fault(err)
 }
 
@@ -35,11 +36,11 @@ func (s *Store) Send(ctx context.Context, address string, message []byte) error 
 // connection that it is on its way over.
 func (s *Store) Receive(ctx context.Context, address string) ([]byte, error) {
 	for ctx.Err() == nil {
-		message, err := s.pop(ctx, s.mailbox(address))
+		message, err := s.pop(s.mailbox(address))
 		switch {
 		case err == nil:
 			return message, nil
-		case errors.Is(err, redis.Nil), errors.Is(err, redis.ErrPoolTimeout): // nothing yet, or it is the turn of others
+		case errors.Is(err, redis.ErrNil), errors.Is(err, context.DeadlineExceeded): // nothing yet, or it is the turn of others
 		default:
 			return nil, fault(err)
 		}
@@ -47,13 +48,18 @@ func (s *Store) Receive(ctx context.Context, address string) ([]byte, error) {
 	return nil, ctx.Err()
 }
 
-// pop outlives ctx: one that is cut off would lose a message that was just taken.
-func (s *Store) pop(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), popWait+dialTimeout+ioTimeout)
+// pop knows no context: one that is cut off would lose a message that was just taken.
+func (s *Store) pop(key string) ([]byte, error) {
+	turn, cancel := context.WithTimeout(context.Background(), popWait+dialTimeout)
 	defer cancel()
-	popped, err := s.mail.BLPop(ctx, popWait, key).Result()
+	conn, err := s.mail.GetContext(turn)
 	if err != nil {
 		return nil, err
 	}
-	return []byte(popped[1]), nil // after the key
+	defer func() { _ = conn.Close() }()
+	popped, err := redis.ByteSlices(redis.DoWithTimeout(conn, popWait+ioTimeout, "BLPOP", key, int(popWait/time.Second)))
+	if err != nil {
+		return nil, err
+	}
+	return popped[1], nil // after the key
 }

@@ -8,11 +8,10 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/gomodule/redigo/redis"
 )
 
 // DefaultPrefix begins every key when Options.Prefix is empty.
@@ -21,7 +20,7 @@ const DefaultPrefix = "scnet-mcp:"
 const (
 	dialTimeout = 2 * time.Second
 	ioTimeout   = 2 * time.Second // of a read or a write
-	bufferSize  = 4 << 10         // of a connection, each way: requests and answers are small
+	idleTimeout = time.Minute     // after which a connection that nobody used is closed
 
 	statePool = 16
 	mailPool  = 64 // connections that wait for messages
@@ -45,80 +44,82 @@ type Options struct {
 // Store is what replicas share. It is safe for concurrent use. Its clock and that of the other replicas must agree.
 type Store struct {
 	prefix string
-	// state repeats nothing by itself: an EXEC that is sent again without its WATCH could undo another replica's update.
-	state *redis.Client
+	state  *redis.Pool
 	// mail has connections of its own, because those that wait for messages are held for long.
-	mail *redis.Client
+	mail *redis.Pool
 }
 
 // Open returns a Store. It connects when it is first used; Ping tells whether it can. The error says what is wrong with the
 // options.
 func Open(options Options) (*Store, error) {
-	base, err := parseURL(options.URL)
+	server, err := parseURL(options.URL)
 	if err != nil {
 		return nil, err
 	}
-	logging.Disable() // it would write to the process's own streams
-	base.Password = options.Password
-	base.Protocol = 2 // no messages besides answers
-	base.DisableIdentity = true
-	base.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	base.DialTimeout, base.ReadTimeout, base.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
-	base.DialerRetries = 1
-	base.ContextTimeoutEnabled = true
-	base.ReadBufferSize, base.WriteBufferSize = bufferSize, bufferSize
-	base.PipelinePoolSize = -1
-
-	state, mail := *base, *base
-	state.PoolSize, state.MaxRetries = statePool, -1
-	mail.PoolSize, mail.MaxRetries, mail.PoolTimeout = mailPool, 1, popWait
-	s := &Store{prefix: options.Prefix, state: redis.NewClient(&state), mail: redis.NewClient(&mail)}
+	s := &Store{prefix: options.Prefix, state: server.pool(options.Password, statePool), mail: server.pool(options.Password, mailPool)}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
 	}
 	return s, nil
 }
 
-// Close ends all connections. Calls that wait return an error.
+func (a address) pool(password string, size int) *redis.Pool {
+	options := []redis.DialOption{
+		redis.DialConnectTimeout(dialTimeout), redis.DialReadTimeout(ioTimeout), redis.DialWriteTimeout(ioTimeout),
+		redis.DialTLSHandshakeTimeout(dialTimeout),
+		redis.DialUsername(a.user), redis.DialPassword(password), redis.DialDatabase(a.database),
+		redis.DialUseTLS(a.tls != nil), redis.DialTLSConfig(a.tls),
+	}
+	return &redis.Pool{
+		MaxActive: size, MaxIdle: size, Wait: true, IdleTimeout: idleTimeout,
+		DialContext: func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialContext(ctx, "tcp", a.hostPort, options...)
+		},
+	}
+}
+
+// Close ends all connections, those in use when they are given back.
 func (s *Store) Close() error { return errors.Join(s.state.Close(), s.mail.Close()) }
 
 // Ping returns an error, with a mend where there is one, unless the Redis server answers.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.twice(ctx, func() error { return s.state.Ping(ctx).Err() })
-	if redis.IsAuthError(err) {
+	_, err := s.twice(ctx, "PING")
+	if isAuthError(err) {
 		return fmt.Errorf("redis does not accept the user or the password; set %[1]s or %[1]s_FILE: %[2]w", passwordVariable, err)
 	}
 	return fault(err)
+}
+
+// isAuthError knows the answers of Redis to a wrong password, a missing one, and one that is not wanted.
+func isAuthError(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer) && (strings.HasPrefix(string(answer), "NOAUTH") || strings.HasPrefix(string(answer), "WRONGPASS") ||
+		strings.HasPrefix(string(answer), "ERR invalid password") || strings.Contains(string(answer), "AUTH"))
 }
 
 // Claim claims key until then. Of several claims of one key one wins and gets true. A claim that would be over at once is
 // not made. After an error the key may be claimed all the same.
 func (s *Store) Claim(ctx context.Context, key string, until time.Time) (bool, error) {
 	lifetime := time.Until(until)
-	if lifetime < time.Millisecond { // Redis would keep it for ever
+	if lifetime < time.Millisecond { // Redis would refuse it
 		return false, nil
 	}
 	key, mine := s.prefix+key, rand.Text()
-	won := false
-	err := s.twice(ctx, func() (err error) {
-		if won, err = s.state.SetNX(ctx, key, mine, lifetime).Result(); won || err != nil {
-			return err
-		}
-		// The answer to a first try may have been lost.
-		holder, err := s.state.Get(ctx, key).Result()
-		won = holder == mine
-		return nilAsNone(err)
-	})
-	return won, fault(err)
+	reply, err := s.twice(ctx, "SET", key, mine, "NX", "PX", lifetime.Milliseconds())
+	if err != nil {
+		return false, fault(err)
+	}
+	if reply != nil {
+		return true, nil
+	}
+	// The answer to a first try may have been lost.
+	holder, err := redis.String(s.twice(ctx, "GET", key))
+	return holder == mine, fault(nilAsNone(err))
 }
 
 // Claimed reports whether key is claimed now.
 func (s *Store) Claimed(ctx context.Context, key string) (bool, error) {
-	var n int64
-	err := s.twice(ctx, func() (err error) {
-		n, err = s.state.Exists(ctx, s.prefix+key).Result()
-		return err
-	})
+	n, err := redis.Int64(s.twice(ctx, "EXISTS", s.prefix+key))
 	return n > 0, fault(err)
 }
 
@@ -131,26 +132,10 @@ func (s *Store) Update(
 	if ttl < time.Millisecond {
 		return fmt.Errorf("a value cannot be kept for %s", ttl)
 	}
-	key = s.prefix + key
 	for range maxUpdates {
-		var refused error
-		err := s.state.Watch(ctx, func(tx *redis.Tx) error {
-			old, err := tx.Get(ctx, key).Bytes()
-			if err := nilAsNone(err); err != nil {
-				return err
-			}
-			value, err := change(old)
-			if err != nil {
-				refused = err
-				return err
-			}
-			return replace(ctx, tx, key, value, ttl)
-		}, key)
-		switch {
-		case refused != nil:
-			return refused
-		case !errors.Is(err, redis.TxFailedErr):
-			return fault(err)
+		replaced, err := s.update(ctx, s.prefix+key, ttl, change)
+		if replaced || err != nil {
+			return err
 		}
 		if err := pause(ctx, mathrand.N(maxUpdatePause)); err != nil {
 			return err
@@ -159,29 +144,85 @@ func (s *Store) Update(
 	return errors.New("the shared state was changed by others at the same time, again and again")
 }
 
-// replace fails when what was watched has changed.
-func replace(ctx context.Context, tx *redis.Tx, key string, value []byte, ttl time.Duration) error {
-	_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		if len(value) == 0 {
-			return p.Del(ctx, key).Err()
+// update makes one try. replaced is false when another update came in between. What writes is sent once: one that is sent
+// again without its WATCH could undo another replica's update.
+func (s *Store) update(
+	ctx context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error),
+) (replaced bool, err error) {
+	conn, err := s.watch(ctx, key)
+	if err != nil {
+		return false, fault(err)
+	}
+	defer func() { _ = conn.Close() }() // also ends the WATCH
+	old, err := redis.Bytes(redis.DoContext(conn, ctx, "GET", key))
+	if err := nilAsNone(err); err != nil {
+		return false, fault(err)
+	}
+	value, err := change(old)
+	if err != nil {
+		return false, err
+	}
+	write := []any{"SET", key, value, "PX", ttl.Milliseconds()}
+	if len(value) == 0 {
+		write = []any{"DEL", key}
+	}
+	answer, err := transact(ctx, conn, write)
+	return answer != nil, fault(err)
+}
+
+// watch returns a connection that watches key. An old connection may have died; then a second one does it.
+func (s *Store) watch(ctx context.Context, key string) (redis.Conn, error) {
+	var failure error
+	for range 2 {
+		conn, err := s.state.GetContext(ctx)
+		if err == nil {
+			if _, err = redis.DoContext(conn, ctx, "WATCH", key); err == nil {
+				return conn, nil
+			}
+			_ = conn.Close()
 		}
-		return p.Set(ctx, key, value, ttl).Err()
-	})
-	return err
+		if failure = err; ctx.Err() != nil || isAuthError(err) {
+			break
+		}
+	}
+	return nil, failure
+}
+
+// transact does commands as one step, and returns nil when what was watched has changed.
+func transact(ctx context.Context, conn redis.Conn, commands ...[]any) (answer any, err error) {
+	if err := conn.Send("MULTI"); err != nil {
+		return nil, err
+	}
+	for _, c := range commands {
+		if err := conn.Send(c[0].(string), c[1:]...); err != nil { //nolint:forcetypeassert // the names of commands stand in this package
+			return nil, err
+		}
+	}
+	return redis.DoContext(conn, ctx, "EXEC")
 }
 
 // twice does what may be repeated once more when it failed: the connection may have been an old one.
-func (s *Store) twice(ctx context.Context, do func() error) error {
-	err := do()
-	if err == nil || ctx.Err() != nil || redis.IsAuthError(err) {
-		return err
+func (s *Store) twice(ctx context.Context, command string, arguments ...any) (reply any, err error) {
+	for range 2 {
+		if reply, err = s.do(ctx, command, arguments...); err == nil || ctx.Err() != nil || isAuthError(err) {
+			break
+		}
 	}
-	return do()
+	return reply, err
+}
+
+func (s *Store) do(ctx context.Context, command string, arguments ...any) (any, error) {
+	conn, err := s.state.GetContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	return redis.DoContext(conn, ctx, command, arguments...)
 }
 
 // nilAsNone takes a key that does not exist for no error.
 func nilAsNone(err error) error {
-	if errors.Is(err, redis.Nil) {
+	if errors.Is(err, redis.ErrNil) {
 		return nil
 	}
 	return err

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -18,35 +16,43 @@ const (
 	urlForm          = "redis://[USER@]HOST[:PORT][/DATABASE], or rediss:// for TLS"
 )
 
+// address is where a Redis server is, and as whom and how to speak to it.
+type address struct {
+	hostPort string
+	user     string
+	database int
+	tls      *tls.Config // nil: without
+}
+
 // parseURL reads the URL of a Redis server. Its errors do not repeat the URL, which may hold a password after all.
-func parseURL(text string) (*redis.Options, error) {
+func parseURL(text string) (address, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("the URL of the shared state cannot be read; valid is " + urlForm)
+		return address{}, errors.New("the URL of the shared state cannot be read; valid is " + urlForm)
 	}
 	if _, set := u.User.Password(); set {
-		return nil, fmt.Errorf("the URL of the shared state holds a password, which others can see; leave it out and set %s or %s_FILE",
+		return address{}, fmt.Errorf("the URL of the shared state holds a password, which others can see; leave it out and set %s or %s_FILE",
 			passwordVariable, passwordVariable)
 	}
 	switch {
 	case u.Scheme != "redis" && u.Scheme != "rediss", u.Hostname() == "":
-		return nil, errors.New("the URL of the shared state names no Redis server; valid is " + urlForm)
+		return address{}, errors.New("the URL of the shared state names no Redis server; valid is " + urlForm)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("the URL of the shared state has options, of which there are none; valid is " + urlForm)
+		return address{}, errors.New("the URL of the shared state has options, of which there are none; valid is " + urlForm)
 	}
 	database, err := parseDatabase(u.Path)
 	if err != nil {
-		return nil, err
+		return address{}, err
 	}
 	port := u.Port()
 	if port == "" {
 		port = defaultPort
 	}
-	options := &redis.Options{Network: "tcp", Addr: net.JoinHostPort(u.Hostname(), port), Username: u.User.Username(), DB: database}
+	server := address{hostPort: net.JoinHostPort(u.Hostname(), port), user: u.User.Username(), database: database}
 	if u.Scheme == "rediss" {
-		options.TLSConfig = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+		server.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	}
-	return options, nil
+	return server, nil
 }
 
 func parseDatabase(path string) (int, error) {

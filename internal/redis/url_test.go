@@ -22,12 +22,11 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if o.Addr != want.address || o.Username != want.user || o.DB != want.database || (o.TLSConfig != nil) != want.encrypted ||
-			o.Password != "" {
+		if o.hostPort != want.address || o.user != want.user || o.database != want.database || (o.tls != nil) != want.encrypted {
 			t.Errorf("%s: %+v", text, o)
 		}
-		if want.encrypted && (o.TLSConfig.ServerName != "redis.internal" || o.TLSConfig.InsecureSkipVerify) {
-			t.Errorf("%s: %+v", text, o.TLSConfig)
+		if want.encrypted && (o.tls.ServerName != "redis.internal" || o.tls.InsecureSkipVerify) {
+			t.Errorf("%s: %+v", text, o.tls)
 		}
 	}
 	for text, want := range map[string]string{
@@ -67,7 +66,7 @@ func FuzzParseURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		o, err := parseURL(text)
-		if (o == nil) != (err != nil) {
+		if (o == address{}) != (err != nil) {
 			t.Fatalf("%v, %v", o, err)
 		}
 		if _, err := parseURL("redis://u:hunter2@" + text); err == nil || strings.Contains(err.Error(), "hunter2") {
@@ -76,8 +75,8 @@ func FuzzParseURL(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if o.Password != "" || o.Addr == "" || o.DB < 0 || o.Network != "tcp" ||
-			strings.HasPrefix(strings.ToLower(text), "rediss") != (o.TLSConfig != nil) {
+		if o.hostPort == "" || o.database < 0 ||
+			strings.HasPrefix(strings.ToLower(text), "rediss") != (o.tls != nil) {
 			t.Errorf("%+v", o)
 		}
 	})
