@@ -58,7 +58,7 @@ type checkCallersCommand struct {
 
 // Run prints each caller with what it may do.
 func (c checkCallersCommand) Run(streams Streams) error {
-	file, err := callers.Open(c.File, knownToCallers())
+	file, err := callers.Open(c.File, knownNames())
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,9 @@ func (c checkCallersCommand) Run(streams Streams) error {
 	return nil
 }
 
-// knownToCallers returns the names that a callers file may speak of, those of tools that are not configured included: a file
-// can serve several servers.
-func knownToCallers() callers.Known {
+// knownNames returns the names that flags and callers files may speak of, those of tools that are not configured included: a
+// file can serve several servers.
+func knownNames() callers.Known {
 	var known callers.Known
 	for _, t := range tools.All(tools.Mode{Workspace: true}) {
 		known.Tools = append(known.Tools, t.Name)

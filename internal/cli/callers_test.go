@@ -48,7 +48,7 @@ func TestCallersNew(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "callers.json")
 	writeFile(t, path, `{"callers":[`+out+`]}`)
-	file, err := callers.Open(path, knownToCallers())
+	file, err := callers.Open(path, knownNames())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,7 +262,7 @@ type admitted struct {
 }
 
 func openBook(path string, base *tools.Toolbox) (*book, error) {
-	file, err := callers.Open(path, knownToCallers())
+	file, err := callers.Open(path, knownNames())
 	if err != nil {
 		return nil, fmt.Errorf("--callers: %w", err)
 	}

@@ -101,29 +101,23 @@ func (d *defaultAuditLog) close() {
 
 // check refuses names that no tool has: a policy with a typing mistake would protect nothing.
 func (p policyFlags) check() error {
-	var names, toolsets []string
-	for _, t := range tools.All(tools.Mode{Workspace: true}) {
-		names = append(names, t.Name)
-		if !slices.Contains(toolsets, t.Toolset) {
-			toolsets = append(toolsets, t.Toolset)
-		}
-	}
+	known := knownNames()
 	unknown := func(flag, name string, valid []string) error {
 		return fmt.Errorf("--%s: there is no %q; valid are %s", flag, name, strings.Join(valid, ", "))
 	}
 	for _, name := range p.Toolsets {
-		if !slices.Contains(toolsets, name) {
-			return unknown("toolsets", name, toolsets)
+		if !slices.Contains(known.Toolsets, name) {
+			return unknown("toolsets", name, known.Toolsets)
 		}
 	}
 	for _, name := range p.DisableTools {
-		if !slices.Contains(names, name) {
-			return unknown("disable-tools", name, names)
+		if !slices.Contains(known.Tools, name) {
+			return unknown("disable-tools", name, known.Tools)
 		}
 	}
 	for name := range p.Consent {
-		if !slices.Contains(names, name) {
-			return unknown("consent", name, names)
+		if !slices.Contains(known.Tools, name) {
+			return unknown("consent", name, known.Tools)
 		}
 	}
 	if p.MaxTargets < 1 || p.MaxMutationsPerHour < 1 {
