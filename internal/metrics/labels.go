@@ -40,7 +40,7 @@ var (
 	)
 	rules = newClosed(
 		"read-only", "toolsets", "disable-tools", "protect", "allow", "max-targets", "max-mutations-per-hour", "consent",
-		"accept", "body", "connections", "content_type", "host", "origin", "rate", "session", "shutdown", "stopping", "streams",
+		"accept", "body", "content_type", "host", "origin", "rate", "session", "stopping", "streams",
 		"token",
 	)
 )

@@ -104,8 +104,7 @@ func (m *Metrics) Consent(tool, method string) {
 }
 
 // Refusal counts what a rule refused. rule is guard.Refusal.Rule, or one of the rules of the HTTP transport: "accept", "body",
-// "connections", "content_type", "host", "origin", "rate", "session", "shutdown", "stopping", "streams" and "token". "" is not
-// counted.
+// "content_type", "host", "origin", "rate", "session", "stopping", "streams" and "token". "" is not counted.
 func (m *Metrics) Refusal(rule string) {
 	if rule != "" {
 		m.refusals.WithLabelValues(rules.label(rule)).Inc()
