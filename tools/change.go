@@ -424,7 +424,7 @@ func (a *attempt) intent(ctx context.Context) error {
 	if a.toolbox.service.Audit == nil {
 		return nil
 	}
-	err := a.toolbox.service.Audit.Append(record)
+	err := a.toolbox.service.Audit.Append(ctx, record)
 	if err == nil {
 		return nil
 	}
@@ -460,13 +460,19 @@ func (a *attempt) finished(ctx context.Context, event audit.Event, state string,
 	return ""
 }
 
+// recordTime is how long the record of a call that is over may take. The call itself may have been ended.
+const recordTime = 5 * time.Second
+
 func (a *attempt) write(ctx context.Context) bool {
 	if a.toolbox.service.Audit == nil {
 		return true
 	}
 	a.record.Time = a.toolbox.service.Now()
 	a.record.DurationMS = a.record.Time.Sub(a.started).Milliseconds()
-	if err := a.toolbox.service.Audit.Append(a.record); err != nil {
+	// A call that was ended is recorded all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	if err := a.toolbox.service.Audit.Append(ctx, a.record); err != nil {
 		logger(ctx).Error().Err(err).Str("event", string(a.record.Event)).Msg("the audit log cannot be written")
 		return false
 	}

@@ -48,7 +48,7 @@ type Service struct {
 
 // Recorder keeps audit records. *audit.Log is one.
 type Recorder interface {
-	Append(audit.Record) error
+	Append(ctx context.Context, record audit.Record) error
 }
 
 // Toolbox runs the tools of one server. It is safe for concurrent use.

@@ -1,11 +1,14 @@
 package audit
 
-import "testing"
+import (
+	"context"
+	"testing"
+)
 
 func BenchmarkAppend(b *testing.B) {
 	l := open(b, place(b), Options{MaxBytes: 1 << 40})
 	for i := 0; b.Loop(); i++ {
-		if err := l.Append(call(i)); err != nil {
+		if err := l.Append(context.Background(), call(i)); err != nil {
 			b.Fatal(err)
 		}
 	}

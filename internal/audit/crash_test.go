@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -123,7 +124,7 @@ func TestHeads(t *testing.T) {
 				t.Errorf("%s (%s) %+v", report.Tail, report.TailWhy, report.Problem)
 			}
 			l.seen = nil // as another process would see it
-			err := l.Append(call(4))
+			err := l.Append(context.Background(), call(4))
 			if (test.note == "") != errors.Is(err, ErrBroken) {
 				t.Fatalf("%v", err)
 			}
@@ -154,7 +155,7 @@ func TestBrokenLogs(t *testing.T) {
 			data := test.damage(read(t, path))
 			write(t, path, data)
 			l.seen = nil // a change that leaves the size alone is noticed by Verify, and by processes that come later
-			if err := l.Append(call(6)); !errors.Is(err, ErrBroken) {
+			if err := l.Append(context.Background(), call(6)); !errors.Is(err, ErrBroken) {
 				t.Fatalf("%v", err)
 			}
 			if got := read(t, path); !bytes.Equal(got, data) {

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -46,7 +47,7 @@ func TestDiskFull(t *testing.T) {
 		before := read(t, path)
 		for _, room := range []int{0, 1, 50, 200} {
 			limitFileSize(t, uint64(len(before)+room))
-			err := l.Append(call(3 + i))
+			err := l.Append(context.Background(), call(3+i))
 			limitFileSize(t, 1<<62)
 			if !errors.Is(err, syscall.EFBIG) {
 				t.Fatalf("room for %d bytes: %v", room, err)
@@ -69,7 +70,7 @@ func TestFullWithoutRoomForHead(t *testing.T) {
 	if err := os.MkdirAll(draft+"/x", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append(call(3)); err == nil {
+	if err := l.Append(context.Background(), call(3)); err == nil {
 		t.Fatal("no error")
 	}
 	if !bytes.Equal(read(t, path), before) {
@@ -91,7 +92,7 @@ func TestFullAtRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := l.Append(call(3)); err == nil {
+		if err := l.Append(context.Background(), call(3)); err == nil {
 			t.Fatal("no error")
 		}
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -14,7 +15,7 @@ const (
 // lock waits until no other process works on the log. The lock is on a file beside the log, because the log itself is
 // renamed when it rotates; the system releases it when its holder dies. Removing the lock file while servers run would
 // let two of them in at once.
-func lock(log string) (release func(), err error) {
+func lock(ctx context.Context, log string) (release func(), err error) {
 	deadline := time.Now().Add(lockWait)
 	for wait := time.Millisecond; ; wait = min(2*wait, 16*time.Millisecond) {
 		release, busy, err := tryLock(log + lockSuffix)
@@ -27,6 +28,10 @@ func lock(log string) (release func(), err error) {
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("another process has held the lock of the audit log for %s", lockWait)
 		}
-		<-time.After(wait)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another process holds the lock of the audit log: %w", context.Cause(ctx))
+		case <-time.After(wait):
+		}
 	}
 }

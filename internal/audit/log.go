@@ -6,6 +6,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -80,7 +81,7 @@ func Open(path string, o Options) (*Log, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(path)
+	unlock, err := lock(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +103,10 @@ func Open(path string, o Options) (*Log, error) {
 // cut, which the record's note says. When Append returns nil, the record is on disk; when it returns an error, as on a
 // full disk, no complete line of it is in the log, which may be appended to again.
 //
+// Append waits for other processes no longer than ctx allows.
+//
 // A log that has been tampered with since the last record gives ErrBroken until somebody opens it anew.
-func (l *Log) Append(r Record) error {
+func (l *Log) Append(ctx context.Context, r Record) error {
 	switch r.Event {
 	case Intent, Result:
 		if r.Call == "" {
@@ -120,7 +123,7 @@ func (l *Log) Append(r Record) error {
 	if l.closed {
 		return fmt.Errorf("audit log: %w", os.ErrClosed)
 	}
-	unlock, err := lock(l.path)
+	unlock, err := lock(ctx, l.path)
 	if err != nil {
 		return err
 	}

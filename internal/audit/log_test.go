@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -51,7 +52,7 @@ func TestGivenTimeStays(t *testing.T) {
 func TestEvents(t *testing.T) {
 	path, l := filled(t, 1)
 	for _, r := range []Record{{}, {Event: Opened}, {Event: "other"}, {Event: Intent}, {Event: Result}} {
-		if err := l.Append(r); err == nil {
+		if err := l.Append(context.Background(), r); err == nil {
 			t.Errorf("%+v was taken", r)
 		}
 	}
@@ -59,7 +60,7 @@ func TestEvents(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append(Record{Event: Refused}); !errors.Is(err, os.ErrClosed) {
+	if err := l.Append(context.Background(), Record{Event: Refused}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	sound(t, path, 4)
@@ -103,7 +104,7 @@ func TestPermissions(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Append(call(2)); !errors.Is(err, ErrUnsafe) {
+		if err := l.Append(context.Background(), call(2)); !errors.Is(err, ErrUnsafe) {
 			t.Errorf("%s: Append: %v", mode, err)
 		}
 		if _, err := Open(path, Options{}); !errors.Is(err, ErrUnsafe) {
@@ -185,7 +186,7 @@ func TestLongRecords(t *testing.T) {
 func TestEncodingError(t *testing.T) {
 	path, l := filled(t, 1)
 	var unsupported *json.MarshalerError
-	if err := l.Append(Record{Event: Refused, Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.As(err, &unsupported) {
+	if err := l.Append(context.Background(), Record{Event: Refused, Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.As(err, &unsupported) {
 		t.Errorf("%v", err)
 	}
 	add(t, l, Record{Event: Refused})

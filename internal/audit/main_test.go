@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -45,7 +46,7 @@ func open(t testing.TB, path string, o Options) *Log {
 func add(t testing.TB, l *Log, records ...Record) {
 	t.Helper()
 	for _, r := range records {
-		if err := l.Append(r); err != nil {
+		if err := l.Append(context.Background(), r); err != nil {
 			t.Fatal(err)
 		}
 	}

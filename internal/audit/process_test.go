@@ -67,7 +67,7 @@ func TestManyWriters(t *testing.T) {
 					for i := range calls {
 						name := fmt.Sprintf("g%d-%d", g, i)
 						for _, event := range []Event{Intent, Result} {
-							if err := l.Append(Record{Event: event, Call: name}); err != nil {
+							if err := l.Append(context.Background(), Record{Event: event, Call: name}); err != nil {
 								t.Error(err)
 							}
 						}

@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -43,7 +44,7 @@ func verifyFile(path string, pending *intents) (*verifier, error) {
 // cannot be had, as for a reader without write permission, it does without.
 func snapshot(path string) (file *os.File, size int64, h head, headErr, err error) {
 	if _, err := os.Stat(path + lockSuffix); err == nil {
-		if unlock, err := lock(path); err == nil {
+		if unlock, err := lock(context.Background(), path); err == nil {
 			defer unlock()
 		}
 	}

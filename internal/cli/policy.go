@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -76,7 +77,7 @@ type defaultAuditLog struct {
 }
 
 // Append implements tools.Recorder.
-func (d *defaultAuditLog) Append(record audit.Record) error {
+func (d *defaultAuditLog) Append(ctx context.Context, record audit.Record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.log == nil {
@@ -88,7 +89,7 @@ func (d *defaultAuditLog) Append(record audit.Record) error {
 			return err
 		}
 	}
-	return d.log.Append(record)
+	return d.log.Append(ctx, record)
 }
 
 func (d *defaultAuditLog) close() {
