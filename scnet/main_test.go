@@ -1,12 +1,10 @@
 package scnet_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"slices"
 	"strings"
@@ -164,39 +162,11 @@ var operations = []operation{
 	}},
 }
 
-// inProcess reaches a simulator that does not listen, so that a test can run on a fake clock.
-type inProcess struct{ sim *simulator.Simulator }
-
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	trace(r)
-	handler := p.sim.Handler()
-	if id, ok := strings.CutPrefix(r.URL.Host, "region-"); ok {
-		handler = p.sim.RegionHandler(strings.TrimSuffix(id, ".scnet.test"))
-	}
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, in)
-	if err := context.Cause(r.Context()); err != nil {
-		return nil, err
-	}
-	resp := recorder.Result()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	// The made-up addresses of a simulator that does not listen are not https.
-	resp.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("http://region-"), []byte("https://region-"))))
-	return resp, nil
-}
-
 // inside configures an in-process simulator and a clock.
 func inside(sim *simulator.Simulator, now func() time.Time) change {
 	return func(cfg *scnet.Config) {
-		cfg.LoginURL, cfg.PlatformURL = "https://scnet.test", "https://scnet.test"
-		cfg.Transport, cfg.Now = inProcess{sim}, now
+		cfg.LoginURL, cfg.PlatformURL = sim.URL(), sim.URL()
+		cfg.Transport, cfg.Now = sim.Transport(), now
 	}
 }
 

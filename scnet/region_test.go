@@ -263,7 +263,7 @@ func TestStickyAddress(t *testing.T) {
 					case strings.HasSuffix(r.URL.Path, "/center"):
 						return answer(200, `{"code":"0","data":{"aiUrls":[{"url":"https://`+first+`/ai"},{"url":"https://`+second+`"}]}}`), nil
 					case strings.HasSuffix(r.URL.Path, "/tokens"):
-						return inProcess{sim}.RoundTrip(r)
+						return sim.Transport().RoundTrip(r)
 					}
 					hosts = append(hosts, r.URL.Host)
 					if r.URL.Host == dead {

@@ -227,7 +227,7 @@ func TestLocalClockHoursOffKeepsTokens(t *testing.T) {
 			faked(t, simulator.Options{}, func(t *testing.T, sim *simulator.Simulator, now func() time.Time) {
 				wrong := func() time.Time { return now().Add(off) }
 				r := pick(t, newClient(t, sim, inside(sim, wrong), withToken(sim, sim.Token(kunshan)), func(c *scnet.Config) {
-					c.AIURL = "https://region-11250.scnet.test"
+					c.AIURL = sim.RegionURL(kunshan)
 				}), "")
 				for range 3 {
 					list(t, r)
@@ -437,7 +437,7 @@ func TestStaticTokenThatCannotBeRenewed(t *testing.T) {
 		t.Parallel()
 		faked(t, simulator.Options{TokenLifetime: time.Hour}, func(t *testing.T, sim *simulator.Simulator, now func() time.Time) {
 			r := pick(t, newClient(t, sim, inside(sim, now), withToken(sim, sim.Token(kunshan)), func(c *scnet.Config) {
-				c.AIURL = "https://region-11250.scnet.test"
+				c.AIURL = sim.RegionURL(kunshan)
 			}), "")
 			list(t, r)
 			<-time.After(55*time.Minute + time.Second)
@@ -560,7 +560,7 @@ func TestToppedUpRegionIsSeen(t *testing.T) {
 		}
 		client := newClient(t, account(), func(c *scnet.Config) {
 			c.LoginURL, c.PlatformURL = "https://scnet.test", "https://scnet.test"
-			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return inProcess{account()}.RoundTrip(r) })
+			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return account().Transport().RoundTrip(r) })
 		})
 		for range 5 {
 			if _, err := client.Region(t.Context(), ""); !errors.Is(err, scnet.ErrSuspended) {

@@ -202,7 +202,7 @@ func TestAuditLogThatFillsUpInTheMiddle(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{Audit: log}})
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			if r.Method == http.MethodDelete {
 				fill(t, path)
 			}
@@ -217,7 +217,7 @@ func TestFaultsOfOursAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
 		w := newWorld(t, setup{instances: jobs(2, simulator.Failed), service: tools.Service{Audit: log}})
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			if isWrite(r, "restart") || strings.Contains(r.URL.Path, id(2)) {
 				panic("secret of the server")
 			}
@@ -250,7 +250,7 @@ func TestCrashShowsInTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := newWorld(t, setup{instances: jobs(1, simulator.Failed), service: tools.Service{Audit: log}})
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			if isWrite(r, "restart") {
 				runtime.Goexit() // nothing after this runs, as little as it would after a crash
 			}

@@ -160,7 +160,7 @@ func TestThousandTargets(t *testing.T) {
 		runtime.GC()
 		before, goroutines := memory(), runtime.NumGoroutine()
 		var requests, mostGoroutines, mostMemory atomic.Int64
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			mostGoroutines.Store(max(mostGoroutines.Load(), int64(runtime.NumGoroutine()-goroutines)))
 			if requests.Add(1)%500 == 0 {
 				runtime.GC()
@@ -181,7 +181,7 @@ func BenchmarkExecuteScript1000(b *testing.B) {
 	service := unlimited()
 	service.MaxMutationsPerHour = 1 << 30
 	w := newWorld(b, setup{instances: jobs(1000, simulator.Running), service: service})
-	w.wire.before = slow
+	w.wire.Before = slow
 	var took time.Duration
 	for b.Loop() {
 		took += rollout1000(b, w)

@@ -287,7 +287,7 @@ func TestConsentLevels(t *testing.T) {
 func TestCancelledBeforeTheAct(t *testing.T) {
 	for name, arm := range map[string]func(*world, *func(), context.CancelFunc){
 		"while it is resolved": func(w *world, _ *func(), cancel context.CancelFunc) {
-			w.wire.before = func(r *http.Request) {
+			w.wire.Before = func(r *http.Request) {
 				if strings.HasSuffix(r.URL.Path, id(2)+"/detail") {
 					cancel()
 				}

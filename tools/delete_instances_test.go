@@ -84,7 +84,7 @@ func TestDeleteDifferently(t *testing.T) {
 			outcomes: []string{"still_listed", "still_listed", "still_listed"}, state: "unknown",
 			parts: []string{"accepted, but it is still listed", "not sent again: look with list_instances"}, took: 3500 * time.Millisecond},
 		"answer lost, but gone": {fault: simulator.Fault{ResetAfter: true},
-			outcomes: []string{"deleted", "deleted", "deleted"}, state: "done", parts: []string{"gone afterwards, although: connection reset"}},
+			outcomes: []string{"deleted", "deleted", "deleted"}, state: "done", parts: []string{"gone afterwards, although: read tcp: read: connection reset"}},
 		"answer lost, and still there": {fault: simulator.Fault{Reset: true},
 			outcomes: []string{"unknown", "unknown", "unknown"}, state: "unknown",
 			parts: []string{"connection reset by peer; it is still listed", "list_instances"}, took: 3500 * time.Millisecond},
@@ -142,7 +142,7 @@ func TestDeleteUnknownIDBetweenLookAndCall(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			w := newWorld(t, setup{instances: jobs(2, simulator.Terminated), quirks: simulator.Quirks{DeleteBatch: c.batch}})
-			w.wire.before = func(r *http.Request) {
+			w.wire.Before = func(r *http.Request) {
 				if r.Method == http.MethodDelete {
 					w.RemoveInstance(home, id(2))
 				}
@@ -172,7 +172,7 @@ func TestDeleteInChunks(t *testing.T) {
 		bubble(t, name, func(t *testing.T) {
 			w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), service: unlimited()})
 			requests := 0
-			w.wire.before = func(r *http.Request) {
+			w.wire.Before = func(r *http.Request) {
 				if r.Method != http.MethodDelete {
 					return
 				}
@@ -211,7 +211,7 @@ func TestDeleteCancelled(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), service: unlimited()})
 		_, confirming := w.previewed(t, "delete_instances", deletion(ids(45)...))
 		ctx, cancel := context.WithCancel(t.Context())
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			if r.Method == http.MethodDelete {
 				cancel()
 			}

@@ -247,7 +247,7 @@ func TestExecuteConcurrencyAndProgress(t *testing.T) {
 		bubble(t, fmt.Sprint(concurrency), func(t *testing.T) {
 			w := newWorld(t, setup{instances: jobs(20, simulator.Running), service: unlimited()})
 			var under, most atomic.Int32
-			w.wire.before = func(r *http.Request) {
+			w.wire.Before = func(r *http.Request) {
 				if isWrite(r, "execute-script") {
 					n := under.Add(1)
 					for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
@@ -323,7 +323,7 @@ func TestExecuteMeetsOurBugs(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(4, simulator.Running), service: tools.Service{Audit: log}})
 		_, confirming := w.previewed(t, "execute_script", execution("date", ids(4)...).with(arguments{"concurrency": 1, "max_failures": 1}))
 		n := 0
-		w.wire.before = func(r *http.Request) {
+		w.wire.Before = func(r *http.Request) {
 			if isWrite(r, "execute-script") {
 				if n++; n == 2 {
 					panic("secret of the server")

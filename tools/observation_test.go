@@ -119,7 +119,7 @@ func TestObservations(t *testing.T) {
 			want:   tools.Observation{Tool: "restart_instance", Outcome: "unknown", Consent: "flag"}},
 		"a fault while it looks": {call: plain("list_instances", arguments{}),
 			before: func(w *world) {
-				w.wire.before = func(r *http.Request) {
+				w.wire.Before = func(r *http.Request) {
 					if strings.HasPrefix(r.URL.Host, "region-") { // a log-in has a goroutine of its own
 						panic("secret")
 					}
@@ -128,7 +128,7 @@ func TestObservations(t *testing.T) {
 			want: tools.Observation{Tool: "list_instances", Outcome: "fault"}},
 		"a fault while it acts": {call: plain("restart_instance", restarted),
 			before: func(w *world) {
-				w.wire.before = func(r *http.Request) {
+				w.wire.Before = func(r *http.Request) {
 					if isWrite(r, "restart") {
 						panic("secret")
 					}
@@ -158,7 +158,7 @@ func TestObservedCancelling(t *testing.T) {
 		_, second := w.previewed(t, "delete_instances", deletion(id(1)))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		w.wire.before = func(*http.Request) { cancel() }
+		w.wire.Before = func(*http.Request) { cancel() }
 		got := w.observed(ctx, t, tools.Call{Tool: "delete_instances", Arguments: encoded(second)})
 		if got.Outcome != "cancelled" || w.writes() != 0 {
 			t.Errorf("%+v", got)

@@ -2,18 +2,16 @@ package tools_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httptrace"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -45,11 +43,11 @@ func newCloud(t testing.TB, o cloudSetup) *cloud {
 	t.Helper()
 	o.service.Now = time.Now
 	sim := cloudsim.New(cloudsim.Options{Now: time.Now, Desktops: o.desktops, Quirks: o.quirks, Timing: o.timing})
-	wire := &cloudWire{sim: sim}
+	wire := &cloudWire{Transport: sim.Transport()}
 	key := cloudsim.DemoAccount().Keys[0]
 	client, err := workspace.New(workspace.Config{
 		AccessKey: workspace.NewSecret(key.AccessKey), SecretKey: workspace.NewSecret(key.SecretKey),
-		ProjectID: sim.ProjectID(), Region: "cn-north-4", Endpoint: "https://workspace.test", Transport: wire, Now: time.Now,
+		ProjectID: sim.ProjectID(), Region: "cn-north-4", Endpoint: sim.URL(), Transport: wire, Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -62,32 +60,21 @@ func newCloud(t testing.TB, o cloudSetup) *cloud {
 
 // cloudWire carries requests to the simulator, and answers in which from is replaced by to.
 type cloudWire struct {
-	sim      *cloudsim.Simulator
+	*fakecloud.Transport
 	from, to string
 }
 
 func (w *cloudWire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
-		hooks.WroteHeaders()
+	resp, err := w.Transport.RoundTrip(r)
+	if err != nil || w.from == "" {
+		return resp, err
 	}
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	recorder := httptest.NewRecorder()
-	w.sim.Handler().ServeHTTP(recorder, in)
-	if err := context.Cause(r.Context()); err != nil {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
 		return nil, err
 	}
-	if recorder.Code == http.StatusBadGateway && recorder.Body.Len() == 0 {
-		return nil, errReset
-	}
-	resp := recorder.Result()
-	body := recorder.Body.Bytes()
-	if w.from != "" {
-		body = bytes.ReplaceAll(body, []byte(w.from), []byte(w.to))
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	body = bytes.ReplaceAll(body, []byte(w.from), []byte(w.to))
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return resp, nil
 }
 

@@ -1,16 +1,12 @@
 package tools_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -30,7 +27,7 @@ const home = "11250" // the region of a world
 // tools that work on it.
 type world struct {
 	*simulator.Simulator
-	wire    *wire
+	wire    *fakecloud.Transport
 	service tools.Service
 	toolbox *tools.Toolbox
 	caller  tools.Caller
@@ -53,11 +50,11 @@ func newWorld(t testing.TB, o setup) *world {
 		Now: o.service.Now, Quirks: o.quirks, Timing: o.timing,
 		Regions: []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}},
 	})
-	w := &world{Simulator: sim, wire: &wire{sim: sim}, service: o.service, caller: tools.Caller{Name: "local", Client: "test", Transport: "stdio"}}
+	w := &world{Simulator: sim, wire: sim.Transport(), service: o.service, caller: tools.Caller{Name: "local", Client: "test", Transport: "stdio"}}
 	account := simulator.DemoAccount()
 	client, err := scnet.New(scnet.Config{
 		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		LoginURL: "https://scnet.test", PlatformURL: "https://scnet.test", Transport: w.wire, Now: o.service.Now,
+		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.service.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -70,43 +67,6 @@ func newWorld(t testing.TB, o setup) *world {
 // unlimited lifts the caps.
 func unlimited() tools.Service {
 	return tools.Service{Policy: guard.Policy{MaxTargets: 1000}, MaxMutationsPerHour: 10_000}
-}
-
-// wire carries requests to the simulator. before sees each one first, and may wait or panic.
-type wire struct {
-	sim    *simulator.Simulator
-	before func(*http.Request)
-}
-
-var errReset = errors.New("connection reset by peer")
-
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
-		hooks.WroteHeaders()
-	}
-	if w.before != nil {
-		w.before(r)
-	}
-	handler := w.sim.Handler()
-	if id, ok := strings.CutPrefix(r.URL.Host, "region-"); ok {
-		handler = w.sim.RegionHandler(strings.TrimSuffix(id, ".scnet.test"))
-	}
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, in)
-	if err := context.Cause(r.Context()); err != nil {
-		return nil, err
-	}
-	if recorder.Code == http.StatusBadGateway && recorder.Body.Len() == 0 { // what a handler without a connection resets
-		return nil, errReset
-	}
-	resp := recorder.Result()
-	body := bytes.ReplaceAll(recorder.Body.Bytes(), []byte("http://region-"), []byte("https://region-"))
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, nil
 }
 
 // isWrite reports whether r goes to one of the endpoints that change something.

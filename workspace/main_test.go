@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"slices"
 	"strings"
@@ -224,19 +223,7 @@ func canned(t testing.TB, status int, body string) *workspace.Client {
 // inside configures a simulator that does not listen, and a clock, so that a test can run on a fake one.
 func inside(sim *simulator.Simulator, now func() time.Time) change {
 	return func(cfg *workspace.Config) {
-		cfg.Endpoint, cfg.Now = "https://workspace.test", now
-		cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
-			in := r.Clone(r.Context())
-			if in.Body == nil {
-				in.Body = http.NoBody
-			}
-			recorder := httptest.NewRecorder()
-			sim.Handler().ServeHTTP(recorder, in)
-			if err := context.Cause(r.Context()); err != nil {
-				return nil, err
-			}
-			return recorder.Result(), nil
-		})
+		cfg.Endpoint, cfg.Transport, cfg.Now = sim.URL(), sim.Transport(), now
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +68,7 @@ func newWorldInside(t testing.TB, policy guard.Policy) *world {
 	t.Helper()
 	sim := newSimulator()
 	return build(t, sim, scnet.Config{
-		LoginURL: "https://scnet.test", PlatformURL: "https://scnet.test", Transport: inProcess{sim},
+		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: sim.Transport(),
 	}, tools.Service{Policy: policy})
 }
 
@@ -110,33 +109,6 @@ func build(t testing.TB, sim *simulator.Simulator, cfg scnet.Config, service too
 		Toolbox: tools.NewToolbox(service, tools.All(tools.ModeOf(service))),
 	})
 	return w
-}
-
-// inProcess reaches a simulator that does not listen.
-type inProcess struct{ sim *simulator.Simulator }
-
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
-		hooks.WroteHeaders()
-	}
-	handler := p.sim.Handler()
-	if id, ok := strings.CutPrefix(r.URL.Host, "region-"); ok {
-		handler = p.sim.RegionHandler(strings.TrimSuffix(id, ".scnet.test"))
-	}
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, in)
-	if err := context.Cause(r.Context()); err != nil {
-		return nil, err
-	}
-	response := recorder.Result()
-	// The made-up addresses of a simulator that does not listen are not https.
-	body := bytes.ReplaceAll(recorder.Body.Bytes(), []byte("http://region-"), []byte("https://region-"))
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	return response, nil
 }
 
 // sent counts the requests that reached an endpoint of SCNet.

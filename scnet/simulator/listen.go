@@ -10,7 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Start listens on addr ("127.0.0.1:0") for the token and platform hosts, and
@@ -35,10 +38,7 @@ func (s *Simulator) Start(addr string) error {
 	if s.stop != nil {
 		return errors.New("simulator: already started")
 	}
-	hosts := []*host{s.main}
-	for _, r := range s.regions {
-		hosts = append(hosts, r.host)
-	}
+	hosts := s.hosts()
 	var listeners []net.Listener
 	for i := range hosts {
 		p := port
@@ -97,8 +97,7 @@ func (s *Simulator) Close() error {
 }
 
 // URL is the base URL of the token and platform hosts ("http://127.0.0.1:PORT").
-// Before Start it is a made-up address, by which an in-process
-// http.RoundTripper can route.
+// Before Start it is a made-up address that only Transport knows.
 func (s *Simulator) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +115,26 @@ func (s *Simulator) RegionURL(id string) string {
 	return ""
 }
 
-// Handler serves what URL serves.
-func (s *Simulator) Handler() http.Handler { return s.main }
+// Transport reaches the simulator without a network, whether it listens or
+// not, by the addresses that URL and RegionURL say at the time.
+func (s *Simulator) Transport() *fakecloud.Transport {
+	return &fakecloud.Transport{Handler: func(name string) http.Handler {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, h := range s.hosts() {
+			if _, at, _ := strings.Cut(h.url, "://"); at == name {
+				return h
+			}
+		}
+		return nil
+	}}
+}
 
-// RegionHandler serves what RegionURL serves; 404 for everything if there is
-// no such region.
-func (s *Simulator) RegionHandler(id string) http.Handler {
-	if r := s.region(id); r != nil {
-		return r.host
+// hosts are the platform and the regions.
+func (s *Simulator) hosts() []*host {
+	hosts := []*host{s.main}
+	for _, r := range s.regions {
+		hosts = append(hosts, r.host)
 	}
-	return http.NotFoundHandler()
+	return hosts
 }

@@ -1,12 +1,14 @@
 package simulator
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -91,24 +93,35 @@ func TestRegionWithoutContainers(t *testing.T) {
 	l.platform("GET", platformPath+"/center", l.Token(zhengzhou)).want(t, "0")
 }
 
-func TestHandlersInProcess(t *testing.T) {
+func TestInProcess(t *testing.T) {
 	s := New(Options{})
-	serve := func(h http.Handler, method, url string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(method, url, strings.NewReader(`{"limit":2,"sort":"asc"}`))
+	client := &http.Client{Transport: s.Transport()}
+	get := func(url string) (string, error) {
+		r, err := http.NewRequest(http.MethodGet, url, strings.NewReader(`{"limit":2,"sort":"asc"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
 		r.Header.Set("token", s.Token("11250"))
-		h.ServeHTTP(w, r)
-		return w
+		resp, err := client.Do(r)
+		if err != nil {
+			return "", err
+		}
+		body, err := io.ReadAll(resp.Body)
+		return string(body), err
 	}
-	if w := serve(s.Handler(), "GET", s.URL()+"/ac/openapi/v2/center"); !strings.Contains(w.Body.String(), s.RegionURL("11250")+"/ai") {
-		t.Errorf("center: %s", w.Body)
+	if body, err := get(s.URL() + "/ac/openapi/v2/center"); err != nil || !strings.Contains(body, s.RegionURL("11250")) {
+		t.Errorf("center: %s, %v", body, err)
 	}
-	if w := serve(s.RegionHandler("11250"), "GET", s.RegionURL("11250")+servicePath+"/task"); !strings.Contains(w.Body.String(), `"total":6`) {
-		t.Errorf("list: %s", w.Body)
+	if body, err := get(s.RegionURL("11250") + servicePath + "/task"); err != nil || !strings.Contains(body, `"total":6`) {
+		t.Errorf("list: %s, %v", body, err)
 	}
-	eq(t, "no region", serve(s.RegionHandler("1"), "GET", "/").Code, 404)
+	if _, err := get("https://region-1.scnet.test/"); err == nil || !strings.Contains(err.Error(), "no such host") {
+		t.Errorf("no region: %v", err)
+	}
 	s.Inject(Fault{Reset: true})
-	eq(t, "reset", serve(s.Handler(), "GET", "/ac/openapi/v2/center").Code, 502)
+	if _, err := get(s.URL() + "/ac/openapi/v2/center"); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("reset: %v", err)
+	}
 }
 
 func TestConcurrentUse(t *testing.T) {

@@ -67,7 +67,7 @@ type region struct {
 
 func (s *Simulator) newRegion(o Region, now time.Time) *region {
 	r := &region{Region: o, byID: map[string]*instance{}}
-	r.host = &host{sim: s, region: r, routes: containerRoutes, url: "http://region-" + o.ID + ".scnet.test"}
+	r.host = &host{sim: s, region: r, routes: containerRoutes, url: "https://region-" + o.ID + ".scnet.test"}
 	if r.ClusterUser == "" {
 		r.ClusterUser = s.accounts[0].User
 	}

@@ -1,12 +1,12 @@
 package simulator
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // maxBody bounds what is read of a request. The service's own limit is not
@@ -49,7 +49,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, err = io.Copy(io.Discard, r.Body)
 	}
 	if err != nil {
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	rt, id, status := find(h.routes, r.Method, r.URL.EscapedPath())
@@ -65,7 +65,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		entry.Endpoint = rt.endpoint
 		f = h.sim.fault(rt.endpoint, entry.Region)
 	}
-	if f.Latency > 0 && !sleep(r.Context(), f.Latency) {
+	if f.Latency > 0 && !fakecloud.Sleep(r.Context(), f.Latency) {
 		h.send(w, entry, answer{cut: true})
 		return
 	}
@@ -85,7 +85,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.HangAfter && !done {
 		h.record(entry, a)
 		<-r.Context().Done()
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	h.send(w, entry, a)
@@ -166,34 +166,8 @@ func (h *host) record(entry Request, a answer) {
 func (h *host) send(w http.ResponseWriter, entry Request, a answer) {
 	h.record(entry, a)
 	if a.cut {
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	a.write(w)
-}
-
-// sleep waits for d and reports whether the context let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// drop resets the connection. Handlers called in-process have none; there the
-// nearest thing to it is a 502 without content.
-func drop(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // close with RST instead of FIN
-	}
-	_ = conn.Close()
 }

@@ -105,7 +105,7 @@ func New(o Options) *Simulator {
 	if o.Regions == nil {
 		o.Regions = DemoRegions(now)
 	}
-	s.main = &host{sim: s, routes: platformRoutes, url: "http://scnet.test"}
+	s.main = &host{sim: s, routes: platformRoutes, url: "https://scnet.test"}
 	for _, r := range o.Regions {
 		s.regions = append(s.regions, s.newRegion(r, now))
 	}

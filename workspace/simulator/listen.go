@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Start listens on addr ("127.0.0.1:0"). Only loopback addresses are accepted:
@@ -69,8 +71,7 @@ func (s *Simulator) Close() error {
 }
 
 // URL is the endpoint of Workspace and of IAM ("http://127.0.0.1:PORT").
-// Before Start it is a made-up address, by which an in-process
-// http.RoundTripper can route.
+// Before Start it is a made-up address.
 func (s *Simulator) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,3 +80,9 @@ func (s *Simulator) URL() string {
 
 // Handler serves what URL serves.
 func (s *Simulator) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Transport reaches the simulator without a network, whether it listens or
+// not. Every host name leads to it: clients make up those of IAM themselves.
+func (s *Simulator) Transport() *fakecloud.Transport {
+	return &fakecloud.Transport{Handler: func(string) http.Handler { return s.Handler() }}
+}

@@ -1,12 +1,12 @@
 package simulator
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // call is one request on its way through an operation. Operations run with
@@ -32,7 +32,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 		_, err = io.Copy(io.Discard, r.Body)
 	}
 	if err != nil {
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	rt, parameters, served := find(r.Method, r.URL.EscapedPath())
@@ -53,7 +53,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	if entry.Operation == OpListProjects {
 		w.Header().Set("X-IAM-Trace-Id", entry.RequestID)
 	}
-	if f.Latency > 0 && !sleep(r.Context(), f.Latency) {
+	if f.Latency > 0 && !fakecloud.Sleep(r.Context(), f.Latency) {
 		s.send(w, entry, answer{cut: true})
 		return
 	}
@@ -75,7 +75,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	if f.HangAfter && !done {
 		s.note(entry, a)
 		<-r.Context().Done()
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	s.send(w, entry, a)
@@ -125,34 +125,8 @@ func (s *Simulator) note(entry Request, a answer) {
 func (s *Simulator) send(w http.ResponseWriter, entry Request, a answer) {
 	s.note(entry, a)
 	if a.cut {
-		drop(w)
+		fakecloud.Drop(w)
 		return
 	}
 	a.write(w)
-}
-
-// sleep waits for d and reports whether the context let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// drop resets the connection. Handlers called in-process have none; there the
-// nearest thing to it is a 502 without content.
-func drop(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // close with RST instead of FIN
-	}
-	_ = conn.Close()
 }

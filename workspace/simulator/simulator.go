@@ -81,7 +81,7 @@ func New(o Options) *Simulator {
 		lastScript: 923438311391891456,
 		taskIDs:    slices.Clone(o.TaskIDs),
 		journal:    ring[Request]{max: 10000},
-		url:        "http://workspace.test",
+		url:        "https://workspace.test",
 	}
 	if s.now == nil {
 		s.now = time.Now
