@@ -1,0 +1,317 @@
+package tools_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// scene is a call in a world of its own, kept with everything that it leaves behind.
+type scene struct {
+	name      string
+	arguments arguments
+	confirm   bool // a preview is confirmed, and both are kept
+	asks      bool // the client can ask its user
+	policy    guard.Policy
+	before    func(*testing.T, *stage) arguments // prepares the world; what it returns is added to the arguments
+	prepare   func(*stage)                       // between preview and confirmation
+}
+
+// stage is the world of a scene. Tools of Workspace have a cloud too.
+type stage struct {
+	*world
+	cloud *cloud
+}
+
+func (s *stage) fault(f simulator.Fault) { s.Inject(f) }
+
+func faulty(f simulator.Fault) func(*testing.T, *stage) arguments {
+	return func(_ *testing.T, s *stage) arguments { s.fault(f); return nil }
+}
+
+func cloudy(f cloudsim.Fault) func(*testing.T, *stage) arguments {
+	return func(_ *testing.T, s *stage) arguments { s.cloud.sim.Inject(f); return nil }
+}
+
+// ran starts a run and waits for its end if wait says so.
+func ran(wait bool) func(*testing.T, *stage) arguments {
+	return func(t *testing.T, s *stage) arguments {
+		a := running(2)
+		if !wait {
+			delete(a, "wait_seconds")
+		}
+		_, out := s.cloud.run(t, a)
+		return arguments{"run_id": out.RunID}
+	}
+}
+
+var protectFirst = guard.Policy{Protect: []guard.Pattern{mustPattern("name:*-001")}}
+
+func mustPattern(text string) guard.Pattern {
+	p, err := guard.ParsePattern(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// scenes are what is played for a tool besides what is played for every tool. A tool without scenes needs none.
+var scenes = map[string][]scene{
+	"list_instances": {
+		{name: "result"},
+		{name: "detail", arguments: arguments{"detail": true, "limit": 2}},
+		{name: "filters", arguments: arguments{"name": "JOB", "status": "stopped", "task_type": "SSH", "start": 9, "sort": "asc"}},
+		{name: "error", before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"})},
+		{name: "other region", arguments: arguments{"region": "nowhere"}},
+	},
+	"restart_instance": {
+		{name: "result", arguments: arguments{"instance_id": id(2), "wait_seconds": 50}, confirm: true},
+		{name: "force", arguments: arguments{"instance_id": id(1), "force": true}, confirm: true},
+		{name: "human", arguments: arguments{"instance_id": id(2), "confirm": true}, asks: true,
+			policy: guard.Policy{Consent: map[string]guard.Level{"restart_instance": guard.Human}}},
+		{name: "active", arguments: arguments{"instance_id": id(3)}},
+		{name: "missing", arguments: arguments{"instance_id": id(99)}},
+		{name: "name", arguments: arguments{"instance_id": "job-002"}},
+		{name: "protected", arguments: arguments{"instance_id": id(1), "force": true}, policy: protectFirst},
+		{name: "refused", arguments: arguments{"instance_id": id(2), "confirm": true},
+			before: faulty(simulator.Fault{Endpoint: simulator.EndpointRestart, Code: "716868"})},
+		{name: "lost", arguments: arguments{"instance_id": id(2), "confirm": true},
+			before: faulty(simulator.Fault{Endpoint: simulator.EndpointRestart, ResetAfter: true})},
+	},
+	"delete_instances": {
+		{name: "result", arguments: deletion(id(1), id(2), id(99)), confirm: true},
+		{name: "human", arguments: deletion(id(1), id(2)).with(arguments{"confirm": true}), asks: true},
+		{name: "no token", arguments: deletion(id(1)).with(arguments{"confirm": true})},
+		{name: "nothing to do", arguments: deletion(id(99))},
+		{name: "name", arguments: deletion("job")},
+		{name: "protected", arguments: deletion(id(1)), policy: protectFirst},
+		{name: "too many", arguments: deletion(ids(3)...), policy: guard.Policy{MaxTargets: 2}},
+		{name: "refused", arguments: deletion(ids(2)...), confirm: true,
+			prepare: func(s *stage) { s.fault(simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "716866"}) }},
+		{name: "lost", arguments: deletion(ids(2)...), confirm: true,
+			prepare: func(s *stage) { s.fault(simulator.Fault{Endpoint: simulator.EndpointDelete, ResetAfter: true}) }},
+		{name: "changed", arguments: deletion(id(1)), confirm: true, prepare: func(s *stage) {
+			s.UpdateInstance(home, id(1), func(in *simulator.Instance) { in.Name = "another" })
+		}},
+	},
+	"execute_script": {
+		{name: "result", confirm: true,
+			arguments: execution("date\nid\n", id(1), id(2), id(4)).with(arguments{"canary": 1, "canary_wait_seconds": 5})},
+		{name: "human", arguments: execution("date", id(1)).with(arguments{"confirm": true, "scope": "header"}), asks: true},
+		{name: "nothing to do", arguments: execution("date", id(2))},
+		{name: "missing", arguments: execution("date", id(1), id(99))},
+		{name: "protected", arguments: execution("date", id(1)), policy: protectFirst},
+		{name: "rejected", arguments: execution("date", id(1), id(4)).with(arguments{"concurrency": 1}), confirm: true,
+			prepare: func(s *stage) { s.fault(simulator.Fault{Endpoint: simulator.EndpointExecute, Code: "716864"}) }},
+		{name: "lost", arguments: execution("date", id(1), id(4)).with(arguments{"concurrency": 1, "max_failures": 5}), confirm: true,
+			prepare: func(s *stage) {
+				s.fault(simulator.Fault{Endpoint: simulator.EndpointExecute, ResetAfter: true, Times: 1})
+			}},
+	},
+	"list_workspace_desktops": {
+		{name: "result"},
+		{name: "page", arguments: arguments{"start": 1, "limit": 1}},
+		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListDesktopsDetail, Throttle: true})},
+	},
+	"list_workspace_scripts": {
+		{name: "result"},
+		{name: "one", arguments: arguments{"script_id": shellScript}},
+		{name: "missing", arguments: arguments{"script_id": "1"}},
+		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListScripts, Code: "WKS.00211401"})},
+	},
+	"run_workspace_script": {
+		{name: "result", arguments: running(2), confirm: true},
+		{name: "text", arguments: inline(3, "date\n").with(arguments{"gray_count": 1, "gray_fail_threshold": 1}), confirm: true},
+		{name: "not waited", arguments: inline(1, "date\n").with(arguments{"wait_seconds": 0}), confirm: true},
+		{name: "human", arguments: running(1).with(arguments{"confirm": true}), asks: true},
+		{name: "missing", arguments: arguments{"desktop_ids": []string{pc(99)}, "script_ids": []string{shellScript}}},
+		{name: "both", arguments: running(1).with(arguments{"script": "date"})},
+		{name: "wrong size", arguments: running(2).with(arguments{"gray_count": 5})},
+		{name: "protected", arguments: running(1), policy: guard.Policy{Protect: []guard.Pattern{mustPattern("name:dev-01")}}},
+		{name: "refused", arguments: running(1), confirm: true, prepare: func(s *stage) {
+			s.cloud.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, Code: "WKS.00139901", Status: 400})
+		}},
+		{name: "lost", arguments: inline(1, "date\n"), confirm: true, prepare: func(s *stage) {
+			s.cloud.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, ResetAfter: true})
+		}},
+	},
+	"get_workspace_run": {
+		{name: "none"},
+		{name: "result", before: ran(true)},
+		{name: "latest", before: func(t *testing.T, s *stage) arguments { ran(true)(t, s); return nil }},
+		{name: "missing", arguments: arguments{"run_id": "1"}},
+		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListTasks, Code: "WKS.00211401"})},
+	},
+	"stop_workspace_run": {
+		{name: "result", before: ran(false), confirm: true},
+		{name: "over", before: ran(true)},
+		{name: "protected", before: ran(false), policy: guard.Policy{Protect: []guard.Pattern{mustPattern("name:dev-02")}}},
+		{name: "missing", arguments: arguments{"run_id": "1"}},
+	},
+}
+
+// transcriptFolder holds a file for every tool.
+const transcriptFolder = "testdata/transcripts"
+
+// TestTranscripts keeps what every tool answers, records and observes.
+func TestTranscripts(t *testing.T) {
+	files := map[string]bool{}
+	for _, tool := range tools.All(tools.Mode{Workspace: true}) {
+		file := filepath.Join(transcriptFolder, tool.Name+".txt")
+		files[file] = true
+		t.Run(tool.Name, func(t *testing.T) {
+			var b strings.Builder
+			for _, s := range append([]scene{
+				{name: "not offered", policy: guard.Policy{DisabledTools: []string{tool.Name}}},
+				{name: "wrong arguments", arguments: arguments{"no_such_argument": 1, "limit": "x", "confirm": "perhaps"}},
+			}, scenes[tool.Name]...) {
+				synctest.Test(t, func(t *testing.T) { b.WriteString(s.play(t, tool)) })
+			}
+			wantGolden(t, file, b.String())
+		})
+	}
+	stored, err := filepath.Glob(filepath.Join(transcriptFolder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range stored {
+		switch {
+		case files[file]:
+		case *update:
+			if err := os.Remove(file); err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Errorf("%s is of no tool; run the test with -update", file)
+		}
+	}
+}
+
+func wantGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; run the test with -update and look at the difference", err)
+	}
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range max(len(gotLines), len(wantLines)) {
+		var g, w string
+		if i < len(gotLines) {
+			g = gotLines[i]
+		}
+		if i < len(wantLines) {
+			w = wantLines[i]
+		}
+		if g != w || i >= len(gotLines) || i >= len(wantLines) {
+			t.Fatalf("%s, line %d:\n got %s\nwant %s\nrun the test with -update and look at the difference", file, i+1, g, w)
+		}
+	}
+}
+
+// play makes the scene's calls and returns their transcript.
+func (s scene) play(t *testing.T, tool tools.Tool) string {
+	var b strings.Builder
+	kept := &keptRecords{}
+	var endings []tools.Observation
+	service := tools.Service{Audit: kept, Observe: func(o tools.Observation) { endings = append(endings, o) }}
+	on := &stage{}
+	if tool.Toolset == tools.WorkspaceToolset {
+		on.cloud = newCloud(t, cloudSetup{desktops: pcs(3), service: service})
+		on.world = on.cloud.world
+	} else {
+		on.world = newWorld(t, setup{service: service, instances: []simulator.Instance{
+			job(1, simulator.Running), job(2, simulator.Terminated), job(3, simulator.Waiting), job(4, simulator.Running)}})
+	}
+	a := s.arguments.with(nil)
+	if a == nil {
+		a = arguments{}
+	}
+	if s.before != nil {
+		a = a.with(s.before(t, on))
+	}
+	on.toolbox = on.toolbox.Narrowed(on.caller.Name, s.policy, 0)
+	calls := []arguments{a}
+	for i := 0; i < len(calls); i++ {
+		kept.records, endings = nil, nil
+		caller := on.caller
+		caller.CanAsk = s.asks
+		r, err := on.try(t.Context(), tools.Call{Tool: tool.Name, Arguments: encoded(calls[i]), Caller: caller})
+		fmt.Fprintf(&b, "=== %s: %s\n", s.name, encoded(calls[i]))
+		switch {
+		case err != nil:
+			fmt.Fprintf(&b, "--- error\n%s\n", tools.Explain(err))
+		case r.Question != nil:
+			fmt.Fprintf(&b, "--- question %q, phrase %q\n%s\n", r.Question.Choices, r.Question.Phrase, r.Question.Message)
+		default:
+			fmt.Fprintf(&b, "--- result\n%s\n--- structured\n%s\n", r.Text, indented(r.Structured))
+		}
+		b.WriteString("--- kept\n")
+		for _, record := range kept.records {
+			line, _ := json.Marshal(record)
+			fmt.Fprintf(&b, "%s\n", unchanging.Replace(string(line)))
+		}
+		for _, o := range endings {
+			fmt.Fprintf(&b, "tool %s, caller %s, outcome %s, consent %q, rule %q\n", o.Tool, o.Caller, o.Outcome, o.Consent, o.Rule)
+		}
+		if i == 0 && s.confirm {
+			if s.prepare != nil {
+				s.prepare(on)
+			}
+			calls = append(calls, a.with(arguments{"confirm": true, "preview_token": r.Token}))
+		}
+	}
+	return anonymous(b.String())
+}
+
+// keptRecords is an audit log in memory, without what differs each time.
+type keptRecords struct{ records []audit.Record }
+
+func (k *keptRecords) Append(_ context.Context, r audit.Record) error {
+	r.Call, r.Token, r.Time, r.DurationMS = "", "", time.Time{}, 0
+	r.Client, r.Transport = "", ""
+	k.records = append(k.records, r)
+	return nil
+}
+
+func indented(text []byte) string {
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", " "); err != nil {
+		return string(text)
+	}
+	return b.String()
+}
+
+// unchanging are the fields that say nothing here.
+var unchanging = strings.NewReplacer(`"seq":0,"time":"0001-01-01T00:00:00Z",`, "", `,"prev":""`, "")
+
+// random is what differs each time: tokens, ids of errors and the names that texts are stored under.
+var random = regexp.MustCompile(`(preview_token["\\]*[=:] *["\\]*)[^" ,}\\]+|` +
+	`(arguments":\{.*"preview_token":"sha256:)[0-9a-f]+|(error id )\w+|(scnet-mcp-[0-9a-f]{12}-)[a-z0-9]+`)
+
+func anonymous(text string) string { return random.ReplaceAllString(text, "${1}${2}${3}${4}…") }
