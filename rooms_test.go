@@ -18,7 +18,7 @@ const module = "github.com/scnet-mcp/scnet-mcp/"
 // small are libraries of ours and of others that know nothing of MCP or of a service; every room may use them.
 var small = []string{
 	"github.com/rs/zerolog", "golang.org/x/sync/...",
-	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/trace",
+	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/text", module + "internal/trace",
 	module + "internal/upstream",
 }
 
@@ -39,7 +39,8 @@ var rooms = map[string][]string{
 	"internal/guard":     {},
 	"internal/lenient":   {},
 	"internal/rollout":   {},
-	"internal/sanitize":  {},
+	"internal/sanitize":  {module + "internal/text"},
+	"internal/text":      {},
 	"internal/secret":    {},
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 // plainArguments are the arguments whose values an audit record may show. Others appear as a digest: ids are among the
@@ -24,7 +26,7 @@ func auditArguments(in any) map[string]string {
 	arguments := make(map[string]string, len(values))
 	for name, value := range values {
 		if slices.Contains(plainArguments, name) {
-			arguments[name] = line(string(value))
+			arguments[name] = text.Field(string(value))
 			continue
 		}
 		digest := sha256.Sum256(value)

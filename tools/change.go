@@ -13,7 +13,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -274,7 +274,7 @@ func (p Plan) policyTargets() []guard.Target {
 	var targets []guard.Target
 	for _, t := range p.Targets {
 		if t.Seen != nil {
-			targets = append(targets, guard.Target{ID: t.ID, Name: sanitize.Line(t.Seen.Name, 0), Region: region, RegionName: regionName})
+			targets = append(targets, guard.Target{ID: t.ID, Name: text.Line(t.Seen.Name, 0), Region: region, RegionName: regionName})
 		}
 	}
 	return targets
@@ -314,16 +314,16 @@ func (p Plan) table(now time.Time) string {
 	var b strings.Builder
 	rows := [][]string{{"NAME", "ID", "STATUS", "AGE", "OWNER", "EFFECT"}}
 	for _, t := range p.Targets {
-		row := []string{"-", line(t.ID), "not found", "-", "-", t.Effect}
+		row := []string{"-", text.Field(t.ID), "not found", "-", "-", t.Effect}
 		if in := t.Seen; in != nil {
-			row[0], row[2], row[4] = dash(line(in.Name)), line(in.Status), dash(line(in.Owner))
+			row[0], row[2], row[4] = text.Dash(text.Field(in.Name)), text.Field(in.Status), text.Dash(text.Field(in.Owner))
 			if !in.Created.IsZero() {
-				row[3] = age(now.Sub(in.Created))
+				row[3] = text.Age(now.Sub(in.Created))
 			}
 		}
 		rows = append(rows, row)
 	}
-	writeTable(&b, rows, []int{24, 40, 12, 6, 16, 70})
+	text.WriteTable(&b, rows, []int{24, 40, 12, 6, 16, 70})
 	return b.String()
 }
 
@@ -331,9 +331,9 @@ func (p Plan) table(now time.Time) string {
 func (p Plan) previewed() []TargetOutcome {
 	targets := make([]TargetOutcome, len(p.Targets))
 	for i, t := range p.Targets {
-		targets[i] = TargetOutcome{ID: line(t.ID), Note: t.Effect}
+		targets[i] = TargetOutcome{ID: text.Field(t.ID), Note: t.Effect}
 		if t.Seen != nil {
-			targets[i].Name, targets[i].Status = line(t.Seen.Name), line(t.Seen.Status)
+			targets[i].Name, targets[i].Status = text.Field(t.Seen.Name), text.Field(t.Seen.Status)
 		}
 	}
 	return targets
@@ -373,9 +373,9 @@ func (a *attempt) planned(plan Plan, in any) {
 		a.record.Region = plan.Region.String()
 	}
 	for _, t := range plan.Targets {
-		target := audit.Target{ID: line(t.ID)}
+		target := audit.Target{ID: text.Field(t.ID)}
 		if t.Seen != nil {
-			target.Name, target.Status = line(t.Seen.Name), line(t.Seen.Status)
+			target.Name, target.Status = text.Field(t.Seen.Name), text.Field(t.Seen.Status)
 		}
 		a.record.Targets = append(a.record.Targets, target)
 	}
@@ -397,7 +397,7 @@ func (a *attempt) refused(ctx context.Context, err error, rule string) error {
 	if errors.As(err, &refusal) {
 		rule = refusal.Rule
 	}
-	a.record.Event, a.record.Rule, a.record.Error = audit.Refused, rule, line(withoutArguments(err).Error())
+	a.record.Event, a.record.Rule, a.record.Error = audit.Refused, rule, text.Field(withoutArguments(err).Error())
 	a.write(ctx)
 	return err
 }
@@ -437,12 +437,12 @@ func (a *attempt) intent(ctx context.Context) error {
 
 // failed records that the act ended with an error. After a fault of ours nothing is known of any target.
 func (a *attempt) failed(ctx context.Context, err error, outcomes []audit.Outcome, plan Plan) {
-	a.record.State, a.record.Error, a.record.Outcomes = stateFailed, line(err.Error()), outcomes
+	a.record.State, a.record.Error, a.record.Outcomes = stateFailed, text.Field(err.Error()), outcomes
 	if uncertain(err) {
 		a.record.State = stateUnknown
 		for _, t := range plan.Targets {
 			if !t.Spared {
-				a.record.Outcomes = append(a.record.Outcomes, audit.Outcome{ID: line(t.ID), Outcome: outcomeUnknown})
+				a.record.Outcomes = append(a.record.Outcomes, audit.Outcome{ID: text.Field(t.ID), Outcome: outcomeUnknown})
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -78,24 +79,17 @@ func planDelete(ctx context.Context, service Service, in *DeleteInstancesInput) 
 			t.Effect = "deleted for good"
 		}
 	}
-	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.", instances(plan.changes()), region)
+	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.", text.Count(plan.changes(), "instance"), region)
 	return plan, nil
-}
-
-func instances(n int) string {
-	if n == 1 {
-		return "1 instance"
-	}
-	return fmt.Sprintf("%d instances", n)
 }
 
 func askDelete(_ DeleteInstancesInput, plan Plan) guard.Question {
 	phrase := fmt.Sprintf("delete %d", plan.changes())
 	var b strings.Builder
-	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", instances(plan.changes()), plan.Region)
+	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.changes(), "instance"), plan.Region)
 	for _, t := range plan.Targets {
 		if !t.Spared {
-			fmt.Fprintf(&b, "- %q (%s), %s\n", line(t.Instance.Name), line(t.ID), line(string(t.Instance.Status)))
+			fmt.Fprintf(&b, "- %q (%s), %s\n", text.Field(t.Instance.Name), text.Field(t.ID), text.Field(string(t.Instance.Status)))
 		}
 	}
 	fmt.Fprintf(&b, "Type %q to delete.", phrase)
@@ -106,9 +100,9 @@ func runDelete(ctx context.Context, _ Service, _ DeleteInstancesInput, plan Plan
 	outcomes := make([]TargetOutcome, len(plan.Targets))
 	var present []int // indices of the targets to delete
 	for i, t := range plan.Targets {
-		outcomes[i] = TargetOutcome{ID: line(t.ID), Outcome: outcomeNotFound}
+		outcomes[i] = TargetOutcome{ID: text.Field(t.ID), Outcome: outcomeNotFound}
 		if !t.Spared {
-			outcomes[i].Name, outcomes[i].Status = line(t.Instance.Name), line(string(t.Instance.Status))
+			outcomes[i].Name, outcomes[i].Status = text.Field(t.Instance.Name), text.Field(string(t.Instance.Status))
 			present = append(present, i)
 		}
 	}

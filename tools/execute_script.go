@@ -12,13 +12,12 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
 const (
 	defaultConcurrency = 5
-	shownScriptLines   = 12
 )
 
 // ExecuteScriptInput are the arguments of execute_script.
@@ -94,7 +93,7 @@ func planScript(ctx context.Context, service Service, in *ExecuteScriptInput) (P
 		t := &plan.Targets[i]
 		switch {
 		case t.Instance == nil:
-			missing = append(missing, line(t.ID))
+			missing = append(missing, text.Field(t.ID))
 		case !t.Instance.Status.Is(scnet.Running):
 			t.Effect, t.Spared = "skipped: not Running", true
 		default:
@@ -113,7 +112,7 @@ func planScript(ctx context.Context, service Service, in *ExecuteScriptInput) (P
 		return plan, fmt.Errorf("canary is %d, but there are only %d instances. Nothing was sent", in.Canary, len(plan.Targets))
 	}
 	plan.Effect = fmt.Sprintf("would run a script of %d bytes (SHA-256 %s…) in %s of %s in %s. Its output and exit code cannot be had.\n%s",
-		plan.Script.Bytes, plan.Script.SHA256[:12], scopeText(in.Scope), instances(plan.changes()), plan.Region, excerpt(script))
+		plan.Script.Bytes, plan.Script.SHA256[:12], scopeText(in.Scope), text.Count(plan.changes(), "instance"), plan.Region, text.Excerpt(script))
 	return plan, nil
 }
 
@@ -124,37 +123,23 @@ func scopeText(scope string) string {
 	return "all containers"
 }
 
-// excerpt shows the first lines of a script, cleaned, each behind a bar so that it cannot pass for our own text.
-func excerpt(script string) string {
-	lines := strings.Split(strings.TrimSuffix(script, "\n"), "\n")
-	var b strings.Builder
-	for i, text := range lines {
-		if i == shownScriptLines {
-			fmt.Fprintf(&b, "(%d more lines)", len(lines)-i) // no bar: this is ours
-			break
-		}
-		fmt.Fprintf(&b, "| %s\n", sanitize.Line(text, 160))
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
 func askScript(in ExecuteScriptInput, plan Plan) guard.Question {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Run this script (%d bytes, SHA-256 %s…) in %s of %s in %s?\n%s\n", plan.Script.Bytes, plan.Script.SHA256[:12],
-		scopeText(in.Scope), instances(plan.changes()), plan.Region, excerpt(in.Script))
+		scopeText(in.Scope), text.Count(plan.changes(), "instance"), plan.Region, text.Excerpt(in.Script))
 	for _, t := range plan.Targets {
 		if !t.Spared {
-			fmt.Fprintf(&b, "- %q (%s): %s\n", line(t.Instance.Name), line(t.ID), t.Effect)
+			fmt.Fprintf(&b, "- %q (%s): %s\n", text.Field(t.Instance.Name), text.Field(t.ID), t.Effect)
 		}
 	}
-	return guard.Question{Message: b.String(), Choices: []string{"run it in " + instances(plan.changes()), "do not run it"}}
+	return guard.Question{Message: b.String(), Choices: []string{"run it in " + text.Count(plan.changes(), "instance"), "do not run it"}}
 }
 
 func runScript(ctx context.Context, _ Service, in ExecuteScriptInput, plan Plan) (ExecuteScriptOutput, []audit.Outcome, error) {
 	outcomes := make([]TargetOutcome, len(plan.Targets))
 	var runnable []int
 	for i, t := range plan.Targets {
-		outcomes[i] = TargetOutcome{ID: line(t.ID), Name: line(t.Instance.Name), Status: line(string(t.Instance.Status)), Outcome: outcomeSkipped}
+		outcomes[i] = TargetOutcome{ID: text.Field(t.ID), Name: text.Field(t.Instance.Name), Status: text.Field(string(t.Instance.Status)), Outcome: outcomeSkipped}
 		if !t.Spared {
 			outcomes[i].Outcome = outcomeNotAttempted
 			runnable = append(runnable, i)
@@ -251,7 +236,7 @@ func stillRunning(ctx context.Context, region *scnet.Region, id string) error {
 		return err
 	}
 	if !in.Status.Is(scnet.Running) {
-		return fmt.Errorf("it left Running and is %s", line(string(in.Status)))
+		return fmt.Errorf("it left Running and is %s", text.Field(string(in.Status)))
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -103,7 +103,7 @@ func runGetWorkspaceRun(ctx context.Context, service Service, in GetWorkspaceRun
 				return GetWorkspaceRunOutput{}, err
 			}
 			if detail.TaskID != "" && detail.TaskID != task.ID {
-				return GetWorkspaceRunOutput{}, fmt.Errorf("record %s belongs to run %s", line(id), line(detail.TaskID))
+				return GetWorkspaceRunOutput{}, fmt.Errorf("record %s belongs to run %s", text.Field(id), text.Field(detail.TaskID))
 			}
 			item := runRecord(detail.Record)
 			item.Output = shown(detail.Output)
@@ -128,17 +128,17 @@ func runItem(t workspace.Task) RunItem {
 		names[i] = s.Name
 	}
 	return RunItem{
-		ID: line(t.ID), State: string(t.State()), Status: line(t.Status), Over: t.Done(),
-		Desktops: len(t.ResourceIDs), On: sanitize.Line(some(t.ResourceIDs), 0), Gray: len(t.GrayResourceIDs),
+		ID: text.Field(t.ID), State: string(t.State()), Status: text.Field(t.Status), Over: t.Done(),
+		Desktops: len(t.ResourceIDs), On: text.Line(text.Some(t.ResourceIDs), 0), Gray: len(t.GrayResourceIDs),
 		Succeeded: t.Succeeded, Failed: t.Failed, Skipped: t.Skipped,
-		Started: opaque(t.Start), Ended: opaque(t.End), Scripts: line(strings.Join(names, ", ")),
+		Started: opaque(t.Start), Ended: opaque(t.End), Scripts: text.Field(strings.Join(names, ", ")),
 	}
 }
 
 func runRecord(r workspace.Record) RunRecord {
 	item := RunRecord{
-		ID: line(r.ID), Desktop: line(r.DesktopName), Target: line(r.DesktopID), Script: line(r.ScriptName),
-		State: string(r.State()), Status: line(r.Status), Code: line(r.ResultCode), Reason: line(r.Reason),
+		ID: text.Field(r.ID), Desktop: text.Field(r.DesktopName), Target: text.Field(r.DesktopID), Script: text.Field(r.ScriptName),
+		State: string(r.State()), Status: text.Field(r.Status), Code: text.Field(r.ResultCode), Reason: text.Field(r.Reason),
 	}
 	if r.Batch == workspace.BatchGray || r.Batch == workspace.BatchRest {
 		item.Batch = string(r.Batch)
@@ -153,8 +153,8 @@ func (out GetWorkspaceRunOutput) Text() string {
 		b.WriteString("No runs in the last day.\n")
 	}
 	for _, r := range out.Runs {
-		fmt.Fprintf(&b, "Run %s: %s (%s), %d succeeded, %d failed, %d skipped on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, dash(r.Status),
-			r.Succeeded, r.Failed, r.Skipped, desktopCount(r.Desktops), dash(r.On), dash(r.Started), dash(r.Ended), dash(r.Scripts))
+		fmt.Fprintf(&b, "Run %s: %s (%s), %d succeeded, %d failed, %d skipped on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status),
+			r.Succeeded, r.Failed, r.Skipped, text.Count(r.Desktops, "desktop"), text.Dash(r.On), text.Dash(r.Started), text.Dash(r.Ended), text.Dash(r.Scripts))
 	}
 	writeRecords(&b, out.Records)
 	writeNext(&b, out.NextStart)
@@ -172,12 +172,12 @@ func writeRecords(b *strings.Builder, records []RunRecord) {
 		if name == "" {
 			name = r.Target
 		}
-		rows = append(rows, []string{dash(name), r.ID, r.State, dash(r.Batch), dash(r.Code), dash(r.Reason)})
+		rows = append(rows, []string{text.Dash(name), r.ID, r.State, text.Dash(r.Batch), text.Dash(r.Code), text.Dash(r.Reason)})
 	}
-	writeTable(b, rows, []int{28, 40, 10, 6, 12, 80})
+	text.WriteTable(b, rows, []int{28, 40, 10, 6, 12, 80})
 	for _, r := range records {
 		if r.Output != "" {
-			fmt.Fprintf(b, "Output of record %s (untrusted):\n%s\n", r.ID, barred(r.Output))
+			fmt.Fprintf(b, "Output of record %s (untrusted):\n%s\n", r.ID, text.Barred(r.Output))
 		}
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
 const (
 	defaultLimit = 20
-	maxTextRunes = 200 // of one field that others wrote
 )
 
 // ListInstancesInput are the arguments of list_instances.
@@ -77,12 +76,12 @@ func runListInstances(ctx context.Context, service Service, in ListInstancesInpu
 	}
 	status, documented := scnet.ParseStatus(in.Status)
 	if in.Status != "" && !documented {
-		out.note("%q is not a documented status (%s); it was sent as it is.", sanitize.Line(in.Status, 40), joinWords(scnet.Statuses()))
+		out.note("%q is not a documented status (%s); it was sent as it is.", text.Line(in.Status, 40), joinWords(scnet.Statuses()))
 	}
 	taskType := in.TaskType
 	if in.TaskType != "" {
 		if taskType, documented = documentedTaskType(in.TaskType); !documented {
-			out.note("%q is not a documented task type (%s); it was sent as it is.", sanitize.Line(in.TaskType, 40), joinWords(scnet.TaskTypes()))
+			out.note("%q is not a documented task type (%s); it was sent as it is.", text.Line(in.TaskType, 40), joinWords(scnet.TaskTypes()))
 		}
 	}
 
@@ -195,14 +194,14 @@ func joinWords[T ~string](words []T) string {
 
 func instanceItem(in scnet.Instance, now time.Time, detail bool) InstanceItem {
 	item := InstanceItem{
-		ID:        line(in.ID),
-		Name:      line(in.Name),
-		Status:    line(string(in.Status)),
+		ID:        text.Field(in.ID),
+		Name:      text.Field(in.Name),
+		Status:    text.Field(string(in.Status)),
 		Cards:     cards(in),
-		Remaining: line(in.Remaining),
+		Remaining: text.Field(in.Remaining),
 	}
 	if !in.CreatedAt.IsZero() {
-		item.Age = age(now.Sub(in.CreatedAt))
+		item.Age = text.Age(now.Sub(in.CreatedAt))
 	}
 	if detail {
 		item.Detail = instanceDetail(in)
@@ -214,7 +213,7 @@ func instanceItem(in scnet.Instance, now time.Time, detail bool) InstanceItem {
 // scripts and access URLs. Text instead of a struct costs little in the schema that every client is sent.
 func instanceDetail(in scnet.Instance) (details []string) {
 	add := func(field, value string) {
-		if value = line(value); value != "" && value != "0" {
+		if value = text.Field(value); value != "" && value != "0" {
 			details = append(details, field+" "+value)
 		}
 	}
@@ -250,13 +249,10 @@ func instanceDetail(in scnet.Instance) (details []string) {
 		add("start_script", script)
 	}
 	if in.Description != "" {
-		add("description", strconv.Quote(line(in.Description)))
+		add("description", strconv.Quote(text.Field(in.Description)))
 	}
 	return details
 }
-
-// line cleans one field that others wrote.
-func line(text string) string { return sanitize.Line(text, maxTextRunes) }
 
 // Text is the compact table.
 func (out ListInstancesOutput) Text() string {
@@ -275,9 +271,9 @@ func (out ListInstancesOutput) Text() string {
 		rows = append(rows, []string{"NAME", "ID", "STATUS", "CARDS", "AGE", "LEFT"})
 		for _, item := range out.Instances {
 			rows = append(rows, []string{item.Name, item.ID, item.Status,
-				dash(item.Cards), dash(item.Age), dash(item.Remaining)})
+				text.Dash(item.Cards), text.Dash(item.Age), text.Dash(item.Remaining)})
 		}
-		writeTable(&b, rows, []int{24, 40, 12, 8, 6, 13})
+		text.WriteTable(&b, rows, []int{24, 40, 12, 8, 6, 13})
 		for _, item := range out.Instances {
 			if len(item.Detail) > 0 {
 				fmt.Fprintf(&b, "%s: %s\n", item.ID, strings.Join(item.Detail, "; "))
@@ -294,7 +290,7 @@ func (out ListInstancesOutput) Text() string {
 }
 
 func cards(in scnet.Instance) string {
-	kind := line(in.AcceleratorType)
+	kind := text.Field(in.AcceleratorType)
 	if in.Accelerators == 0 {
 		return kind
 	}

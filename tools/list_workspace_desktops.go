@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -58,8 +59,8 @@ func listWorkspaceDesktops(mode Mode) Tool {
 		out.Total, out.NextStart = following(page, limit)
 		for _, d := range page.Rows {
 			out.Desktops = append(out.Desktops, DesktopItem{
-				ID: line(d.ID), Name: line(d.ComputerName), Status: line(d.Status), System: string(d.System),
-				Users: line(strings.Join(d.Users, ", ")), Login: line(d.LoginStatus),
+				ID: text.Field(d.ID), Name: text.Field(d.ComputerName), Status: text.Field(d.Status), System: string(d.System),
+				Users: text.Field(strings.Join(d.Users, ", ")), Login: text.Field(d.LoginStatus),
 			})
 		}
 		return out, nil
@@ -72,10 +73,10 @@ func (out ListWorkspaceDesktopsOutput) Text() string {
 	b.WriteString(pageText("desktops", out.Start, out.Returned, out.Total) + ".\n")
 	rows := [][]string{{"NAME", "ID", "STATUS", "SYSTEM", "USERS", "LOGIN"}}
 	for _, d := range out.Desktops {
-		rows = append(rows, []string{dash(d.Name), d.ID, dash(d.Status), dash(d.System), dash(d.Users), dash(d.Login)})
+		rows = append(rows, []string{text.Dash(d.Name), d.ID, text.Dash(d.Status), text.Dash(d.System), text.Dash(d.Users), text.Dash(d.Login)})
 	}
 	if out.Returned > 0 {
-		writeTable(&b, rows, []int{24, 40, 12, 8, 24, 14})
+		text.WriteTable(&b, rows, []int{24, 40, 12, 8, 24, 14})
 	}
 	writeNext(&b, out.NextStart)
 	return strings.TrimSuffix(b.String(), "\n")

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -55,7 +55,7 @@ func runListWorkspaceScripts(ctx context.Context, service Service, in ListWorksp
 			return ListWorkspaceScriptsOutput{}, err
 		}
 		item := scriptItem(s)
-		item.Content = sanitize.Text(s.Content, maxScriptBytes)
+		item.Content = text.Lines(s.Content, maxScriptBytes)
 		return ListWorkspaceScriptsOutput{Total: new(1), Returned: 1, Scripts: []ScriptItem{item}}, nil
 	}
 	limit := in.Limit
@@ -77,7 +77,7 @@ func runListWorkspaceScripts(ctx context.Context, service Service, in ListWorksp
 }
 
 func scriptItem(s workspace.Script) ScriptItem {
-	return ScriptItem{ID: line(s.ID), Name: line(s.Name), Type: line(string(s.Type)), Description: line(s.Description), Updated: opaque(s.Updated)}
+	return ScriptItem{ID: text.Field(s.ID), Name: text.Field(s.Name), Type: text.Field(string(s.Type)), Description: text.Field(s.Description), Updated: opaque(s.Updated)}
 }
 
 // Text is the compact table, and the text of a single script behind bars.
@@ -86,19 +86,16 @@ func (out ListWorkspaceScriptsOutput) Text() string {
 	b.WriteString(pageText("scripts", out.Start, out.Returned, out.Total) + ".\n")
 	rows := [][]string{{"NAME", "ID", "TYPE", "UPDATED", "DESCRIPTION"}}
 	for _, s := range out.Scripts {
-		rows = append(rows, []string{dash(s.Name), s.ID, dash(s.Type), dash(s.Updated), dash(s.Description)})
+		rows = append(rows, []string{text.Dash(s.Name), s.ID, text.Dash(s.Type), text.Dash(s.Updated), text.Dash(s.Description)})
 	}
 	if out.Returned > 0 {
-		writeTable(&b, rows, []int{32, 40, 10, 20, 60})
+		text.WriteTable(&b, rows, []int{32, 40, 10, 20, 60})
 	}
 	for _, s := range out.Scripts {
 		if s.Content != "" {
-			fmt.Fprintf(&b, "%s\n", barred(s.Content))
+			fmt.Fprintf(&b, "%s\n", text.Barred(s.Content))
 		}
 	}
 	writeNext(&b, out.NextStart)
 	return strings.TrimSuffix(b.String(), "\n")
 }
-
-// barred puts a bar before every line, so that a text that others wrote cannot pass for ours.
-func barred(text string) string { return "| " + strings.ReplaceAll(text, "\n", "\n| ") }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -66,7 +67,7 @@ func restartInstance(mode Mode) Tool {
 }
 
 func ref(t PlannedTarget) Ref {
-	return Ref{ID: line(t.Instance.ID), Name: line(t.Instance.Name), Status: line(string(t.Instance.Status))}
+	return Ref{ID: text.Field(t.Instance.ID), Name: text.Field(t.Instance.Name), Status: text.Field(string(t.Instance.Status))}
 }
 
 // active reports whether an instance in this status is up or on its way up.
@@ -88,7 +89,7 @@ func planRestart(ctx context.Context, service Service, in *RestartInstanceInput)
 	t := &plan.Targets[0]
 	if t.Instance == nil {
 		return plan, fmt.Errorf("%w: %s in %s. Nothing was changed. list_instances shows the ids; the instance may also be in another region",
-			scnet.ErrNotFound, line(t.ID), region)
+			scnet.ErrNotFound, text.Field(t.ID), region)
 	}
 	status := t.Instance.Status
 	if active(status) && !in.Force {
@@ -97,7 +98,7 @@ func planRestart(ctx context.Context, service Service, in *RestartInstanceInput)
 			advice = "It is on its way: " + describeStatus(status) + " Wait and look again with list_instances; force=true would start over."
 		}
 		return plan, fmt.Errorf("%q (%s) is %s, so there is nothing to start. Nothing was changed. %s",
-			line(t.Instance.Name), line(t.ID), line(string(status)), advice)
+			text.Field(t.Instance.Name), text.Field(t.ID), text.Field(string(status)), advice)
 	}
 	t.Effect = "starts; billing resumes"
 	if active(status) {
@@ -121,28 +122,28 @@ func askRestart(_ RestartInstanceInput, plan Plan) guard.Question {
 	t := plan.Targets[0]
 	return guard.Question{
 		Message: fmt.Sprintf("Restart %q (%s) in %s? It is %s now: %s.",
-			line(t.Instance.Name), line(t.ID), plan.Region, line(string(t.Instance.Status)), t.Effect),
+			text.Field(t.Instance.Name), text.Field(t.ID), plan.Region, text.Field(string(t.Instance.Status)), t.Effect),
 		Choices: []string{"restart it", "do not restart it"},
 	}
 }
 
 func runRestart(ctx context.Context, service Service, in RestartInstanceInput, plan Plan) (RestartInstanceOutput, []audit.Outcome, error) {
 	t := plan.Targets[0]
-	out := RestartInstanceOutput{Instance: ref(t), LastStatus: line(string(t.Instance.Status))}
+	out := RestartInstanceOutput{Instance: ref(t), LastStatus: text.Field(string(t.Instance.Status))}
 	// A write that is cut off has an unknown outcome, so cancelling waits for this one.
 	returned, err := plan.Region.Restart(context.WithoutCancel(ctx), t.ID)
 	if err != nil {
 		if !uncertain(err) {
-			return out, []audit.Outcome{{ID: line(t.ID), Outcome: writeOutcome(err), Code: briefly(err)}}, err
+			return out, []audit.Outcome{{ID: text.Field(t.ID), Outcome: writeOutcome(err), Code: briefly(err)}}, err
 		}
 		out.State = stateUnknown
 		out.Note = briefly(err) + ". The restart may or may not have happened, and was not repeated. See its status with list_instances before anything else."
-		return out, []audit.Outcome{{ID: line(t.ID), Outcome: outcomeUnknown, Code: briefly(err)}}, nil
+		return out, []audit.Outcome{{ID: text.Field(t.ID), Outcome: outcomeUnknown, Code: briefly(err)}}, nil
 	}
-	out.ReturnedID = line(returned)
+	out.ReturnedID = text.Field(returned)
 	w := watch{region: plan.Region, id: t.ID, returnedID: returned, before: *t.Instance}
 	w.until(ctx, service, time.Duration(in.WaitSeconds)*time.Second)
-	out.LastStatus, out.WaitedSeconds = line(string(w.status)), int(w.waited/time.Second)
+	out.LastStatus, out.WaitedSeconds = text.Field(string(w.status)), int(w.waited/time.Second)
 	switch {
 	case w.status.Is(scnet.Running) && w.moved:
 		out.State = stateDone
@@ -157,12 +158,12 @@ func runRestart(ctx context.Context, service Service, in RestartInstanceInput, p
 		out.Note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status) + " Look again with list_instances.")
 	}
 	if returned != "" && returned != t.ID {
-		out.Note = strings.TrimSpace(out.Note + " The service answered with another id than it was sent; the status is that of " + line(w.id) + ".")
+		out.Note = strings.TrimSpace(out.Note + " The service answered with another id than it was sent; the status is that of " + text.Field(w.id) + ".")
 	}
 	if w.err != nil {
 		out.Note = strings.TrimSpace(out.Note + " Its status could not be read: " + briefly(w.err) + ".")
 	}
-	return out, []audit.Outcome{{ID: line(t.ID), Outcome: outcomeAccepted, NewID: out.ReturnedID}}, nil
+	return out, []audit.Outcome{{ID: text.Field(t.ID), Outcome: outcomeAccepted, NewID: out.ReturnedID}}, nil
 }
 
 // watch follows an instance after a restart.
@@ -190,7 +191,7 @@ func (w *watch) until(ctx context.Context, service Service, limit time.Duration)
 		if (w.status.Is(scnet.Running) && w.moved) || w.final() || left <= 0 {
 			return
 		}
-		ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), "status "+line(string(w.status)))
+		ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), "status "+text.Field(string(w.status)))
 		if !sleep(ctx, min(pause, left)) {
 			w.waited = service.Now().Sub(started)
 			return

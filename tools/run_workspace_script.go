@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -143,28 +144,21 @@ func planRun(ctx context.Context, service Service, in *RunWorkspaceScriptInput) 
 	for _, id := range in.DesktopIDs {
 		d, exists := found[id]
 		if !exists {
-			missing = append(missing, line(id))
+			missing = append(missing, text.Field(id))
 			continue
 		}
 		plan.Targets = append(plan.Targets, PlannedTarget{ID: id, Seen: seenDesktop(d), Effect: in.effectOn(d)})
 	}
 	if len(missing) > 0 {
-		return plan, fmt.Errorf("no such desktop: %s. Nothing was sent. list_workspace_desktops shows the ids", some(missing))
+		return plan, fmt.Errorf("no such desktop: %s. Nothing was sent. list_workspace_desktops shows the ids", text.Some(missing))
 	}
-	described, text, err := planScripts(ctx, service, in, &plan, found)
+	described, excerpts, err := planScripts(ctx, service, in, &plan, found)
 	if err != nil {
 		return plan, err
 	}
-	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, desktopCount(len(plan.Targets)), plan.Place, in.stages(),
-		idle(plan.Targets), text)
+	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Place, in.stages(),
+		idle(plan.Targets), excerpts)
 	return plan, nil
-}
-
-func desktopCount(n int) string {
-	if n == 1 {
-		return "1 desktop"
-	}
-	return fmt.Sprintf("%d desktops", n)
 }
 
 // idle names the desktops that will probably fail.
@@ -172,13 +166,13 @@ func idle(targets []PlannedTarget) string {
 	var names []string
 	for _, t := range targets {
 		if !isActive(t.Seen.Status) {
-			names = append(names, fmt.Sprintf("%q (%s)", line(t.Seen.Name), dash(line(t.Seen.Status))))
+			names = append(names, fmt.Sprintf("%q (%s)", text.Field(t.Seen.Name), text.Dash(text.Field(t.Seen.Status))))
 		}
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return " Not ACTIVE, so it will probably fail there: " + some(names) + "."
+	return " Not ACTIVE, so it will probably fail there: " + text.Some(names) + "."
 }
 
 func isActive(status string) bool { return strings.EqualFold(status, "ACTIVE") }
@@ -212,7 +206,7 @@ func (in RunWorkspaceScriptInput) stages() string {
 
 // planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent
 // is bound to: one that is changed after the preview is another script.
-func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInput, plan *Plan, found map[string]workspace.Desktop) (described, text string, err error) {
+func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInput, plan *Plan, found map[string]workspace.Desktop) (described, shown string, err error) {
 	if in.Script != "" {
 		kind, err := in.inlineType(found)
 		if err != nil {
@@ -225,7 +219,7 @@ func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInp
 		digest := sha256.Sum256([]byte(in.Script))
 		plan.Script = &audit.Script{SHA256: hex.EncodeToString(digest[:]), Bytes: len(in.Script)}
 		described = fmt.Sprintf("a %s script of %d bytes (SHA-256 %s…)", kind, len(in.Script), plan.Script.SHA256[:12])
-		return described, excerpt(in.Script), checkSystems(kind, "the script", found)
+		return described, text.Excerpt(in.Script), checkSystems(kind, "the script", found)
 	}
 	var names, texts []string
 	all, size := sha256.New(), 0
@@ -234,17 +228,17 @@ func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInp
 		if err != nil {
 			return "", "", err
 		}
-		if err := checkSystems(s.Type, line(s.Name), found); err != nil {
+		if err := checkSystems(s.Type, text.Field(s.Name), found); err != nil {
 			return "", "", err
 		}
 		size += len(s.Content)
 		_, _ = all.Write([]byte(s.Content)) // never fails
 		if len(in.ScriptIDs) > 1 {
-			texts = append(texts, fmt.Sprintf("%q:", line(s.Name)))
+			texts = append(texts, fmt.Sprintf("%q:", text.Field(s.Name)))
 		}
-		texts = append(texts, excerpt(s.Content))
+		texts = append(texts, text.Excerpt(s.Content))
 		digest := sha256.Sum256([]byte(s.Content))
-		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", line(s.Name), line(s.ID), line(string(s.Type)), hex.EncodeToString(digest[:6])))
+		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", text.Field(s.Name), text.Field(s.ID), text.Field(string(s.Type)), hex.EncodeToString(digest[:6])))
 		for i := range plan.Targets {
 			plan.Targets[i].Seen.State = append(plan.Targets[i].Seen.State, s.ID, hex.EncodeToString(digest[:]))
 		}
@@ -281,23 +275,23 @@ func checkSystems(kind workspace.ScriptType, name string, found map[string]works
 	var wrong []string
 	for _, d := range found {
 		if d.System != "" && kind.System() != "" && d.System != kind.System() {
-			wrong = append(wrong, fmt.Sprintf("%q (%s, %s)", line(d.ComputerName), line(d.ID), d.System))
+			wrong = append(wrong, fmt.Sprintf("%q (%s, %s)", text.Field(d.ComputerName), text.Field(d.ID), d.System))
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
 	slices.Sort(wrong)
-	return fmt.Errorf("%s is %s, which is for %s, and cannot run on %s. Nothing was sent", name, line(string(kind)), kind.System(), some(wrong))
+	return fmt.Errorf("%s is %s, which is for %s, and cannot run on %s. Nothing was sent", name, text.Field(string(kind)), kind.System(), text.Some(wrong))
 }
 
 func askRun(in RunWorkspaceScriptInput, plan Plan) guard.Question {
 	var b strings.Builder
 	b.WriteString("This call " + plan.Effect + "\n")
 	for _, t := range plan.Targets {
-		fmt.Fprintf(&b, "- %q (%s), %s: %s\n", line(t.Seen.Name), line(t.ID), line(t.Seen.Status), t.Effect)
+		fmt.Fprintf(&b, "- %q (%s), %s: %s\n", text.Field(t.Seen.Name), text.Field(t.ID), text.Field(t.Seen.Status), t.Effect)
 	}
-	return guard.Question{Message: b.String(), Choices: []string{"run it on " + desktopCount(len(in.DesktopIDs)), "do not run it"}}
+	return guard.Question{Message: b.String(), Choices: []string{"run it on " + text.Count(len(in.DesktopIDs), "desktop"), "do not run it"}}
 }
 
 func actRun(ctx context.Context, service Service, in RunWorkspaceScriptInput, plan Plan) (RunWorkspaceScriptOutput, []audit.Outcome, error) {
@@ -335,7 +329,7 @@ func actRun(ctx context.Context, service Service, in RunWorkspaceScriptInput, pl
 	switch {
 	case stored == "":
 	case in.KeepScript:
-		out.Note += fmt.Sprintf(" The script is kept as %s.", line(stored))
+		out.Note += fmt.Sprintf(" The script is kept as %s.", text.Field(stored))
 	case !over:
 		out.Note += storedNote(stored)
 	default:
@@ -350,7 +344,7 @@ func storedNote(id string) string {
 	if id == "" {
 		return ""
 	}
-	return fmt.Sprintf(" The script is stored as %s and was not removed, because the run may still need it.", line(id))
+	return fmt.Sprintf(" The script is stored as %s and was not removed, because the run may still need it.", text.Field(id))
 }
 
 // removeStored removes the script of a text again, and says so where it cannot.
@@ -359,7 +353,7 @@ func removeStored(ctx context.Context, client *workspace.Client, id string) (not
 		return ""
 	}
 	if err := client.DeleteScript(ctx, id); err != nil {
-		return fmt.Sprintf("The script that was stored as %s could not be removed: %s.", line(id), briefly(err))
+		return fmt.Sprintf("The script that was stored as %s could not be removed: %s.", text.Field(id), briefly(err))
 	}
 	return ""
 }
@@ -367,14 +361,14 @@ func removeStored(ctx context.Context, client *workspace.Client, id string) (not
 func runOutcomes(plan Plan, outcome, runID string) []audit.Outcome {
 	outcomes := make([]audit.Outcome, len(plan.Targets))
 	for i, t := range plan.Targets {
-		outcomes[i] = audit.Outcome{ID: line(t.ID), Outcome: outcome, NewID: line(runID)}
+		outcomes[i] = audit.Outcome{ID: text.Field(t.ID), Outcome: outcome, NewID: text.Field(runID)}
 	}
 	return outcomes
 }
 
 // watchRun looks at a run until it is over or limit is. It looks at least once.
 func watchRun(ctx context.Context, service Service, taskID string, limit time.Duration) (out RunWorkspaceScriptOutput, over bool) {
-	out = RunWorkspaceScriptOutput{State: stateWaiting, RunID: line(taskID)}
+	out = RunWorkspaceScriptOutput{State: stateWaiting, RunID: text.Field(taskID)}
 	started, reported := service.Now(), -1
 	for pause := firstRunPoll; ; pause = min(pause*3/2, maxRunPoll) {
 		task, err := service.Workspace.Task(ctx, taskID)
@@ -389,7 +383,7 @@ func watchRun(ctx context.Context, service Service, taskID string, limit time.Du
 			out.Note = "The run was accepted and is not over. Look again with get_workspace_run."
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
-				ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+dash(line(task.Status)))
+				ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
 			}
 		}
 		if left <= 0 || !sleep(ctx, min(pause, left)) {
@@ -400,7 +394,7 @@ func watchRun(ctx context.Context, service Service, taskID string, limit time.Du
 
 // endedRun is the result of a run that is over, with the output of failures first.
 func endedRun(ctx context.Context, service Service, task workspace.Task) RunWorkspaceScriptOutput {
-	out := RunWorkspaceScriptOutput{State: runState(task), RunID: line(task.ID), Counts: runCounts(task)}
+	out := RunWorkspaceScriptOutput{State: runState(task), RunID: text.Field(task.ID), Counts: runCounts(task)}
 	var records []workspace.Record
 	for r, err := range service.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
@@ -462,7 +456,7 @@ func runState(t workspace.Task) string {
 }
 
 func runCounts(t workspace.Task) string {
-	return fmt.Sprintf("%d succeeded, %d failed, %d skipped of %d; status %s", t.Succeeded, t.Failed, t.Skipped, t.Expected(), dash(line(t.Status)))
+	return fmt.Sprintf("%d succeeded, %d failed, %d skipped of %d; status %s", t.Succeeded, t.Failed, t.Skipped, t.Expected(), text.Dash(text.Field(t.Status)))
 }
 
 // Text tells what became of each desktop.
@@ -471,7 +465,7 @@ func (out RunWorkspaceScriptOutput) Text() string {
 		return out.Preview.Text()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: run %s", out.State, dash(out.RunID))
+	fmt.Fprintf(&b, "%s: run %s", out.State, text.Dash(out.RunID))
 	if out.Counts != "" {
 		fmt.Fprintf(&b, ", %s", out.Counts)
 	}

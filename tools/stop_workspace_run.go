@@ -7,7 +7,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 // StopWorkspaceRunInput are the arguments of stop_workspace_run.
@@ -35,7 +35,7 @@ func stopWorkspaceRun(mode Mode) Tool {
 	}, mode, change[StopWorkspaceRunInput, StopWorkspaceRunOutput]{
 		plan: planStop,
 		preview: func(in StopWorkspaceRunInput, _ Plan, p *Preview) StopWorkspaceRunOutput {
-			return StopWorkspaceRunOutput{State: stateConfirm, RunID: line(in.RunID), Preview: p}
+			return StopWorkspaceRunOutput{State: stateConfirm, RunID: text.Field(in.RunID), Preview: p}
 		},
 		question: func(_ StopWorkspaceRunInput, plan Plan) guard.Question {
 			return guard.Question{Message: "This call " + plan.Effect, Choices: []string{"stop the run", "let it go on"}}
@@ -53,10 +53,10 @@ func planStop(ctx context.Context, service Service, in *StopWorkspaceRunInput) (
 		return plan, err
 	}
 	if task.Done() {
-		return plan, fmt.Errorf("run %s is over: %s. Nothing was changed", line(task.ID), runCounts(task))
+		return plan, fmt.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), runCounts(task))
 	}
 	if len(task.ResourceIDs) == 0 && len(service.Policy.Allow)+len(service.Policy.Protect) > 0 {
-		return plan, fmt.Errorf("the service does not say which desktops run %s is on, so whether it may be stopped cannot be told. Nothing was changed", line(task.ID))
+		return plan, fmt.Errorf("the service does not say which desktops run %s is on, so whether it may be stopped cannot be told. Nothing was changed", text.Field(task.ID))
 	}
 	found, err := desktops(ctx, service.Workspace, task.ResourceIDs)
 	if err != nil {
@@ -64,16 +64,16 @@ func planStop(ctx context.Context, service Service, in *StopWorkspaceRunInput) (
 	}
 	plan.Behind = []guard.Target{}
 	for _, id := range task.ResourceIDs {
-		plan.Behind = append(plan.Behind, guard.Target{ID: id, Name: sanitize.Line(found[id].ComputerName, 0), Region: plan.Place, RegionName: plan.Place})
+		plan.Behind = append(plan.Behind, guard.Target{ID: id, Name: text.Line(found[id].ComputerName, 0), Region: plan.Place, RegionName: plan.Place})
 	}
 	// The counts move while it runs, so consent is not bound to them.
 	plan.Targets = []PlannedTarget{{ID: task.ID, Seen: &Seen{Name: runItem(task).Scripts}, Effect: "what has not begun is not run"}}
-	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.", line(task.ID), desktopCount(len(task.ResourceIDs)), plan.Place, runCounts(task))
+	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.", text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Place, runCounts(task))
 	return plan, nil
 }
 
 func actStop(ctx context.Context, service Service, in StopWorkspaceRunInput, _ Plan) (StopWorkspaceRunOutput, []audit.Outcome, error) {
-	out := StopWorkspaceRunOutput{RunID: line(in.RunID)}
+	out := StopWorkspaceRunOutput{RunID: text.Field(in.RunID)}
 	outcome := outcomeAccepted
 	err := service.Workspace.StopTask(context.WithoutCancel(ctx), in.RunID)
 	if err != nil && !uncertain(err) {
@@ -97,7 +97,7 @@ func actStop(ctx context.Context, service Service, in StopWorkspaceRunInput, _ P
 		out.State, out.Counts = stateWaiting, runCounts(task)
 		out.Note = "The stop was accepted; what is running is not over yet. Look with get_workspace_run."
 	}
-	return out, []audit.Outcome{{ID: line(in.RunID), Outcome: outcome}}, nil
+	return out, []audit.Outcome{{ID: text.Field(in.RunID), Outcome: outcome}}, nil
 }
 
 // Text tells what already ran.

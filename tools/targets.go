@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -116,7 +117,7 @@ func nameInsteadOfID(ctx context.Context, region *scnet.Region, name string) err
 	var matches []string
 	for _, in := range page.Instances {
 		if strings.Contains(strings.ToLower(in.Name), strings.ToLower(name)) {
-			matches = append(matches, fmt.Sprintf("%q is %s (%s)", line(in.Name), line(in.ID), line(string(in.Status))))
+			matches = append(matches, fmt.Sprintf("%q is %s (%s)", text.Field(in.Name), text.Field(in.ID), text.Field(string(in.Status))))
 		}
 	}
 	if len(matches) == 0 {
@@ -126,7 +127,7 @@ func nameInsteadOfID(ctx context.Context, region *scnet.Region, name string) err
 		matches = append(matches, "perhaps more, which list_instances shows")
 	}
 	return fmt.Errorf("%q is not an instance id but part of a name. Nothing was changed. Use the id that is meant: %s",
-		line(name), strings.Join(matches, "; "))
+		text.Field(name), strings.Join(matches, "; "))
 }
 
 // TargetOutcome is what became of one target, or in a preview would.
@@ -142,9 +143,9 @@ type TargetOutcome struct {
 func writeOutcomes(b *strings.Builder, outcomes []TargetOutcome) {
 	rows := [][]string{{"NAME", "ID", "OUTCOME", "NOTE"}}
 	for _, o := range outcomes {
-		rows = append(rows, []string{dash(o.Name), o.ID, o.Outcome, dash(o.Note)})
+		rows = append(rows, []string{text.Dash(o.Name), o.ID, o.Outcome, text.Dash(o.Note)})
 	}
-	writeTable(b, rows, []int{24, 40, 20, 160})
+	text.WriteTable(b, rows, []int{24, 40, 20, 160})
 }
 
 // writeOutcome says what became of a target that something was to be sent for and that failed with err.
@@ -179,13 +180,13 @@ func briefly(err error) string {
 	}
 	var desktop *workspace.Error
 	if errors.As(err, &desktop) {
-		return line(strings.TrimSpace(fmt.Sprintf("%v %s", desktop.Err, desktop.Code)))
+		return text.Field(strings.TrimSpace(fmt.Sprintf("%v %s", desktop.Err, desktop.Code)))
 	}
 	if !errors.As(err, &service) {
-		return line(err.Error())
+		return text.Field(err.Error())
 	}
 	if service.Code == "" {
-		return line(service.Err.Error())
+		return text.Field(service.Err.Error())
 	}
-	return line(fmt.Sprintf("code %s %s", service.Code, service.Gloss()))
+	return text.Field(fmt.Sprintf("code %s %s", service.Code, service.Gloss()))
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -20,7 +20,6 @@ const (
 	maxOutputs     = 10      // records whose output one result shows
 	maxRunRecords  = 100     // records that one result shows
 	maxScriptBytes = 16 << 10
-	maxNamed       = 10 // of a list in a sentence
 )
 
 // desktops looks desktops up by id, at most workspaceBatch at a time. One that does not exist is missing from the answer.
@@ -43,22 +42,14 @@ func seenDesktop(d workspace.Desktop) *Seen {
 }
 
 // shown cleans a text of several lines that others wrote.
-func shown(text string) string { return sanitize.Text(text, maxOutputBytes) }
-
-// some joins the first few of a list.
-func some(items []string) string {
-	if len(items) <= maxNamed {
-		return strings.Join(items, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(items[:maxNamed], ", "), len(items)-maxNamed)
-}
+func shown(output string) string { return text.Lines(output, maxOutputBytes) }
 
 // opaque returns one of the service's times, which it words in several ways.
-func opaque(text *string) string {
-	if text == nil {
+func opaque(t *string) string {
+	if t == nil {
 		return ""
 	}
-	return line(*text)
+	return text.Field(*t)
 }
 
 // pageText words which rows a list shows.

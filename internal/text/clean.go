@@ -1,6 +1,6 @@
-// Package sanitize turns text that others wrote (service messages, instance names, script output) into text that is safe
-// to show to a person or a model.
-package sanitize
+// Package text makes text for people and models: what others wrote (service messages, instance names, script output)
+// becomes safe to show, and rows become a table.
+package text
 
 import (
 	"fmt"
@@ -54,9 +54,9 @@ func Line(text string, maxRunes int) string {
 	return b.String()
 }
 
-// Text returns text of several lines, each cleaned as by Line, in at most maxBytes. What is longer loses its middle, and
+// Lines returns text of several lines, each cleaned as by Line, in at most maxBytes. What is longer loses its middle, and
 // says how much: beginnings tell what was done, ends how it came out.
-func Text(text string, maxBytes int) string {
+func Lines(text string, maxBytes int) string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")
 	for i, line := range lines {
 		lines[i] = indented(line)

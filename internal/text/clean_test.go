@@ -1,11 +1,11 @@
-package sanitize_test
+package text_test
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 func TestLine(t *testing.T) {
@@ -32,7 +32,7 @@ func TestLine(t *testing.T) {
 		"empty":                 {"", 5, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := sanitize.Line(c.in, c.max); got != c.want {
+			if got := text.Line(c.in, c.max); got != c.want {
 				t.Errorf("Line(%q, %d) = %q, want %q", c.in, c.max, got, c.want)
 			}
 		})
@@ -43,14 +43,14 @@ func FuzzLine(f *testing.F) {
 	f.Add("a\x1b[31m\u202e", 3)
 	f.Add("一二三", 2)
 	f.Fuzz(func(t *testing.T, in string, limit int) {
-		got := sanitize.Line(in, limit)
+		got := text.Line(in, limit)
 		if !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\t\x1b\x00\u200b\u202e\u2028") {
 			t.Errorf("Line(%q, %d) = %q", in, limit, got)
 		}
 		if limit > 0 && utf8.RuneCountInString(got) > limit {
 			t.Errorf("Line(%q, %d) has %d characters", in, limit, utf8.RuneCountInString(got))
 		}
-		if again := sanitize.Line(got, limit); again != got {
+		if again := text.Line(got, limit); again != got {
 			t.Errorf("not idempotent: %q then %q", got, again)
 		}
 	})
@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 		"cut":         {strings.Repeat("a", 30) + strings.Repeat("b", 60), 30, strings.Repeat("a", 10) + "\n[… 60 bytes cut …]\n" + strings.Repeat("b", 20)},
 		"cut chinese": {strings.Repeat("一", 30), 10, "一\n[… 81 bytes cut …]\n一一"},
 	} {
-		if got := sanitize.Text(c.in, c.max); got != c.want {
+		if got := text.Lines(c.in, c.max); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -77,7 +77,7 @@ func FuzzText(f *testing.F) {
 	f.Add("one\n\ttwo\x1b", 5)
 	f.Fuzz(func(t *testing.T, in string, limit int) {
 		limit = max(limit, 0) % 1000
-		got := sanitize.Text(in, limit)
+		got := text.Lines(in, limit)
 		if !utf8.ValidString(got) || strings.ContainsAny(got, "\r\t\x1b\x00\u200b\u202e") || len(got) > limit+60 {
 			t.Errorf("Text(%q, %d) = %q", in, limit, got)
 		}

@@ -1,4 +1,4 @@
-package tools
+package text
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// age words a duration with its largest unit: 5d, 3h, 12m, 40s.
-func age(d time.Duration) string {
+// Age words a duration with its largest unit: 5d, 3h, 12m, 40s.
+func Age(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0s"
@@ -21,15 +21,33 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
-func dash(s string) string {
+// Dash returns s, or a dash for nothing, so that a cell of a table is never empty.
+func Dash(s string) string {
 	if s == "" {
 		return "-"
 	}
 	return s
 }
 
-// writeTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…".
-func writeTable(b *strings.Builder, rows [][]string, maxima []int) {
+// Count words a number of things: 1 instance, 2 instances.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Some joins the first few of a list and says how many more there are.
+func Some(items []string) string {
+	const few = 10
+	if len(items) <= few {
+		return strings.Join(items, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(items[:few], ", "), len(items)-few)
+}
+
+// WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…".
+func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 	widths := make([]int, len(maxima))
 	for _, row := range rows {
 		for i, cell := range row {
