@@ -125,14 +125,14 @@ func (c *connection) receiveFor(ctx context.Context, text []byte) {
 		c.server.handle(ctx, text)
 	case m.Method == "initialize":
 		// Answered before the next message is read, because later requests depend on what it declares.
-		_ = c.write(c.server.answer(ctx, m.ID, text))
+		_ = c.write(c.server.answer(ctx, m))
 	default:
-		c.start(ctx, m, text)
+		c.start(ctx, m)
 	}
 }
 
 // start runs a request on its own goroutine.
-func (c *connection) start(ctx context.Context, m message, text []byte) {
+func (c *connection) start(ctx context.Context, m message) {
 	select {
 	case c.pending <- struct{}{}:
 	case <-c.broken:
@@ -170,7 +170,7 @@ func (c *connection) start(ctx context.Context, m message, text []byte) {
 		if c.isCancelled(call) {
 			return
 		}
-		reply := c.server.answer(ctx, m.ID, text)
+		reply := c.server.answer(ctx, m)
 		c.session.forward.flush()
 		if !c.isCancelled(call) { // a cancelled request must not be answered
 			_ = c.write(reply)

@@ -140,6 +140,12 @@ func FuzzStdio(f *testing.F) {
 				continue
 			}
 			_ = json.Unmarshal(line, &m)
+			if scanned, err := scanMessage(line); err != nil { // refused, under its id if that is certain
+				if isID(scanned.id) && utf8.Valid(scanned.id) {
+					want[canonical(t, scanned.id)]++
+				}
+				continue
+			}
 			switch {
 			case isID(m.ID) && (m.Method != "" || m.Result == nil && m.Error == nil):
 				want[canonical(t, m.ID)]++

@@ -59,7 +59,6 @@ type exchange struct {
 	r       *http.Request
 	caller  Caller
 	message message
-	text    []byte
 	modern  bool
 	stream  bool // the client takes an event stream
 	session *session
@@ -85,9 +84,9 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Caller) {
 		return
 	}
 	e := &exchange{
-		http: h, w: w, r: r, caller: caller, message: m, text: text,
+		http: h, w: w, r: r, caller: caller, message: m,
 		stream: stream,
-		modern: mcp.IsModernProtocol(m.Params.Meta.Version) || mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)),
+		modern: mcp.IsModernProtocol(m.meta.version) || mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)),
 		events: &eventStream{w: w}, ended: make(chan struct{}),
 	}
 	e.session = &session{forward: &forwarder{send: e.send, ended: e.ended}}
@@ -140,7 +139,7 @@ func (e *exchange) reject(code int, text string) bool {
 // admitModern checks what the era without handshake demands of a request: the version in header and body alike, and the
 // headers that tell intermediaries what the body holds.
 func (e *exchange) admitModern(k kind) bool {
-	header, body := e.r.Header.Get(mcp.HeaderProtocolVersion), e.message.Params.Meta.Version
+	header, body := e.r.Header.Get(mcp.HeaderProtocolVersion), e.message.meta.version
 	switch {
 	case e.r.Header.Get(mcp.HeaderLastEventID) != "":
 		return e.reject(mcp.HEADER_MISMATCH, "streams cannot be resumed: send the request again without Last-Event-ID")
@@ -171,7 +170,7 @@ func (e *exchange) checkHeaders(version string) error {
 	var body struct {
 		Params json.RawMessage `json:"params"`
 	}
-	_ = json.Unmarshal(e.text, &body) // a whole message was read before
+	_ = json.Unmarshal(e.message.payload.text, &body) // a whole message was read before
 	method := mcp.MCPMethod(e.message.Method)
 	err := mcp.ValidateStandardHeaders(e.r.Header.Get, version, method, body.Params)
 	if err != nil || method != mcp.MethodToolsCall {
@@ -214,7 +213,7 @@ func (e *exchange) admitLegacy(k kind) bool {
 // takeAnswer passes on what a human answered, to the replica that asked if it was another one.
 func (e *exchange) takeAnswer() {
 	if !e.http.asked.deliver(e.session.id, e.message) && e.http.options.Mailbox != nil {
-		err := e.http.options.Mailbox.Send(e.r.Context(), mailAddress(e.session.id, sameID(e.message.ID)), e.text)
+		err := e.http.options.Mailbox.Send(e.r.Context(), mailAddress(e.session.id, sameID(e.message.ID)), e.message.payload.text)
 		if err != nil {
 			e.http.server.log.Warn().Err(err).Msg("an answer could not be passed on to the other replicas")
 		}
@@ -268,7 +267,7 @@ func (e *exchange) run() {
 		case <-ctx.Done(): // the tool will say so, unless the client knows
 		}
 	}
-	reply := e.http.server.answer(ctx, e.message.ID, e.text)
+	reply := e.http.server.answer(ctx, e.message)
 	if e.session.id != "" && e.session.cannotAsk.Load() { // known before the client's next call can come
 		e.http.sessions.cannotAsk.put(e.session.id)
 	}

@@ -12,6 +12,9 @@ import (
 // maxLine is the longest message in bytes that stdio accepts.
 const maxLine = 4 << 20
 
+// keptOfLine is how many bytes of the start and of the end of a message suffice to find its id.
+const keptOfLine = 4 << 10
+
 // input is one line of a client, without its line end. An over-long line has tooLong set and text holds only what is
 // needed to find its id.
 type input struct {
@@ -43,7 +46,6 @@ func readLines(in io.Reader, limit int, sink func(input) bool) error {
 // readLine reads one line. What goes beyond limit is skipped up to the line's end, so that the next line starts clean;
 // the first and last kilobytes are kept to find the id.
 func readLine(reader *bufio.Reader, limit int) (input, error) {
-	const kept = 4 << 10
 	var text, tail []byte
 	tooLong := false
 	for {
@@ -53,11 +55,11 @@ func readLine(reader *bufio.Reader, limit int) (input, error) {
 		}
 		if tooLong {
 			tail = append(tail, piece...)
-			tail = tail[max(len(tail)-kept, 0):]
+			tail = tail[max(len(tail)-keptOfLine, 0):]
 		} else if text = append(text, piece...); len(text) > limit {
 			tooLong = true
-			tail = bytes.Clone(text[max(len(text)-kept, 0):])
-			text = text[:min(len(text), kept)]
+			tail = bytes.Clone(text[max(len(text)-keptOfLine, 0):])
+			text = text[:min(len(text), keptOfLine)]
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue

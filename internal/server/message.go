@@ -5,13 +5,23 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+const (
+	maxID     = 1 << 10 // bytes of a request's id or of a progress token, which come back with every message
+	maxName   = 64      // runes of a name in the log
 )
 
 // message is what has to be known of a message before it is handed on.
@@ -21,13 +31,34 @@ type message struct {
 	Result json.RawMessage `json:"result"`
 	Error  json.RawMessage `json:"error"`
 	Params struct {
+		Name      string          `json:"name"`
 		RequestID json.RawMessage `json:"requestId"`
-		Meta      struct {
-			ProgressToken json.RawMessage `json:"progressToken"`
-			TraceParent   string          `json:"traceparent"`
-			Version       string          `json:"io.modelcontextprotocol/protocolVersion"`
-		} `json:"_meta"`
+		Meta      json.RawMessage `json:"_meta"`
 	} `json:"params"`
+
+	meta    meta
+	payload *payload
+}
+
+// meta is what the params' _meta says.
+type meta struct {
+	ProgressToken json.RawMessage `json:"progressToken"`
+	TraceParent   string          `json:"traceparent"`
+
+	version string // of the protocol
+}
+
+// payload is the text of a message until somebody takes it: a call that waits or runs must not keep megabytes that nobody
+// reads any more.
+type payload struct {
+	text      []byte
+	arguments span
+}
+
+func (p *payload) take() (text []byte, arguments span) {
+	text, arguments = p.text, p.arguments
+	*p = payload{}
+	return text, arguments
 }
 
 // kind is what a message is for.
@@ -63,7 +94,14 @@ func readMessage(text []byte) (message, kind, *problem) {
 	if text[0] != '{' {
 		return m, 0, &problem{nil, mcp.INVALID_REQUEST, "a message must be one JSON object; batches are not part of MCP any more"}
 	}
+	scanned, err := scanMessage(text)
+	if err != nil {
+		return m, 0, &problem{scanned.id, mcp.INVALID_REQUEST, err.Error()}
+	}
 	_ = json.Unmarshal(text, &m) // a member of another type is left out here
+	m.payload = &payload{text, scanned.arguments}
+	m.meta = readMeta(m.Params.Meta)
+	m.Params.Meta = nil
 	switch {
 	case m.Method == "" && (m.Result != nil || m.Error != nil):
 		return m, answer, nil
@@ -74,35 +112,103 @@ func readMessage(text []byte) (message, kind, *problem) {
 	case m.ID == nil:
 		return m, notification, nil
 	case !isID(m.ID):
-		return m, 0, &problem{m.ID, mcp.INVALID_REQUEST, "the id of a request must be a string or a number"}
+		return m, 0, &problem{m.ID, mcp.INVALID_REQUEST, fmt.Sprintf("the id of a request must be a string or a number of at most %d bytes", maxID)}
 	}
+	m.shrink()
 	return m, request, nil
+}
+
+// shrink drops what a request does not need besides its text, and cuts names that are too long to be any.
+func (m *message) shrink() {
+	m.Result, m.Error, m.Params.RequestID = nil, nil, nil
+	for _, name := range []*string{&m.Method, &m.Params.Name} {
+		if len(*name) > maxID {
+			*name = strings.Clone((*name)[:maxID])
+		}
+	}
+}
+
+// readMeta reads a message's _meta. The version is read by mcp-go's reader, because two readers may read two versions.
+func readMeta(text json.RawMessage) (m meta) {
+	if text == nil {
+		return m
+	}
+	_ = json.Unmarshal(text, &m)
+	var theirs *mcp.Meta
+	if json.Unmarshal(text, &theirs) == nil {
+		m.version = theirs.ProtocolVersion()
+	}
+	return m
 }
 
 // isID reports whether raw, a JSON value, may be a request's id: a string or a number, as MCP demands.
 func isID(raw json.RawMessage) bool {
-	return len(raw) > 0 && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && utf8.Valid(raw)
+	return len(raw) > 0 && len(raw) <= maxID && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && utf8.Valid(raw)
 }
 
 // context returns ctx with what m wants to be known about it: where progress goes, and the trace that it belongs to.
 func (m message) context(ctx context.Context) context.Context {
-	if token := m.Params.Meta.ProgressToken; isID(token) {
+	if token := m.meta.ProgressToken; isID(token) {
 		ctx = withProgressToken(ctx, token)
 	}
-	if parent, ok := trace.Parse(m.Params.Meta.TraceParent); ok {
+	if parent, ok := trace.Parse(m.meta.TraceParent); ok {
 		ctx = trace.With(ctx, parent)
 	}
 	return ctx
 }
 
-// answer handles a request. Its reply has the id as the client wrote it.
-func (s *Server) answer(ctx context.Context, id json.RawMessage, text []byte) mcp.JSONRPCMessage {
+// argumentsKey is for the arguments of a tool call, which mcp-go does not get to see.
+type argumentsKey struct{}
+
+// answer handles a request, and takes its text. The reply has the id as the client wrote it.
+func (s *Server) answer(ctx context.Context, m message) mcp.JSONRPCMessage {
+	started := time.Now()
+	text, arguments := m.payload.take()
+	if m.Method == string(mcp.MethodToolsCall) && arguments != (span{}) && s.isOurs(m.Params.Name) {
+		cut := &payload{}
+		text, cut.text = withoutArguments(text, arguments)
+		ctx = context.WithValue(ctx, argumentsKey{}, cut)
+	}
 	reply := s.handle(ctx, text)
 	if reply == nil {
 		reply = mcp.NewJSONRPCError(mcp.NewRequestId(nil), mcp.INVALID_REQUEST, "a message cannot be both a request and an answer", nil)
 	}
-	return withID(reply, id)
+	reply = s.explainUnknownTool(ctx, m, reply)
+	s.logRequest(ctx, m, reply, time.Since(started))
+	return withID(reply, m.ID)
 }
+
+// explainUnknownTool words the error for a tool that does not exist. mcp-go's does not say which do.
+func (s *Server) explainUnknownTool(ctx context.Context, m message, reply mcp.JSONRPCMessage) mcp.JSONRPCMessage {
+	failure, failed := reply.(mcp.JSONRPCError)
+	if !failed || failure.Error.Code != mcp.INVALID_PARAMS || m.Method != string(mcp.MethodToolsCall) || m.Params.Name == "" ||
+		s.mcp.GetTool(m.Params.Name) != nil {
+		return reply
+	}
+	_, err := s.toolbox(ctx).Call(s.log.WithContext(ctx), tools.Call{Tool: shorten(m.Params.Name), Caller: s.caller(ctx)})
+	if errors.Is(err, tools.ErrUnknownTool) {
+		failure.Error.Message = tools.Explain(err)
+	}
+	return failure
+}
+
+// logRequest logs one request for those who look for faults. A tool call has a line of its own, for everybody.
+func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMessage, took time.Duration) {
+	line := s.log.Debug()
+	if !line.Enabled() {
+		return
+	}
+	if failure, failed := reply.(mcp.JSONRPCError); failed {
+		line = line.Int("code", failure.Error.Code)
+	}
+	if id := trace.From(ctx).ID(); id != "" {
+		line = line.Str("trace_id", id)
+	}
+	line.Str("method", shorten(m.Method)).Int64("duration_ms", took.Milliseconds()).Msg("request")
+}
+
+// shorten makes a name that a client sent fit for logs and messages.
+func shorten(name string) string { return sanitize.Line(name, maxName) }
 
 // handle passes a message to mcp-go. A panic there becomes an error with an id that the log explains.
 func (s *Server) handle(ctx context.Context, text []byte) (reply mcp.JSONRPCMessage) {

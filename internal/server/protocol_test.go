@@ -330,7 +330,11 @@ func TestPanicInServer(t *testing.T) {
 	var log bytes.Buffer
 	s := newFakes().newServer(&log)
 	s.mcp = nil
-	reply, err := json.Marshal(s.answer(t.Context(), json.RawMessage(`"id"`), []byte(ping(`"id"`))))
+	m, _, problem := readMessage([]byte(strings.TrimSpace(ping(`"id"`))))
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	reply, err := json.Marshal(s.answer(t.Context(), m))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -33,6 +32,7 @@ type Options struct {
 type Server struct {
 	mcp       *mcpserver.MCPServer
 	tools     *tools.Toolbox
+	ours      map[string]bool // the tools of the toolbox, withheld ones too; tests add others
 	log       zerolog.Logger
 	attackLog zerolog.Logger // for what strangers can make the server write
 
@@ -43,7 +43,7 @@ type Server struct {
 func New(o Options) *Server {
 	hooks := &mcpserver.Hooks{}
 	s := &Server{
-		tools: o.Toolbox, log: o.Log,
+		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log,
 		callStarted: o.CallStarted,
 		attackLog:   o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
 	}
@@ -64,13 +64,15 @@ func New(o Options) *Server {
 		mcpserver.WithWebsiteURL(o.Website),
 		mcpserver.WithToolCapabilities(false),
 		mcpserver.WithHooks(hooks),
-		mcpserver.WithLogger(slog.New(zerolog.NewSlogHandler(o.Log))),
 	)
 	for _, t := range append(o.Toolbox.Tools(), o.Toolbox.Withheld()...) {
+		s.ours[t.Name] = true
 		s.mcp.AddTool(describe(t), s.handler(t.Name))
 	}
 	return s
 }
+
+func (s *Server) isOurs(tool string) bool { return s.ours[tool] }
 
 func (s *Server) instructions(ctx context.Context, o Options) string {
 	if o.Instructions == nil {
@@ -112,7 +114,11 @@ func (s *Server) handler(name string) mcpserver.ToolHandlerFunc {
 		ctx = s.log.WithContext(ctx)
 		ctx, finish := withProgress(ctx)
 		defer finish()
-		return s.call(ctx, s.toolbox(ctx), tools.Call{Tool: name, Arguments: request.Params.RawArguments}, request.Params)
+		call := tools.Call{Tool: name}
+		if cut, ok := ctx.Value(argumentsKey{}).(*payload); ok {
+			call.Arguments, _ = cut.take()
+		}
+		return s.call(ctx, s.toolbox(ctx), call, request.Params)
 	}
 }
 
