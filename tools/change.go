@@ -138,12 +138,14 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			}
 			a.record.Rule = "nothing_to_do"
 			a.finished(ctx, audit.Refused, c.state(out), outcomes)
-			return render(result, out)
+			rendered, err := render(result, out)
+			rendered.State = c.state(out)
+			return rendered, err
 		}
 
 		consent := *P(&in).consent()
 		changes := plan.changes()
-		if consent.Confirm { // before anybody is asked for a consent that could not be used
+		if consent.Confirm || call.Caller.AtTerminal { // before anybody is asked for a consent that could not be used
 			if err := b.budget.Room(ctx, changes); err != nil {
 				return Result{}, a.unplanned(ctx, err, "", call.Answer)
 			}
@@ -152,13 +154,14 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		decision := b.service.Tokens.Decide(ctx, guard.Call{
 			Level: b.service.Policy.Level(t.Name, t.Risk), Subject: subject, Question: c.question(in, plan),
 			Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.service.Policy.NeverAsk, Answer: call.Answer,
+			AtTerminal: call.Caller.AtTerminal,
 		})
 		a.decided(ctx, decision)
 		switch decision.Verdict {
 		case guard.Proceed:
 		case guard.Ask:
 			a.finished(ctx, audit.Previewed, stateConfirm, nil) // the answer may never come
-			return Result{Question: decision.Question}, nil
+			return Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.service.Now()).Text()}, nil
 		case guard.Declined:
 			a.finished(ctx, audit.Declined, "", nil)
 			return Result{}, &declinedError{notice: decision.Notice}
@@ -168,7 +171,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			p := b.newPreview(plan, decision, subject)
 			a.finished(ctx, audit.Previewed, stateConfirm, nil)
 			shown, err := render(result, c.preview(in, plan, p))
-			shown.NeedsConsent = true
+			shown.NeedsConsent, shown.State = true, stateConfirm
 			return shown, err
 		}
 
@@ -194,6 +197,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 			failure.uncertain = true
 		}
 		rendered.Text += note
+		rendered.State = c.state(out)
 		return rendered, err
 	}
 	return t
@@ -298,15 +302,20 @@ func subjectOf[In any, P consenting[In]](tool, caller string, plan Plan, in In) 
 }
 
 func (b *Toolbox) newPreview(plan Plan, decision guard.Decision, subject guard.Subject) *Preview {
-	p := &Preview{
-		Effect: strings.TrimSpace(decision.Notice + " Nothing has been changed. This call " + plan.Effect),
-		table:  plan.table(b.service.Now()),
-	}
+	p := plan.preview(decision.Notice, b.service.Now())
 	if !decision.Hopeless {
 		token, expires := b.service.Tokens.Issue(subject)
 		p.PreviewToken, p.ExpiresAt = token, expires.UTC().Format(time.RFC3339)
 	}
 	return p
+}
+
+// preview tells what the plan would do, without a way to consent to it.
+func (p Plan) preview(notice string, now time.Time) *Preview {
+	return &Preview{
+		Effect: strings.TrimSpace(notice + " Nothing has been changed. This call " + p.Effect),
+		table:  p.table(now),
+	}
 }
 
 // table shows every target with what would happen to it.

@@ -43,14 +43,16 @@ type Caller struct {
 	ClientVersion string
 	Transport     string
 	CanAsk        bool // the client can put a question to a human, now
+	AtTerminal    bool // a person made the call at a terminal, and is asked before every change
 }
 
 // Result is a tool's answer: data that matches the output schema, and a short text that is useful without it. With a
-// Question there is nothing else: the human has to be asked, and the call repeated with the answer.
+// Question there is only the text of a preview: the human has to be asked, and the call repeated with the answer.
 type Result struct {
 	Structured   json.RawMessage
 	Text         string
-	NeedsConsent bool // it is a preview; nothing was changed
+	State        string // of a change; "" for a tool that only reads
+	NeedsConsent bool   // it is a preview; nothing was changed
 	Question     *guard.Question
 }
 

@@ -5,101 +5,80 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-// callCommand calls one tool from the shell. Exit status: 0 done, 1 the tool failed, 2 the call was wrong, 3 consent is
-// needed.
+// callCommand calls one tool from the shell. tools.ExitStatus says what its exit status means.
 type callCommand struct {
 	demoFlag
 	policyFlags
-	Tool      string   `arg:"" help:"Name of the tool; scnet-mcp tools lists them."`
-	Arguments []string `arg:"" optional:"" help:"A JSON object, - to read one from stdin, or name=value pairs; a repeated name makes a list."`
-	JSON      bool     `env:"-" help:"Print the structured result as JSON."`
-	Confirm   bool     `env:"-" help:"Act on what the preview shows, without asking. For scripts."`
+	Tool      string   `arg:"" help:"Name of the tool; scnet-mcp tools lists them, scnet-mcp call TOOL --help shows its arguments."`
+	Arguments []string `arg:"" optional:"" help:"A JSON object, - to read one from stdin, or name=value pairs. A repeated name makes a list; name=@FILE and name=@- read the value from a file or stdin, name=@@text begins with @."`
+	JSON      bool     `env:"-" help:"Print the structured result, or the error, as JSON."`
+	Confirm   bool     `env:"-" help:"Do what the preview shows, without asking. For scripts."`
 }
 
 // Run makes the call and prints its text or data to stdout; previews that are acted on, questions and errors go to stderr.
 func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	arguments, err := parseArguments(c.Arguments, streams.In)
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
-		return status(exitUsage)
+		return c.fail(streams, "scnet-mcp: "+err.Error(), tools.ExitWrong)
 	}
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	s := shell{ctx: withLog(ctx, log), toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
-	result, err := s.call(c.Tool, arguments)
+	ctx = withLog(ctx, log)
+	s := shell{toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
+	result, err := s.call(ctx, c.Tool, arguments)
+	exit := tools.ExitStatus(result, err)
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "%s\n", tools.Explain(err))
-		return status(exitCode(err))
+		return c.fail(streams, explain(ctx, err, s.person), exit)
 	}
 	text := result.Text
+	if s.person {
+		text = withoutToken(text, previewToken(result.Structured))
+	}
 	if c.JSON {
 		text = string(result.Structured)
 	}
 	if _, err = fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
-		return err
+		return fmt.Errorf("the result cannot be written: %w; of the call itself, the exit status would have been %d", err, exit)
 	}
 	if result.NeedsConsent {
-		_, _ = fmt.Fprintln(streams.Err, "Nothing was changed. Add --confirm to act on this, or answer at a terminal.")
-		return status(exitConsent)
+		_, _ = fmt.Fprintln(streams.Err, "Nothing was changed. Add --confirm to do this, or answer at a terminal.")
 	}
-	return nil
+	return status(exit)
 }
 
-func exitCode(err error) int {
-	var refusal *guard.Refusal
+// explain words an error. A person who has just said no is not told what a model has to hear then.
+func explain(ctx context.Context, err error, person bool) string {
 	switch {
-	case errors.Is(err, tools.ErrUnknownTool), errors.As(err, new(*schemas.ArgumentError)):
-		return exitUsage
-	case errors.Is(err, tools.ErrDeclined), errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule:
-		return exitConsent
+	case !person || !errors.Is(err, tools.ErrDeclined):
+		return tools.Explain(err)
+	case ctx.Err() != nil:
+		return "Interrupted. Nothing was changed."
 	}
-	return exitError
+	return err.Error() + " Nothing was changed."
 }
 
-// parseArguments turns the words of the command line into a JSON object. Values stay strings; the tool's schema says
-// which of them are numbers.
-func parseArguments(words []string, stdin io.Reader) (json.RawMessage, error) {
-	if len(words) == 1 && words[0] == "-" {
-		const limit = 1 << 20
-		text, err := io.ReadAll(io.LimitReader(stdin, limit+1))
+// fail prints an error to stderr and, with --json, to stdout as the one document that is there.
+func (c callCommand) fail(streams Streams, message string, exit int) error {
+	_, _ = fmt.Fprintln(streams.Err, message)
+	if c.JSON {
+		type problem struct {
+			Message    string `json:"message"`
+			ExitStatus int    `json:"exit_status"`
+		}
+		text, err := json.Marshal(map[string]problem{"error": {message, exit}})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(text) > limit {
-			return nil, fmt.Errorf("more than %d bytes on stdin", limit)
-		}
-		return text, nil
+		_, _ = fmt.Fprintf(streams.Out, "%s\n", text)
 	}
-	if len(words) == 1 && strings.HasPrefix(strings.TrimSpace(words[0]), "{") {
-		return json.RawMessage(words[0]), nil
-	}
-	values := map[string]any{}
-	for _, word := range words {
-		name, value, found := strings.Cut(word, "=")
-		if !found || name == "" {
-			return nil, fmt.Errorf("%q is neither name=value nor a JSON object", word)
-		}
-		switch earlier := values[name].(type) {
-		case nil:
-			values[name] = value
-		case string:
-			values[name] = []string{earlier, value}
-		case []string:
-			values[name] = append(earlier, value)
-		}
-	}
-	return json.Marshal(values)
+	return status(exit)
 }

@@ -15,13 +15,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Exit codes, as the help and the README name them.
+// The exit statuses of every command but call, which has those of tools.ExitStatus.
 const (
 	exitOK    = 0
 	exitError = 1
 	exitUsage = 2
-	// exitConsent says that the call needs consent that was not given; nothing was changed.
-	exitConsent = 3
 )
 
 // Streams are what a command reads and writes.
@@ -32,6 +30,8 @@ type Streams struct {
 
 // grammar is the whole command line. Every flag can also be set as SCNET_MCP_ and its name in capitals.
 type grammar struct {
+	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print version, commit and Go version."`
+
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 
 	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
@@ -69,11 +69,12 @@ func Run(args []string, streams Streams) (code int) {
 		kong.Description("MCP server for container instances on SCNet (超算互联网). Credentials are read from the environment: "+
 			"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."),
 		kong.DefaultEnvars("SCNET_MCP"),
+		kong.Vars{"version": versionText()},
 		kong.Writers(streams.Out, streams.Err),
 		kong.Exit(func(code int) { exited = code }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Bind(streams),
+		kong.Bind(Streams{In: streams.In, Out: reader{streams.Out}, Err: streams.Err}, clientPipe{streams.Out}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

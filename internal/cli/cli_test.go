@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,9 @@ func TestVersion(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, "version", out, "scnet-mcp ", "commit ", "go1.")
+	if code, flag, _ := run(t, nil, "", "--version"); code != 0 || flag != out {
+		t.Errorf("--version: exit %d, %q, want %q", code, flag, out)
+	}
 }
 
 func TestHelpAndUsage(t *testing.T) {
@@ -102,6 +106,12 @@ func TestCall(t *testing.T) {
 		"unknown tool":      {args: []string{"launch"}, code: exitUsage, stderr: "the tools are: list_instances, restart_instance"},
 		"tool error":        {args: []string{"list_instances", "region=nowhere"}, code: exitError, stderr: "Usable regions"},
 		"repeated name":     {args: []string{"list_instances", "name=a", "name=b"}, code: exitUsage, stderr: "name: expected text"},
+		"JSON, then pairs":  {args: []string{"list_instances", `{"limit":1}`, "status=Running"}, stdout: "instances 1-1 of 1"},
+		"pairs, then JSON":  {args: []string{"list_instances", "status=Running", ` {"limit":1} `}, stdout: "instances 1-1 of 1"},
+		"given in both":     {args: []string{"list_instances", `{"limit":1}`, "limit=2"}, code: exitUsage, stderr: "limit"},
+		"two objects":       {args: []string{"list_instances", `{"limit":1}`, `{}`}, code: exitUsage, stderr: "two JSON objects"},
+		"a broken object":   {args: []string{"list_instances", `{"limit":1`, "status=Running"}, code: exitUsage, stderr: "cannot be read"},
+		"error as JSON":     {args: []string{"list_instances", "--json", "region=nowhere"}, code: exitError, stdout: `{"error":{"message":`, stderr: "Usable regions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := run(t, nil, c.stdin, append([]string{"call", "--demo"}, c.args...)...)
@@ -110,7 +120,7 @@ func TestCall(t *testing.T) {
 			}
 			contains(t, "stdout", out, c.stdout)
 			contains(t, "stderr", errs, c.stderr)
-			if code != 0 && out != "" {
+			if code != 0 && out != "" && !slices.Contains(c.args, "--json") {
 				t.Errorf("an error printed to stdout: %q", out)
 			}
 		})

@@ -36,7 +36,7 @@ func TestCallNeedsConsent(t *testing.T) {
 	arguments := []string{"call", "delete_instances", "instance_ids=" + completedID}
 
 	code, out, errs := run(t, env, "", arguments...)
-	if code != exitConsent || sent(s, simulator.EndpointDelete) != 0 {
+	if code != tools.ExitConsent || sent(s, simulator.EndpointDelete) != 0 {
 		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
 	}
 	contains(t, "stdout", out, "PREVIEW. Nothing has been changed.", "Instances_2204208761", "deleted for good")
@@ -69,8 +69,8 @@ func TestCallUnderPolicy(t *testing.T) {
 		"disabled":                {[]string{"--disable-tools=delete_instances,execute_script"}, nil, exitError, "has disabled"},
 		"protected by name":       {[]string{"--protect=name:instances_*"}, nil, exitError, "has protected"},
 		"not allowed":             {[]string{"--allow=qwen-*", "--allow=id:abc"}, nil, exitError, "does not hold"},
-		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, exitConsent, "cannot ask"},
-		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, exitConsent, "cannot ask"},
+		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, tools.ExitConsent, "cannot ask"},
+		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, tools.ExitConsent, "cannot ask"},
 		"a tool that is none":     {[]string{"--disable-tools=delete_instance"}, nil, exitError, "valid are list_instances"},
 		"a level that is none":    {[]string{"--consent=delete_instances=maybe"}, nil, exitError, "levels are flag, preview and human"},
 		"consent of no tool":      {[]string{"--consent=delete=human"}, nil, exitError, "valid are"},
@@ -103,24 +103,34 @@ func TestToolsFollowThePolicy(t *testing.T) {
 
 // TestAPersonIsAsked drives the shell as a terminal would.
 func TestAPersonIsAsked(t *testing.T) {
+	const (
+		deletion = `{"instance_ids":["` + runningID + `"]}`
+		script   = `{"instance_ids":["` + runningID + `"],"script":"id"}`
+		forced   = `{"instance_id":"` + runningID + `","force":true}`
+	)
 	for name, c := range map[string]struct {
-		level   guard.Level
-		tool    string
-		more    string
-		answer  string
-		confirm bool
-		deletes int
-		scripts int
-		fails   bool
+		level     guard.Level
+		tool      string
+		arguments string
+		answer    string
+		confirm   bool
+		consent   string // in the audit log
+		done      bool
 	}{
-		"types the phrase":         {guard.Preview, "delete_instances", "", "delete 1\n", false, 1, 0, false},
-		"types something else":     {guard.Preview, "delete_instances", "", "yes\n", false, 0, 0, true},
-		"closes the terminal":      {guard.Preview, "delete_instances", "", "", false, 0, 0, true},
-		"human level and confirm":  {guard.Human, "delete_instances", "", "delete 1\n", true, 1, 0, false},
-		"confirm does not ask":     {guard.Preview, "delete_instances", "", "", true, 1, 0, false},
-		"chooses to run":           {guard.Preview, "execute_script", `,"script":"id"`, "1\n", false, 0, 1, false},
-		"chooses not to run":       {guard.Preview, "execute_script", `,"script":"id"`, "2\n", false, 0, 0, true},
-		"chooses what is no offer": {guard.Preview, "execute_script", `,"script":"id"`, "3\n", false, 0, 0, true},
+		"types the phrase":          {guard.Preview, "delete_instances", deletion, "delete 1\n", false, "terminal", true},
+		"types something else":      {guard.Preview, "delete_instances", deletion, "yes\n", false, "wrong_answer", false},
+		"types nothing":             {guard.Preview, "delete_instances", deletion, "\n", false, "empty_answer", false},
+		"closes the terminal":       {guard.Preview, "delete_instances", deletion, "", false, "cancel", false},
+		"human level and confirm":   {guard.Human, "delete_instances", deletion, "delete 1\n", true, "terminal", true},
+		"confirm does not ask":      {guard.Preview, "delete_instances", deletion, "", true, "preview_token", true},
+		"chooses to run":            {guard.Preview, "execute_script", script, "1\n", false, "terminal", true},
+		"chooses not to run":        {guard.Preview, "execute_script", script, "2\n", false, "decline", false},
+		"chooses what is no offer":  {guard.Preview, "execute_script", script, "3\n", false, "wrong_answer", false},
+		"flag level, yes":           {guard.Flag, "restart_instance", restart(completedID), "1\n", false, "terminal", true},
+		"flag level, no":            {guard.Flag, "restart_instance", restart(completedID), "2\n", false, "decline", false},
+		"flag level, by force":      {guard.Flag, "restart_instance", forced, "2\n", false, "decline", false},
+		"flag level, confirm":       {guard.Flag, "restart_instance", restart(completedID), "", true, "flag", true},
+		"flag level, nobody's word": {guard.Flag, "delete_instances", deletion, "", false, "cancel", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := simulate(t, simulator.Options{})
@@ -128,8 +138,9 @@ func TestAPersonIsAsked(t *testing.T) {
 				t.Setenv(variable, value)
 			}
 			t.Setenv("SCNET_CLUSTER_ID", "11250")
+			log := filepath.Join(t.TempDir(), "audit.jsonl")
 			service, closeAll, err := demoFlag{}.open(policyFlags{
-				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off", Consent: map[string]string{c.tool: string(c.level)},
+				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: log, Consent: map[string]string{c.tool: string(c.level)},
 			}, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -137,19 +148,33 @@ func TestAPersonIsAsked(t *testing.T) {
 			defer closeAll()
 			var stderr bytes.Buffer
 			sh := shell{
-				ctx: t.Context(), toolbox: newToolbox(service), person: true, confirm: c.confirm,
+				toolbox: newToolbox(service), person: true, confirm: c.confirm,
 				streams: Streams{In: strings.NewReader(c.answer), Err: &stderr},
 			}
-			_, err = sh.call(c.tool, json.RawMessage(`{"instance_ids":["`+runningID+`"]`+c.more+`}`))
-			if (err != nil) != c.fails || (err != nil && exitCode(err) != exitConsent) {
+			result, err := sh.call(t.Context(), c.tool, json.RawMessage(c.arguments))
+			if (err == nil) != c.done || (err != nil && tools.ExitStatus(result, err) != tools.ExitConsent) {
 				t.Errorf("err = %v", err)
 			}
-			if sent(s, simulator.EndpointDelete) != c.deletes || len(s.Scripts()) != c.scripts {
-				t.Errorf("%d deletes and %d scripts were sent", sent(s, simulator.EndpointDelete), len(s.Scripts()))
+			done := sent(s, simulator.EndpointDelete) + sent(s, simulator.EndpointRestart) + len(s.Scripts())
+			if want := map[bool]int{true: 1}[c.done]; done != want {
+				t.Errorf("%d changes were sent, want %d", done, want)
 			}
-			contains(t, "stderr", stderr.String(), "qwen-finetune-01")
-			if err != nil && !strings.Contains(tools.Explain(err), "Nothing was changed") {
-				t.Errorf("%q does not say that nothing was changed", tools.Explain(err))
+			if c.consent != "flag" { // which shows nothing first
+				contains(t, "stderr", stderr.String(), "Nothing has been changed")
+			}
+			if text := stderr.String() + result.Text; strings.Contains(text, "preview_token") || strings.Contains(text, "confirm=true") {
+				t.Errorf("a person is told what a model has to repeat:\n%s", text)
+			}
+			if err != nil {
+				text := explain(t.Context(), err, true)
+				contains(t, "the answer", text, "Nothing was changed")
+				if strings.Contains(text, "Do not repeat") {
+					t.Errorf("a person is told what a model has to hear: %s", text)
+				}
+			}
+			closeAll()
+			if content, err := os.ReadFile(log); err != nil || !strings.Contains(string(content), `"consent":"`+c.consent+`"`) {
+				t.Errorf("the audit log lacks the consent %q: %s, %v", c.consent, content, err)
 			}
 		})
 	}
@@ -215,8 +240,8 @@ func TestDefaultAuditLog(t *testing.T) {
 	if _, err := os.Stat(file); err == nil {
 		t.Error("a read made an audit log")
 	}
-	if code, _, errs := run(t, env, "", "call", "restart_instance", "instance_id="+completedID, "--confirm"); code != 0 {
-		t.Error(errs)
+	if code, _, errs := run(t, env, "", "call", "restart_instance", "instance_id="+completedID, "--confirm"); code != tools.ExitWaiting {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 	if code, out, _ := run(t, nil, "", "audit", "verify", file); code != 0 {
 		t.Error(out)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"runtime/debug"
 	"time"
@@ -27,7 +28,7 @@ const releaseAfter = time.Second
 const parentPoll = 2 * time.Second
 
 // Run serves until a signal comes or, over stdio, the client closes stdin or is gone; calls in progress are finished first.
-func (c *serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
+func (c *serveCommand) Run(ctx context.Context, streams Streams, stdout clientPipe, log zerolog.Logger) error {
 	if err := c.httpFlags.check(); err != nil {
 		return err
 	}
@@ -35,12 +36,12 @@ func (c *serveCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
 	defer release.Stop()
 	if c.Transport == overStdio {
-		return c.serveStdio(ctx, streams, log)
+		return c.serveStdio(ctx, streams.In, stdout, log)
 	}
 	return c.serveHTTP(ctx, streams, log)
 }
 
-func (c serveCommand) serveStdio(ctx context.Context, streams Streams, log zerolog.Logger) error {
+func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger) error {
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (c serveCommand) serveStdio(ctx context.Context, streams Streams, log zerol
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go watchParent(ctx, cancel, log)
-	err = s.ServeStdio(ctx, streams.In, streams.Out, server.DefaultGrace)
+	err = s.ServeStdio(ctx, in, out, server.DefaultGrace)
 	if errors.Is(err, server.ErrOutputClosed) {
 		log.Warn().Msg("the client closed stdout; stopping")
 		return nil

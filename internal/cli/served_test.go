@@ -147,7 +147,7 @@ func serveOne(t *testing.T, env map[string]string, args ...string) *served {
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		defer close(s.ended)
-		s.err = command.Run(ctx, Streams{In: strings.NewReader(""), Out: s.out, Err: s.errs}, zerolog.New(s.errs))
+		s.err = command.Run(ctx, Streams{In: strings.NewReader(""), Out: s.out, Err: s.errs}, clientPipe{s.out}, zerolog.New(s.errs))
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -14,9 +15,9 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-// shell makes one call on behalf of whoever typed the command: a person at a terminal is asked, a script says --confirm.
+// shell makes one call on behalf of whoever typed the command: a person at a terminal is asked before every change, a script
+// says --confirm.
 type shell struct {
-	ctx     context.Context
 	toolbox *tools.Toolbox
 	streams Streams
 	confirm bool
@@ -30,75 +31,119 @@ func isPerson(streams Streams) bool {
 	return inFile && errFile && isTerminal(in) && isTerminal(errs)
 }
 
-// call makes the call. What needs consent is shown first, and then done with the token of what was shown.
-func (s shell) call(tool string, arguments json.RawMessage) (tools.Result, error) {
+// call makes the call. With --confirm, what a preview shows is printed first and then done with the token of that preview.
+func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage) (tools.Result, error) {
 	call := tools.Call{Tool: tool, Arguments: arguments, Caller: tools.Caller{
-		Name: "local", Client: "scnet-mcp call", ClientVersion: buildVersion(), Transport: "shell", CanAsk: s.person && !s.confirm,
+		Name: "local", Client: "scnet-mcp call", ClientVersion: buildVersion(), Transport: "shell", AtTerminal: s.person && !s.confirm,
 	}}
-	result, err := s.answered(call)
-	if err != nil || !result.NeedsConsent || (!s.confirm && !s.person) {
+	result, err := s.answered(ctx, call)
+	if err != nil || !result.NeedsConsent || !s.confirm {
 		return result, err
 	}
-	confirmed, err := withConsent(arguments, result.Structured)
+	token := previewToken(result.Structured)
+	confirmed, err := withConsent(arguments, token)
 	if err != nil {
 		return result, err
 	}
-	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", result.Text)
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", withoutToken(result.Text, token))
 	call.Arguments = confirmed
-	result, err = s.answered(call)
+	result, err = s.answered(ctx, call)
 	var refusal *guard.Refusal
 	if s.person && errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule { // a human is demanded, and there is one
-		call.Caller.CanAsk = true
-		return s.answered(call)
+		call.Caller.AtTerminal = true
+		return s.answered(ctx, call)
 	}
 	return result, err
 }
 
 // answered makes the call and puts its question, if there is one.
-func (s shell) answered(call tools.Call) (tools.Result, error) {
-	result, err := s.toolbox.Call(s.ctx, call)
+func (s shell) answered(ctx context.Context, call tools.Call) (tools.Result, error) {
+	result, err := s.toolbox.Call(ctx, call)
 	if err != nil || result.Question == nil {
 		return result, err
 	}
-	call.Answer = s.ask(*result.Question)
-	return s.toolbox.Call(s.ctx, call)
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", result.Text)
+	call.Answer = s.ask(ctx, *result.Question)
+	return s.toolbox.Call(ctx, call)
 }
 
-// ask puts a question on the terminal. A choice is made by its number; nothing is preselected.
-func (s shell) ask(q guard.Question) *guard.Answer {
+// ask puts a question on the terminal. A choice is made by its number; nothing is preselected. An interrupt is a no, and does
+// not wait for the end of the line.
+func (s shell) ask(ctx context.Context, q guard.Question) *guard.Answer {
 	_, _ = fmt.Fprintf(s.streams.Err, "%s\n", strings.TrimSpace(q.Message))
 	for i, choice := range q.Choices {
 		_, _ = fmt.Fprintf(s.streams.Err, "%d) %s\n", i+1, choice)
 	}
 	_, _ = fmt.Fprint(s.streams.Err, "> ")
-	line, err := bufio.NewReader(s.streams.In).ReadString('\n')
+	line, err := readLine(ctx, s.streams.In)
 	answer := &guard.Answer{Action: guard.Accept, Text: strings.TrimSpace(line), Token: q.Token}
 	if err != nil {
 		answer.Action = guard.Cancel
+		_, _ = fmt.Fprintln(s.streams.Err)
 	}
 	if n, err := strconv.Atoi(answer.Text); err == nil && n >= 1 && n <= len(q.Choices) {
-		answer.Text = q.Choices[n-1]
+		if answer.Text = q.Choices[n-1]; n > 1 && answer.Action == guard.Accept {
+			answer.Action = guard.Decline
+		}
 	}
 	return answer
 }
 
-// withConsent adds confirm, and the token of a preview if it has one, to the arguments of a call.
-func withConsent(arguments, preview json.RawMessage) (confirmed json.RawMessage, err error) {
+// readLine returns when a line is complete or ctx is done. In the second case the reading goes on: nothing else wants what
+// is typed then, because the process ends.
+func readLine(ctx context.Context, in io.Reader) (string, error) {
+	type reading struct {
+		line string
+		err  error
+	}
+	read := make(chan reading, 1)
+	go func() {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		read <- reading{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case r := <-read:
+		return r.line, r.err
+	}
+}
+
+// previewToken returns the token of a preview, or "" when it has none.
+func previewToken(preview json.RawMessage) string {
 	var shown struct {
 		Preview struct {
 			Token string `json:"preview_token"`
 		} `json:"preview"`
 	}
-	if err := json.Unmarshal(preview, &shown); err != nil {
-		return nil, err
+	_ = json.Unmarshal(preview, &shown) // a result without one has no preview
+	return shown.Preview.Token
+}
+
+// withoutToken returns the text of a preview without the lines that tell a model what to repeat.
+func withoutToken(text, token string) string {
+	if token == "" {
+		return text
 	}
+	var kept []string
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.Contains(line, token) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// withConsent adds confirm, and the token of a preview if it has one, to the arguments of a call. A token that the arguments
+// hold already is not replaced: whoever gave it has seen another preview.
+func withConsent(arguments json.RawMessage, token string) (confirmed json.RawMessage, err error) {
 	values := map[string]json.RawMessage{}
 	if err := json.Unmarshal(arguments, &values); err != nil {
 		return nil, err
 	}
 	values["confirm"] = json.RawMessage("true")
-	if shown.Preview.Token != "" {
-		if values["preview_token"], err = json.Marshal(shown.Preview.Token); err != nil {
+	if _, given := values["preview_token"]; token != "" && !given {
+		if values["preview_token"], err = json.Marshal(token); err != nil {
 			return nil, err
 		}
 	}

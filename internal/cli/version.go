@@ -38,7 +38,10 @@ type versionCommand struct{}
 
 // Run prints version, commit and Go version.
 func (versionCommand) Run(streams Streams) error {
-	_, err := fmt.Fprintf(streams.Out, "scnet-mcp %s\ncommit %s\n%s %s/%s\n",
-		buildVersion(), buildCommit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(streams.Out, versionText())
 	return err
+}
+
+func versionText() string {
+	return fmt.Sprintf("scnet-mcp %s\ncommit %s\n%s %s/%s", buildVersion(), buildCommit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

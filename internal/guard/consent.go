@@ -100,6 +100,9 @@ type Call struct {
 	Token   string  // the preview_token of the call
 	CanAsk  bool    // the client can put a question to a human, now and on this transport
 	Answer  *Answer // of a human to the question that an earlier Decide returned
+	// AtTerminal says that a person made the call at a terminal, without --confirm: whatever the level and the arguments, the
+	// person is asked.
+	AtTerminal bool
 }
 
 // Verdict is what becomes of a call.
@@ -117,7 +120,7 @@ const (
 // Decision is a Verdict with what belongs to it.
 type Decision struct {
 	Verdict  Verdict
-	Method   string    // how consent was given: "flag", "preview_token" or "elicited"; or why it was not. From a closed set
+	Method   string    // how consent was given: "flag", "preview_token", "elicited" or "terminal"; or why it was not. From a closed set
 	TokenID  string    // of the token that took part
 	Notice   string    // for the model: why there is only a preview, or why not even that
 	Question *Question // with Ask
@@ -156,6 +159,8 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 		}
 	}
 	switch {
+	case c.AtTerminal:
+		return t.ask(c)
 	case !c.Confirm && c.Level == Human && !c.CanAsk:
 		return Decision{Verdict: Show, Method: "none", Hopeless: true,
 			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one: it will not be carried out from here."}
@@ -164,11 +169,7 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 	case c.Level == Flag && c.Token == "":
 		return Decision{Verdict: Proceed, Method: "flag"}
 	case c.Level != Flag && c.CanAsk:
-		question := c.Question
-		if question.Token = c.Token; question.Token == "" {
-			question.Token, _ = t.Issue(c.Subject)
-		}
-		return Decision{Verdict: Ask, Method: "asked", TokenID: TokenID(question.Token), Question: &question}
+		return t.ask(c)
 	case c.Level == Human:
 		return Decision{Verdict: Refused, Method: "impossible",
 			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one."}
@@ -179,6 +180,14 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 		return unaccepted(c.Token, err)
 	}
 	return Decision{Verdict: Proceed, Method: "preview_token", TokenID: TokenID(c.Token)}
+}
+
+func (t *Tokens) ask(c Call) Decision {
+	question := c.Question
+	if question.Token = c.Token; question.Token == "" {
+		question.Token, _ = t.Issue(c.Subject)
+	}
+	return Decision{Verdict: Ask, Method: "asked", TokenID: TokenID(question.Token), Question: &question}
 }
 
 func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
@@ -210,6 +219,9 @@ func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
 		return unaccepted(answer.Token, err)
 	}
 	d.Verdict, d.Method = Proceed, "elicited"
+	if c.AtTerminal {
+		d.Method = "terminal"
+	}
 	return d
 }
 

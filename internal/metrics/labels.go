@@ -34,7 +34,7 @@ var (
 
 	// A test compares these, routes and kinds with the words that internal/guard and internal/server use.
 	methods = newClosed(
-		"flag", "preview_token", "elicited", "none", "asked", "impossible", "wrong_answer", "empty_answer", "unknown_answer",
+		"flag", "preview_token", "elicited", "terminal", "none", "asked", "impossible", "wrong_answer", "empty_answer", "unknown_answer",
 		"token_wrong", "token_expired", "token_of_another_call", "token_used", "token_unchecked", "state_changed",
 		"decline", "cancel", "no_answer", "not_asked",
 	)

@@ -46,7 +46,9 @@ func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Ca
 	if err != nil {
 		return mcp.NewToolResultError(tools.Explain(err)), nil
 	}
-	return mcp.NewToolResultStructured(result.Structured, result.Text), nil
+	answered := mcp.NewToolResultStructured(result.Structured, result.Text)
+	answered.IsError = result.IsError()
+	return answered, nil
 }
 
 // caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made

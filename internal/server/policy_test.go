@@ -190,3 +190,20 @@ func TestInstructionsFollowThePolicy(t *testing.T) {
 		}
 	}
 }
+
+// A change that the service refused is an error without reading the text, with the outcome of each target in it all the same.
+func TestAFailedChangeIsAnError(t *testing.T) {
+	for _, r := range routes() {
+		t.Run(r.name, func(t *testing.T) {
+			w := newWorld(t, guard.Policy{NeverAsk: true})
+			w.sim.Inject(simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "716866"})
+			client := r.connect(w, nil)
+			defer client.hangUp()
+			token := w.preview("delete_instances", client.must("delete_instances", deletion(running, "")), "delete 1 instance")
+			result := client.must("delete_instances", deletion(running, with(token)))
+			if out := w.structured("delete_instances", result); !result.IsError || out.State != "failed" {
+				t.Errorf("isError %v, state %q", result.IsError, out.State)
+			}
+		})
+	}
+}

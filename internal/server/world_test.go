@@ -169,10 +169,19 @@ type changed struct {
 	}
 }
 
-// outcome checks that a result is none of an error and matches what was published, and returns it.
+// outcome checks that a result is not an error and matches what was published, and returns it.
 func (w *world) outcome(tool string, r toolResult) changed {
 	w.t.Helper()
-	if r.IsError || r.Structured == nil {
+	if r.IsError {
+		w.t.Fatalf("%s: an error: %+v", tool, r)
+	}
+	return w.structured(tool, r)
+}
+
+// structured checks that the data of a result, which may be an error, matches what was published, and returns it.
+func (w *world) structured(tool string, r toolResult) changed {
+	w.t.Helper()
+	if r.Structured == nil {
 		w.t.Fatalf("%s: not a result: %+v", tool, r)
 	}
 	listed := listTools(w.t, w.server)

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+// TestExitStatusOfCalls breaks the service in the ways in which a change can end.
+func TestExitStatusOfCalls(t *testing.T) {
+	deletion := []string{"delete_instances", "instance_ids=" + completedID}
+	script := []string{"execute_script", "instance_ids=" + runningID, "script=id"}
+	restarting := []string{"restart_instance", "instance_id=" + completedID}
+	for name, c := range map[string]struct {
+		fault simulator.Fault
+		call  []string
+		exit  int
+		says  string
+	}{
+		"deleted":              {simulator.Fault{}, deletion, tools.ExitDone, "1 deleted"},
+		"a refused delete":     {simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "716866"}, deletion, tools.ExitFailed, "1 refused"},
+		"a lost delete":        {simulator.Fault{Endpoint: simulator.EndpointDelete, Status: 503}, deletion, tools.ExitFailed, "1 unknown"},
+		"a script":             {simulator.Fault{}, script, tools.ExitDone, "1 accepted"},
+		"a rejected script":    {simulator.Fault{Endpoint: simulator.EndpointExecute, Code: "716864"}, script, tools.ExitFailed, "1 rejected"},
+		"a lost restart":       {simulator.Fault{Endpoint: simulator.EndpointRestart, Status: 503}, restarting, tools.ExitFailed, "unknown"},
+		"accepted, not over":   {simulator.Fault{}, restarting, tools.ExitWaiting, "waiting"},
+		"without any consent":  {simulator.Fault{}, append(deletion, "confirm=true"), tools.ExitConsent, "PREVIEW"},
+		"wrong rules":          {simulator.Fault{}, append(script, "canary=-1"), tools.ExitWrong, ""},
+		"a read that is fine":  {simulator.Fault{}, []string{"list_instances"}, tools.ExitDone, "instances"},
+		"a read that is not":   {simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"}, []string{"list_instances"}, tools.ExitFailed, ""},
+		"an argument too much": {simulator.Fault{}, []string{"list_instances", "x=1"}, tools.ExitWrong, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := simulate(t, simulator.Options{})
+			if c.fault != (simulator.Fault{}) {
+				s.Inject(c.fault)
+			}
+			env := account(s)
+			env["SCNET_CLUSTER_ID"] = "11250"
+			args := append([]string{"call"}, c.call...)
+			if c.exit != tools.ExitConsent {
+				args = append(args, "--confirm")
+			}
+			code, out, errs := run(t, env, "", args...)
+			if code != c.exit {
+				t.Errorf("exit %d, want %d; %s%s", code, c.exit, out, errs)
+			}
+			contains(t, "stdout", out, c.says)
+		})
+	}
+}
+
+// closedPipe is stdout after its reader has gone.
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+}
+
+// A reader that has seen enough is not a failure of what the command did.
+func TestClosedPipe(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		exit int
+	}{
+		"a change":  {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID, "--confirm"}, tools.ExitDone},
+		"a preview": {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID}, tools.ExitConsent},
+		"tools":     {[]string{"tools", "--demo"}, exitOK},
+		"doctor":    {[]string{"doctor"}, exitError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("XDG_STATE_HOME", t.TempDir())
+			var errs lockedBuffer
+			if code := Run(c.args, Streams{In: strings.NewReader(""), Out: closedPipe{}, Err: &errs}); code != c.exit {
+				t.Errorf("exit %d, want %d", code, c.exit)
+			}
+			if strings.Contains(errs.String(), "pipe") {
+				t.Error(errs.String())
+			}
+		})
+	}
+	full := writerFunc(func([]byte) (int, error) { return 0, syscall.ENOSPC })
+	var errs lockedBuffer
+	if code := Run([]string{"call", "--demo", "list_instances"}, Streams{In: strings.NewReader(""), Out: full, Err: &errs}); code != exitError {
+		t.Errorf("a full disk: exit %d", code)
+	}
+	contains(t, "stderr", errs.String(), "cannot be written", "would have been 0")
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// An interrupt at the question ends the call at once, as a no, although nobody presses Enter.
+func TestInterruptAtTheQuestion(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	for variable, value := range account(s) {
+		t.Setenv(variable, value)
+	}
+	t.Setenv("SCNET_CLUSTER_ID", "11250")
+	service, closeAll, err := demoFlag{}.open(policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll()
+	terminal, keyboard := io.Pipe()
+	defer func() { _ = keyboard.Close() }()
+	ctx, interrupt := context.WithCancel(t.Context())
+	screen := writerFunc(func(p []byte) (int, error) {
+		if strings.HasSuffix(string(p), "> ") { // the question is there
+			interrupt()
+		}
+		return len(p), nil
+	})
+	sh := shell{toolbox: newToolbox(service), person: true, streams: Streams{In: terminal, Err: screen}}
+	result, err := sh.call(ctx, "delete_instances", json.RawMessage(`{"instance_ids":["`+completedID+`"]}`))
+	if !errors.Is(err, tools.ErrDeclined) || tools.ExitStatus(result, err) != tools.ExitConsent {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if text := explain(ctx, err, true); text != "Interrupted. Nothing was changed." {
+		t.Error(text)
+	}
+	if n := sent(s, simulator.EndpointDelete); n != 0 {
+		t.Errorf("%d deletes were sent", n)
+	}
+}
+
+func TestParseArguments(t *testing.T) {
+	folder := t.TempDir()
+	file, binary, huge := filepath.Join(folder, "s.sh"), filepath.Join(folder, "b"), filepath.Join(folder, "h")
+	writeFile(t, file, "#!/bin/sh\necho \"hi\"\n")
+	writeFile(t, binary, "\xff\xfe")
+	writeFile(t, huge, strings.Repeat("x", maxArgument+1))
+	for name, c := range map[string]struct {
+		words []string
+		stdin string
+		want  string
+		fails string
+	}{
+		"none":               {nil, "", `{}`, ""},
+		"a file":             {[]string{"script=@" + file}, "", `{"script":"#!/bin/sh\necho \"hi\"\n"}`, ""},
+		"stdin":              {[]string{"script=@-"}, "id\n", `{"script":"id\n"}`, ""},
+		"a literal @":        {[]string{"name=@@file"}, "", `{"name":"@file"}`, ""},
+		"an @ inside":        {[]string{"name=a@b"}, "", `{"name":"a@b"}`, ""},
+		"an = inside":        {[]string{"script=A=1"}, "", `{"script":"A=1"}`, ""},
+		"a list":             {[]string{"a=1", "b=2", "a=3"}, "", `{"a":["1","3"],"b":"2"}`, ""},
+		"an object":          {[]string{`{"a": 1, "a": 2}`}, "", `{"a": 1, "a": 2}`, ""}, // the schema refuses it
+		"an object of stdin": {[]string{"-"}, " {\"a\":1}\n", `{"a":1}`, ""},
+		"nothing on stdin":   {[]string{"-"}, "", ``, ""}, // the schema refuses it
+		"both":               {[]string{`{"a": [1, 2]}`, "b=@-"}, "x", `{"a": [1, 2],"b":"x"}`, ""},
+		"an empty object":    {[]string{`{ }`, "b=x"}, "", `{"b":"x"}`, ""},
+		"the same name":      {[]string{`{"a":1}`, "a=2"}, "", `{"a":1,"a":"2"}`, ""}, // the schema refuses it
+		"no such file":       {[]string{"script=@" + folder + "/none"}, "", "", "script: open"},
+		"no file":            {[]string{"script=@"}, "", "", "names no file"},
+		"not text":           {[]string{"script=@" + binary}, "", "", "is not UTF-8 text"},
+		"not text in a word": {[]string{"script=\xff"}, "", "", "is not UTF-8 text"},
+		"a huge file":        {[]string{"script=@" + huge}, "", "", "more than 1048576 bytes"},
+		"stdin twice":        {[]string{"-", "script=@-"}, "{}", "", "only once"},
+		"two objects":        {[]string{"{}", "-"}, "{}", "", "two JSON objects"},
+		"a word":             {[]string{"limit"}, "", "", "neither name=value"},
+		"no name":            {[]string{"=1"}, "", "", "neither name=value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseArguments(c.words, strings.NewReader(c.stdin))
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Errorf("%s, %v", got, err)
+				}
+				return
+			}
+			if err != nil || string(got) != c.want {
+				t.Errorf("%s, %v; want %s", got, err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzParseArguments checks that what the command line makes of words is one JSON object, unless JSON was given as it is.
+func FuzzParseArguments(f *testing.F) {
+	f.Add(`{"a":1}`, "b=2", "")
+	f.Add("a=@-", `{ }`, "x")
+	f.Add("a=1", "a=2", "")
+	f.Add(`{"a":"}"}`, "b=@@x", "")
+	f.Fuzz(func(t *testing.T, first, second, stdin string) {
+		for _, word := range []string{first, second} {
+			if _, value, _ := strings.Cut(word, "="); strings.HasPrefix(value, "@") && value != "@-" {
+				t.Skip("reads a file")
+			}
+		}
+		got, err := parseArguments([]string{first, second}, strings.NewReader(stdin))
+		if err != nil {
+			return
+		}
+		var object map[string]any
+		if err := json.Unmarshal(got, &object); err != nil {
+			t.Errorf("%q %q %q: %s is not an object: %v", first, second, stdin, got, err)
+		}
+		if fmt.Sprint(object) == "map[]" && strings.Contains(second, "=") && !strings.HasPrefix(strings.TrimSpace(second), "{") {
+			t.Errorf("%q is lost in %s", second, got)
+		}
+	})
+}
