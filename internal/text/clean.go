@@ -14,7 +14,8 @@ const removed = '\uFFFD'
 
 // Line returns text as a single line of at most maxRunes characters. Control characters, terminal escapes, invisible and
 // direction-changing characters and invalid UTF-8 become U+FFFD (a run of them becomes one); line breaks and tabs become
-// a space; a cut is marked with "…". maxRunes <= 0 means no limit.
+// a space; a cut is marked with "…". A joiner or an emoji's selector after a character that may take one is left out without
+// a trace, which keeps such text legible. maxRunes <= 0 means no limit.
 func Line(text string, maxRunes int) string {
 	text = strings.TrimSpace(text)
 	if isPlain(text) && (maxRunes <= 0 || len(text) <= maxRunes) {
@@ -39,6 +40,8 @@ func Line(text string, maxRunes int) string {
 				continue
 			}
 			r = ' '
+		case joins(r) && last > unicode.MaxASCII && last != removed:
+			continue
 		case hidden(r, text[i:]):
 			if last == removed {
 				continue
@@ -96,21 +99,12 @@ func isPlain(text string) bool {
 	return true
 }
 
-// hidden reports whether r shows nothing, moves the cursor or changes the direction of what follows. U+FFFD itself is
-// hidden only where it stands for invalid UTF-8; the visible character passes, as does the private use area that some
-// fonts draw.
+// hidden reports whether r at the beginning of rest is to be removed. U+FFFD itself is only where it stands for invalid UTF-8;
+// the visible character passes.
 func hidden(r rune, rest string) bool {
 	if r == utf8.RuneError {
 		_, size := utf8.DecodeRuneInString(rest)
 		return size <= 1
 	}
-	switch {
-	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
-		return true
-	case unicode.Is(unicode.Variation_Selector, r), r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0, r == 0x034F:
-		return true // variation selectors can carry data; the fillers and the joiner are drawn as nothing
-	case unicode.Is(unicode.Zs, r) && r != ' ' && r != 0x3000 && r != 0x00A0:
-		return true
-	}
-	return false
+	return Invisible(r)
 }
