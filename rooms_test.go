@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"prompts":            {module + "scnet"},
 	"internal/audit":     {},
 	"internal/fakecloud": {},
-	"internal/guard":     {},
+	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/lenient":   {},
 	"internal/rollout":   {},
 	"internal/sanitize":  {module + "internal/text"},

@@ -33,10 +33,16 @@ func (p Policy) Level(tool string, risk Risk) Level {
 	if !set {
 		level = defaultLevel(risk)
 	}
-	for _, levels := range p.raised {
-		if levels[tool].rank() > level.rank() {
-			level = levels[tool]
+	return p.raised(tool, level)
+}
+
+// raised returns level, or a higher one that a policy which narrows p wants.
+func (p Policy) raised(tool string, level Level) Level {
+	for _, by := range p.narrowedBy {
+		if by.Consent[tool].rank() > level.rank() {
+			level = by.Consent[tool]
 		}
+		level = by.raised(tool, level)
 	}
 	return level
 }

@@ -1,37 +1,40 @@
 package guard
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
-// Narrow returns a policy that allows what both p and by allow, with p the operator's and by a caller's. Consent in by can
-// only raise the level that a tool has under p; a tool that by does not name keeps that level, also where p lowers it. A
-// MaxTargets of 0 counts as DefaultMaxTargets in either.
+// Narrow returns a policy that allows what both p and by allow, with p the operator's and by a caller's. A refusal names the
+// one that refuses. Consent in by can only raise the level that a tool has under p; a tool that by does not name keeps that
+// level, also where p lowers it. A MaxTargets of 0 in by is no limit.
 func (p Policy) Narrow(by Policy) Policy {
-	return Policy{
-		ReadOnly:      p.ReadOnly || by.ReadOnly,
-		Toolsets:      both(p.Toolsets, by.Toolsets),
-		DisabledTools: slices.Concat(p.DisabledTools, by.DisabledTools),
-		Allow:         slices.Concat(p.Allow, by.Allow),
-		Protect:       slices.Concat(p.Protect, by.Protect),
-		MaxTargets:    min(p.maxTargets(), by.maxTargets()),
-		Consent:       p.Consent,
-		NeverAsk:      p.NeverAsk || by.NeverAsk,
-		raised:        slices.Concat(p.raised, []map[string]Level{by.Consent}, by.raised),
+	if by.MaxTargets == 0 {
+		by.MaxTargets = math.MaxInt
 	}
+	p.NeverAsk = p.NeverAsk || by.NeverAsk
+	p.narrowedBy = append(slices.Clip(p.narrowedBy), by)
+	return p
 }
 
-// both returns what is in both lists, of which nil stands for everything. It is not nil when nothing is left.
-func both(a, b []string) []string {
-	switch {
-	case a == nil:
-		return slices.Clone(b)
-	case b == nil:
-		return slices.Clone(a)
-	}
-	common := []string{}
-	for _, item := range a {
-		if slices.Contains(b, item) {
-			common = append(common, item)
+// Live returns a policy that may change while a call runs. Its error, usually a *Refusal, says that there is none any more,
+// and that nothing may be changed. It is asked before every target, so it must be quick.
+type Live func() (Policy, error)
+
+// Fixed returns a policy that does not change.
+func Fixed(p Policy) Live { return func() (Policy, error) { return p, nil } }
+
+// Narrow is as Policy.Narrow, with both policies as they are when it is asked.
+func (l Live) Narrow(by Live) Live {
+	return func() (Policy, error) {
+		p, err := l()
+		if err != nil {
+			return Policy{}, err
 		}
+		narrower, err := by()
+		if err != nil {
+			return Policy{}, err
+		}
+		return p.Narrow(narrower), nil
 	}
-	return common
 }

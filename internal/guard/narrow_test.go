@@ -1,8 +1,10 @@
 package guard_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -104,6 +106,10 @@ func checkPermits(t *testing.T, about string, narrowed guard.Policy, all []guard
 	for _, target := range someTargets {
 		same(target.String(), func(p guard.Policy) error { return p.PermitsEach([]guard.Target{target}) })
 	}
+	all = slices.Clone(all)
+	for i := range all[1:] {
+		all[i+1].MaxTargets = cmp.Or(all[i+1].MaxTargets, math.MaxInt) // who narrows without a number sets no limit
+	}
 	for n := range 12 {
 		same(fmt.Sprint(n), func(p guard.Policy) error { return p.PermitsCount(n) })
 	}
@@ -164,5 +170,35 @@ func TestNarrowedToNothing(t *testing.T) {
 		if err := narrowed.Offers("list", toolset, guard.Read); !errors.As(err, &refusal) || refusal.Rule != "toolsets" {
 			t.Errorf("%s: %v", toolset, err)
 		}
+	}
+}
+
+// A policy that is asked again is the one of that moment, and there may be none any more.
+func TestLive(t *testing.T) {
+	var (
+		narrower guard.Policy
+		gone     error
+	)
+	live := guard.Fixed(guard.Policy{DisabledTools: []string{"list"}}).Narrow(func() (guard.Policy, error) { return narrower, gone })
+	offers := func(tool string) bool {
+		p, err := live()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Offers(tool, "instances", someRisks[tool]) == nil
+	}
+	if offers("list") || !offers("delete") {
+		t.Error("both policies are not in force")
+	}
+	narrower.ReadOnly = true
+	if offers("delete") {
+		t.Error("the change is not in force")
+	}
+	gone = errors.New("removed")
+	if _, err := live(); !errors.Is(err, gone) {
+		t.Errorf("%v", err)
+	}
+	if _, err := guard.Live(func() (guard.Policy, error) { return guard.Policy{}, gone }).Narrow(live)(); !errors.Is(err, gone) {
+		t.Errorf("%v", err)
 	}
 }

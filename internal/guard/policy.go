@@ -3,10 +3,12 @@
 package guard
 
 import (
+	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 // Risk says what a tool can do to the person who pays.
@@ -27,6 +29,9 @@ const (
 
 // Policy is what the operator allows. The zero value allows every tool on at most DefaultMaxTargets instances a call.
 type Policy struct {
+	// Owner is whose policy it is, as refusals name it, such as "the policy of caller ci"; "" is the operator.
+	Owner string
+
 	ReadOnly      bool
 	Toolsets      []string // only these; nil: all; empty but not nil: none
 	DisabledTools []string
@@ -39,10 +44,11 @@ type Policy struct {
 	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
 	NeverAsk bool
 
-	raised []map[string]Level // of the policies that this one was narrowed by; each can only raise what Consent says
+	narrowedBy []Policy // what each of these forbids is forbidden too
 }
 
-// Target is an instance as the service shows it. Policy looks at this, never at what a call claims.
+// Target is an instance as the service shows it. Policy looks at this, never at what a call claims. Texts are as the service
+// sent them, not cleaned. What is empty is unknown: it matches every pattern of Protect about it, and none of Allow.
 type Target struct {
 	ID         string
 	Name       string
@@ -50,18 +56,49 @@ type Target struct {
 	RegionName string
 }
 
-// String returns name and id.
-func (t Target) String() string { return fmt.Sprintf("%q (%s)", t.Name, t.ID) }
+// Limits of what a refusal quotes. Names are written by others, and may be long.
+const (
+	maxQuoted   = 60
+	maxOffender = 5
+)
+
+// String returns name and id, cleaned and cut.
+func (t Target) String() string {
+	id := cmp.Or(text.Line(t.ID, maxQuoted), "id unknown")
+	if name := text.Line(t.Name, maxQuoted); name != "" {
+		return fmt.Sprintf("%q (%s)", name, id)
+	}
+	return fmt.Sprintf("one without a name (%s)", id)
+}
 
 // Refusal is a "no" of the policy. It is final for the call.
 type Refusal struct {
-	Rule   string // the setting that refused, one of a closed set, for the audit log
+	Rule   string // the setting that refused, one of Rules, for the audit log
 	Reason string // for the person
 	Cause  error  // for the log only: why the setting could not be checked; usually nil
 }
 
-// ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
-const ConsentRule = "consent"
+// The rules that refuse.
+const (
+	readOnlyRule = "read-only"
+	toolsetsRule = "toolsets"
+	disabledRule = "disable-tools"
+	protectRule  = "protect"
+	allowRule    = "allow"
+	targetsRule  = "max-targets"
+
+	// ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
+	ConsentRule = "consent"
+	// CallerRule is the Rule of a Refusal because the caller, or its policy, is not what it was when the call began.
+	CallerRule = "caller"
+)
+
+// Rules returns every Rule that a Refusal can have.
+func Rules() []string {
+	return []string{
+		readOnlyRule, toolsetsRule, disabledRule, allowRule, protectRule, targetsRule, budgetRule, ConsentRule, CallerRule,
+	}
+}
 
 // Error returns the reason.
 func (r *Refusal) Error() string { return r.Reason }
@@ -70,17 +107,24 @@ func refuse(rule, format string, args ...any) *Refusal {
 	return &Refusal{Rule: rule, Reason: fmt.Sprintf(format, args...)}
 }
 
+// owner says whose policy it is.
+func (p Policy) owner() string { return cmp.Or(p.Owner, "the operator") }
+
 // Offers returns nil when the tool may be listed and called, and a *Refusal otherwise.
 func (p Policy) Offers(tool, toolset string, risk Risk) error {
-	switch {
-	case p.ReadOnly && risk != Read:
-		return refuse("read-only", "the server runs read-only, and %s changes something", tool)
-	case p.Toolsets != nil && !slices.Contains(p.Toolsets, toolset):
-		return refuse("toolsets", "the operator has not enabled the toolset %s, to which %s belongs", toolset, tool)
-	case slices.Contains(p.DisabledTools, tool):
-		return refuse("disable-tools", "the operator has disabled %s", tool)
-	}
-	return nil
+	return p.each(func(p Policy) error {
+		switch {
+		case p.ReadOnly && risk != Read && p.Owner == "":
+			return refuse(readOnlyRule, "the server runs read-only, and %s changes something", tool)
+		case p.ReadOnly && risk != Read:
+			return refuse(readOnlyRule, "%s is read-only, and %s changes something", p.Owner, tool)
+		case p.Toolsets != nil && !slices.Contains(p.Toolsets, toolset):
+			return refuse(toolsetsRule, "%s has not enabled the toolset %s, to which %s belongs", p.owner(), toolset, tool)
+		case slices.Contains(p.DisabledTools, tool):
+			return refuse(disabledRule, "%s has disabled %s", p.owner(), tool)
+		}
+		return nil
+	})
 }
 
 // Permits returns nil when all targets may be changed by one call, and a *Refusal that names the offending ones otherwise.
@@ -94,100 +138,96 @@ func (p Policy) Permits(targets []Target) error {
 
 // PermitsEach is Permits without the limit on how many there are.
 func (p Policy) PermitsEach(targets []Target) error {
-	if offenders := protected(targets, p.Protect); len(offenders) > 0 {
-		return refuse("protect", "the operator has protected %s", strings.Join(offenders, ", "))
+	looks := make([]look, len(targets))
+	for i, t := range targets {
+		looks[i] = lookAt(t)
 	}
-	if offenders := notAllowed(targets, p.Allow); len(offenders) > 0 {
-		return refuse("allow", "the operator's list of what may be changed does not hold %s", strings.Join(offenders, ", "))
-	}
-	return nil
+	return p.each(func(p Policy) error {
+		if offenders := those(targets, looks, p.protects); offenders != "" {
+			return refuse(protectRule, "%s has protected %s", p.owner(), offenders)
+		}
+		if offenders := those(targets, looks, p.leavesOut); offenders != "" {
+			return refuse(allowRule, "%s does not allow changes of %s", p.owner(), offenders)
+		}
+		return nil
+	})
 }
 
 // PermitsCount returns nil when one call may change that many instances, and a *Refusal otherwise.
 func (p Policy) PermitsCount(targets int) error {
-	if limit := p.maxTargets(); targets > limit {
-		return refuse("max-targets", "%d targets in one call; the operator allows %d", targets, limit)
+	return p.each(func(p Policy) error {
+		if limit := cmp.Or(p.MaxTargets, DefaultMaxTargets); targets > limit {
+			return refuse(targetsRule, "%d targets in one call; %s allows %d", targets, p.owner(), limit)
+		}
+		return nil
+	})
+}
+
+// each asks the policy and those that narrow it, until one refuses.
+func (p Policy) each(ask func(Policy) error) error {
+	if err := ask(p); err != nil {
+		return err
+	}
+	for _, by := range p.narrowedBy {
+		if err := by.each(ask); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (p Policy) maxTargets() int {
-	if p.MaxTargets == 0 {
-		return DefaultMaxTargets
-	}
-	return p.MaxTargets
+func (p Policy) protects(l look) bool {
+	return slices.ContainsFunc(p.Protect, func(pattern Pattern) bool { return pattern.covers(l) })
 }
 
-func protected(targets []Target, patterns []Pattern) (offenders []string) {
-	for _, t := range targets {
-		if anyMatches(patterns, t) {
-			offenders = append(offenders, t.String())
+func (p Policy) leavesOut(l look) bool {
+	return slices.ContainsFunc(p.Allow, func(list []Pattern) bool {
+		return !slices.ContainsFunc(list, func(pattern Pattern) bool { return pattern.admits(l) })
+	})
+}
+
+// those names the targets that are meant; a few of many.
+func those(targets []Target, looks []look, meant func(look) bool) string {
+	var names []string
+	for i, t := range targets {
+		if meant(looks[i]) {
+			names = append(names, t.String())
 		}
 	}
-	return offenders
+	if more := len(names) - maxOffender; more > 0 {
+		names = append(names[:maxOffender], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
-func notAllowed(targets []Target, lists [][]Pattern) (offenders []string) {
-	for _, t := range targets {
-		if slices.ContainsFunc(lists, func(list []Pattern) bool { return !anyMatches(list, t) }) {
-			offenders = append(offenders, t.String())
+// Coverage says which targets one pattern of a policy selects.
+type Coverage struct {
+	Owner   string // as that of the Policy; "" is the operator
+	Rule    string // "protect" or "allow"
+	Pattern Pattern
+	Targets []Target
+}
+
+// Explain returns what each pattern of p, and of the policies that narrow it, selects among targets. A pattern that selects
+// nothing is there too: it may be a mistake.
+func (p Policy) Explain(targets []Target) (all []Coverage) {
+	add := func(p Policy, rule string, pattern Pattern, selects func(Target) bool) {
+		c := Coverage{Owner: p.Owner, Rule: rule, Pattern: pattern}
+		for _, t := range targets {
+			if selects(t) {
+				c.Targets = append(c.Targets, t)
+			}
 		}
+		all = append(all, c)
 	}
-	return offenders
-}
-
-func anyMatches(patterns []Pattern, t Target) bool {
-	return slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Matches(t) })
-}
-
-// Pattern selects instances: "id:ID", "name:GLOB" or "region:ID or name"; without a prefix, an id or a glob on the name.
-type Pattern struct {
-	field string // "id", "name", "region", or "" for id or name
-	glob  string
-}
-
-// ParsePattern reads a pattern. In a glob, * stands for any text and ? for one character; letters compare without regard
-// to case, because a protection that misses by a capital letter is none.
-func ParsePattern(text string) (Pattern, error) {
-	p := Pattern{glob: strings.ToLower(strings.TrimSpace(text))}
-	if field, glob, found := strings.Cut(p.glob, ":"); found {
-		if field != "id" && field != "name" && field != "region" {
-			return Pattern{}, fmt.Errorf("pattern %q: %q is not id, name or region", text, field)
+	_ = p.each(func(p Policy) error {
+		for _, pattern := range p.Protect {
+			add(p, protectRule, pattern, pattern.Covers)
 		}
-		p.field, p.glob = field, glob
-	}
-	if p.glob == "" {
-		return Pattern{}, fmt.Errorf("pattern %q is empty", text)
-	}
-	if _, err := path.Match(p.glob, ""); err != nil {
-		return Pattern{}, fmt.Errorf("pattern %q: %w", text, err)
-	}
-	return p, nil
-}
-
-// UnmarshalText reads a pattern from a flag.
-func (p *Pattern) UnmarshalText(text []byte) (err error) {
-	*p, err = ParsePattern(string(text))
-	return err
-}
-
-// Matches reports whether the pattern selects t.
-func (p Pattern) Matches(t Target) bool {
-	switch p.field {
-	case "id":
-		return p.match(t.ID)
-	case "name":
-		return p.match(t.Name)
-	case "region":
-		return p.match(t.Region) || p.match(t.RegionName)
-	}
-	return p.match(t.ID) || p.match(t.Name)
-}
-
-// match lets * span every character: path.Match would stop it at a slash, which a name may hold.
-func (p Pattern) match(text string) bool {
-	const slash = "\x00"
-	hidden := strings.NewReplacer("/", slash)
-	matched, err := path.Match(hidden.Replace(p.glob), hidden.Replace(strings.ToLower(text)))
-	return err == nil && matched
+		for _, pattern := range slices.Concat(p.Allow...) {
+			add(p, allowRule, pattern, pattern.Admits)
+		}
+		return nil
+	})
+	return all
 }

@@ -2,6 +2,8 @@ package guard_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,38 +17,6 @@ func pattern(t *testing.T, text string) guard.Pattern {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func TestPattern(t *testing.T) {
-	target := guard.Target{ID: "530491fa7c8e47348f01de73e627a6a7", Name: "Prod/train-7B", Region: "11250", RegionName: "华东一区【昆山】"}
-	for text, want := range map[string]bool{
-		"530491fa7c8e47348f01de73e627a6a7":    true,
-		"530491FA7C8E47348F01DE73E627A6A7":    true,
-		"id:530491fa7c8e47348f01de73e627a6a7": true,
-		"id:5304*":                            true,
-		"id:prod*":                            false,
-		"prod*":                               true,
-		"PROD*":                               true,
-		"*train*":                             true,
-		"train*":                              false,
-		"name:prod/train*":                    true,
-		"name:prod?train*":                    true,
-		"name:5304*":                          false,
-		"region:11250":                        true,
-		"region:*昆山*":                         true,
-		"region:20057":                        false,
-		"[a-p]rod*":                           true,
-		"*":                                   true,
-	} {
-		if got := pattern(t, text).Matches(target); got != want {
-			t.Errorf("%q matches: %v", text, got)
-		}
-	}
-	for _, text := range []string{"", "  ", "id:", "colour:red", "[", "name:[a"} {
-		if _, err := guard.ParsePattern(text); err == nil {
-			t.Errorf("%q is accepted", text)
-		}
-	}
 }
 
 func TestOffers(t *testing.T) {
@@ -106,17 +76,89 @@ func TestPermits(t *testing.T) {
 	}
 }
 
-func FuzzPattern(f *testing.F) {
-	f.Add("name:prod-*", "prod-1")
-	f.Add("[a-", "x")
-	f.Fuzz(func(t *testing.T, text, name string) {
-		p, err := guard.ParsePattern(text)
-		if err != nil {
-			return
+// A refusal is short and clean however many targets there are and whatever their names hold.
+func TestRefusalsAreShort(t *testing.T) {
+	var targets []guard.Target
+	for i := range 100 {
+		targets = append(targets, guard.Target{ID: fmt.Sprint(i), Name: strings.Repeat("\x1b[31m\u202ex", 500)})
+	}
+	for rule, policy := range map[string]guard.Policy{
+		"protect": {Protect: []guard.Pattern{pattern(t, "name:*")}}, "allow": {Allow: [][]guard.Pattern{{}}},
+	} {
+		err := policy.PermitsEach(targets)
+		checkRule(t, rule, err, rule)
+		if text := err.Error(); len(text) > 700 || strings.ContainsAny(text, "\x1b\u202e") || !strings.HasSuffix(text, "(4), and 95 more") {
+			t.Errorf("%d bytes: %s", len(text), text)
 		}
-		p.Matches(guard.Target{ID: name, Name: name, Region: name})
-		if !pattern(t, "*").Matches(guard.Target{Name: name}) {
-			t.Errorf("* does not match %q", name)
+	}
+	err := guard.Policy{Protect: []guard.Pattern{pattern(t, "name:x")}}.PermitsEach([]guard.Target{{}})
+	if want := "the operator has protected one without a name (id unknown)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// A caller is told whose policy forbids it, and that the others do not.
+func TestRefusalsNameTheOwner(t *testing.T) {
+	ci := guard.Policy{
+		Owner: "the policy of caller ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"list"}, MaxTargets: 1,
+		Protect: []guard.Pattern{pattern(t, "a")}, Allow: [][]guard.Pattern{{pattern(t, "id:a")}},
+	}
+	a, b := guard.Target{ID: "a", Name: "x"}, guard.Target{ID: "b", Name: "y"}
+	for want, ask := range map[string]func(guard.Policy) error{
+		"the policy of caller ci is read-only, and delete changes something": func(p guard.Policy) error {
+			return p.Offers("delete", "instances", guard.Destructive)
+		},
+		"the policy of caller ci has not enabled the toolset workspace, to which look belongs": func(p guard.Policy) error {
+			return p.Offers("look", "workspace", guard.Read)
+		},
+		"the policy of caller ci has disabled list": func(p guard.Policy) error { return p.Offers("list", "instances", guard.Read) },
+		"2 targets in one call; the policy of caller ci allows 1": func(p guard.Policy) error {
+			return p.Permits([]guard.Target{a, b})
+		},
+		`the policy of caller ci has protected "x" (a)`:             func(p guard.Policy) error { return p.PermitsEach([]guard.Target{a}) },
+		`the policy of caller ci does not allow changes of "y" (b)`: func(p guard.Policy) error { return p.PermitsEach([]guard.Target{b}) },
+	} {
+		if err := ask(guard.Policy{}.Narrow(ci)); err == nil || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
 		}
-	})
+		if err := ask(guard.Policy{}); err != nil {
+			t.Errorf("the operator: %v", err)
+		}
+	}
+	if err := (guard.Policy{ReadOnly: true}).Narrow(ci).Offers("delete", "instances", guard.Destructive); err == nil ||
+		!strings.HasPrefix(err.Error(), "the server runs read-only") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	a, b := guard.Target{ID: "a", Name: "Prod-1", Region: "x"}, guard.Target{ID: "b", Region: "x"}
+	policy := guard.Policy{
+		Protect: []guard.Pattern{pattern(t, " name: prod-* "), pattern(t, "none")}, Allow: [][]guard.Pattern{{pattern(t, "region:x")}},
+	}.Narrow(guard.Policy{Owner: "the policy of caller ci", Allow: [][]guard.Pattern{{pattern(t, "a"), pattern(t, "c")}}})
+	var got []string
+	for _, c := range policy.Explain([]guard.Target{a, b}) {
+		line := c.Owner + "|" + c.Rule + "|" + c.Pattern.String()
+		for _, target := range c.Targets {
+			line += "|" + target.ID
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"|protect|name: prod-*|a|b", "|protect|none|b", "|allow|region:x|a|b",
+		"the policy of caller ci|allow|a|a", "the policy of caller ci|allow|c",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// Every refusal has one of the rules that there are.
+func TestRules(t *testing.T) {
+	for _, rule := range []string{"read-only", "toolsets", "disable-tools", "allow", "protect", "max-targets", "max-mutations-per-hour",
+		guard.ConsentRule, guard.CallerRule} {
+		if !slices.Contains(guard.Rules(), rule) {
+			t.Errorf("%s is not among %v", rule, guard.Rules())
+		}
+	}
 }
