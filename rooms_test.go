@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},
 	"internal/callers":   {module + "internal/guard"},
-	"internal/metrics":   {"github.com/prometheus/client_golang/..."},
+	"internal/metrics":   {module + "internal/guard", "github.com/prometheus/client_golang/..."},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/server": {
 		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",

@@ -170,7 +170,7 @@ func TestFieldProblems(t *testing.T) {
 		`"allow":null`:               "callers[0].allow: must be a list of patterns",
 		`"protect":[" "]`:            "callers[0].protect[0]: pattern",
 		`"protect":[null]`:           "callers[0].protect[0]: pattern",
-		`"protect":["a","[a"]`:       "callers[0].protect[1]: pattern",
+		`"protect":["a","a b"]`:      "callers[0].protect[1]: pattern",
 		`"protect":["name:"]`:        "valid are id:ID, name:GLOB, region:ID or name",
 		`"protect":["a",1]`:          "callers[0].protect: must be a list of patterns",
 		`"protect":null`:             "callers[0].protect: must be a list of patterns",
@@ -199,7 +199,7 @@ func TestEveryProblemIsNamed(t *testing.T) {
 		{"name":"Bad","token_sha256":"12","colour":"red","read_only":1,"toolsets":["x","instances","y"]},
 		`+entry("good")+`,
 		7,
-		{"name":"good","token_sha256":"`+callers.Digest("z")+`","allow":["a:b"],"protect":["["],"max_targets":0},
+		{"name":"good","token_sha256":"`+callers.Digest("z")+`","allow":["a:b"],"protect":["a;b"],"max_targets":0},
 		{}
 	]}`), known)
 	if err == nil {

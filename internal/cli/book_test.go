@@ -143,7 +143,7 @@ func TestCallersHaveTheirOwnLimits(t *testing.T) {
 	)
 	s := serveHere(t, nil, "--demo", "--transport=http", "--callers="+file, "--max-targets=2", "--protect=id:"+runningID)
 	s.done(tokens["narrow"], "delete_instances", deletion(terminatedID), "PREVIEW", "bert-eval")
-	s.refused(tokens["narrow"], "delete_instances", deletion(failedID), "does not hold")
+	s.refused(tokens["narrow"], "delete_instances", deletion(failedID), "does not allow")
 	s.refused(tokens["narrow"], "delete_instances", deletion(completedID), "has protected")
 	s.refused(tokens["single"], "delete_instances", deletion(terminatedID, failedID), "the operator allows 1")
 	s.done(tokens["single"], "delete_instances", deletion(completedID), "PREVIEW")

@@ -68,7 +68,7 @@ func TestCallUnderPolicy(t *testing.T) {
 		"read-only, environment":  {nil, map[string]string{"SCNET_MCP_READ_ONLY": "1"}, exitError, "runs read-only"},
 		"disabled":                {[]string{"--disable-tools=delete_instances,execute_script"}, nil, exitError, "has disabled"},
 		"protected by name":       {[]string{"--protect=name:instances_*"}, nil, exitError, "has protected"},
-		"not allowed":             {[]string{"--allow=qwen-*", "--allow=id:abc"}, nil, exitError, "does not hold"},
+		"not allowed":             {[]string{"--allow=qwen-*", "--allow=id:abc"}, nil, exitError, "does not allow"},
 		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, tools.ExitConsent, "cannot ask"},
 		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, tools.ExitConsent, "cannot ask"},
 		"a tool that is none":     {[]string{"--disable-tools=delete_instance"}, nil, exitError, "valid are list_instances"},

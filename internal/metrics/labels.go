@@ -1,6 +1,10 @@
 package metrics
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+)
 
 // other stands for every value that is not in a label's list.
 const other = "other"
@@ -38,11 +42,9 @@ var (
 		"token_wrong", "token_expired", "token_of_another_call", "token_used", "token_unchecked", "state_changed",
 		"decline", "cancel", "no_answer", "not_asked",
 	)
-	rules = newClosed(
-		"read-only", "toolsets", "disable-tools", "protect", "allow", "max-targets", "max-mutations-per-hour", "consent",
-		"accept", "body", "content_type", "host", "origin", "rate", "session", "stopping", "streams",
-		"token",
-	)
+	rules = newClosed(append(guard.Rules(),
+		"accept", "body", "content_type", "host", "origin", "rate", "session", "stopping", "streams", "token",
+	)...)
 )
 
 // class returns the class of an HTTP status: "2xx" to "5xx", "none" for 0, and "other".

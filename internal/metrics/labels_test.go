@@ -38,8 +38,6 @@ func TestWordsOfOtherRooms(t *testing.T) {
 		known           closed
 		least           int // matches; fewer mean that the pattern no longer fits
 	}{
-		"rules":          {guard, `refuse\("([^"]+)"`, rules, 5},
-		"named rules":    {guard, `Rule += "([^"]+)"`, rules, 2},
 		"methods":        {guard, `Method(?:, d\.Notice)? ?[:=]+ (?:Declined, |Show, |Refused, |Proceed, )?"([^"]+)"`, methods, 8},
 		"token problems": {guard, `ErrToken\w+: +"([^"]+)"`, methods, 5},
 		"answers":        {guard, `(?:Decline|Cancel|NoAnswer|NotAsked) +Action = "([^"]+)"`, methods, 4},
