@@ -52,6 +52,9 @@ var rooms = map[string][]string{
 		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 		"golang.org/x/net/netutil", "golang.org/x/time/rate",
 	},
+	"internal/upstream/hostile": { // a server for tests
+		"golang.org/x/net/...",
+	},
 	"internal/config": {"..."},
 	"internal/cli":    {"..."},
 	"e2e":             {"..."},

@@ -123,7 +123,7 @@ func (c *Client) MeasureClock(ctx context.Context) error {
 	}
 	resp, err := c.upstream.Do(ctx, upstream.Request{Method: http.MethodHead, URL: address})
 	if err != nil {
-		var e *upstream.Error
+		var e *upstream.Failure
 		errors.As(err, &e)
 		return &Error{Op: "measure the clock", Endpoint: "HEAD " + upstream.Endpoint(address), Delivery: e.Delivery, Retryable: true, Err: err}
 	}

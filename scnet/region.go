@@ -271,9 +271,9 @@ func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 		return e
 	}
 	if err != nil {
-		var e *upstream.Error
+		var e *upstream.Failure
 		if !errors.As(err, &e) {
-			e = &upstream.Error{Delivery: Unknown, Err: err}
+			e = &upstream.Failure{Delivery: Unknown, Err: err}
 		}
 		permanent := errors.Is(e.Err, upstream.ErrInsecureURL) || errors.Is(e.Err, upstream.ErrTooLarge)
 		return envelope{}, describe(&Error{

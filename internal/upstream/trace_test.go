@@ -96,7 +96,7 @@ func TestEveryTryIsObserved(t *testing.T) {
 				client := New(roundTrip(func(*http.Request) (*http.Response, error) {
 					status := left[0]
 					left = left[1:]
-					sleep(t.Context(), second)
+					Wait(t.Context(), second)
 					if status == 0 {
 						return nil, refused
 					}

@@ -1,6 +1,8 @@
-// Package upstream makes single HTTP exchanges with a paid cloud service under rules that hold for every service: TLS
-// except on loopback, no redirects, proxies from the environment, capped answers, reads retried, writes never repeated
-// once a byte may have left. Requests carry the trace of their context.
+// Package upstream talks HTTP to paid cloud services under rules that hold for every service: TLS except on loopback,
+// no redirects, proxies from the environment, capped answers, reads retried, writes sent at most once.
+//
+// A [Client] makes single exchanges; a call passes the links that New chains up. What goes wrong, here or in the client of a
+// service, is a [Failure]. [Walk] pages through lists, [Wait] sleeps with a context.
 package upstream
 
 import (
@@ -9,13 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"strconv"
-	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
@@ -26,35 +23,8 @@ const (
 	DefaultTimeout = 20 * time.Second // one try, from the dial to the last byte of the answer
 	DefaultMaxBody = 1 << 20          // bytes of an answer
 
-	dialTimeout = 10 * time.Second
-	maxTries    = 3
-	// maxRetryAfter is the longest wait that a server may ask for. Callers of an MCP server give up after about a
-	// minute; a longer wait is reported instead of slept.
-	maxRetryAfter = 15 * time.Second
+	clockTimeout = 4 * time.Second
 )
-
-// Delivery tells how far a request got.
-type Delivery int
-
-// The three things that can be known about a request.
-const (
-	NotSent  Delivery = iota // no byte of it left this machine
-	Unknown                  // it may have left, and no answer came
-	Answered                 // an HTTP answer came
-)
-
-// String returns "not sent", "unknown" or "answered".
-func (d Delivery) String() string {
-	switch d {
-	case NotSent:
-		return "not sent"
-	case Unknown:
-		return "unknown"
-	case Answered:
-		return "answered"
-	}
-	return strconv.Itoa(int(d))
-}
 
 // Request is one exchange.
 type Request struct {
@@ -63,40 +33,25 @@ type Request struct {
 	Header http.Header
 	Body   []byte // nil sends none
 
-	// Write says that the request changes something: it is tried again only while no byte of it has left.
+	// Write says that the request changes something: it is tried again only while not a byte of it has left.
 	Write   bool
 	Timeout time.Duration // per try; 0 means DefaultTimeout
 	MaxBody int64         // bytes; 0 means DefaultMaxBody
+	Tries   int           // 0 means 3
 }
 
 // Response is a complete answer, whatever its status.
 type Response struct {
 	Status     int
 	Header     http.Header
-	Body       []byte
+	Body       []byte        // without a byte order mark
 	RetryAfter time.Duration // what the server asked for; 0 when it did not
 	Skew       time.Duration // the server's clock minus ours, by its Date header
 	HasSkew    bool
 }
 
-// Error says that no complete answer came.
-type Error struct {
-	Delivery Delivery
-	Err      error
-}
-
-// Error returns the cause in words, without URL or proxy credentials.
-func (e *Error) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Errors that a caller can tell apart.
-var (
-	ErrInsecureURL = errors.New("only https is allowed, or http on a loopback address")
-	ErrTooLarge    = errors.New("the answer is larger than allowed")
-	ErrTimeout     = errors.New("no answer in time")
-)
+// exchange is a link of the chain that a Request passes. Its error is a *Failure.
+type exchange func(context.Context, Request) (*Response, error)
 
 // Client makes exchanges over one connection pool. It is safe for concurrent use.
 type Client struct {
@@ -108,25 +63,20 @@ type Client struct {
 	http    *http.Client
 	now     func() time.Time
 	backoff func(try int) time.Duration
+	chain   exchange
+
+	mu      sync.Mutex
+	skew    time.Duration
+	hasSkew bool
 }
 
-// New returns a Client. A nil transport means a pool of its own that honours the proxy environment; now is the clock
-// that Retry-After dates and clock skew are measured with.
+// New returns a Client. A nil transport means NewTransport; now is the clock that Retry-After dates and clock skew are
+// measured with.
 func New(transport http.RoundTripper, now func() time.Time) *Client {
 	if transport == nil {
-		dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           dialer.DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          32,
-			MaxIdleConnsPerHost:   16,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   dialTimeout,
-			ExpectContinueTimeout: time.Second,
-		}
+		transport = NewTransport()
 	}
-	return &Client{
+	c := &Client{
 		http: &http.Client{
 			Transport: transport,
 			// A followed redirect would carry the credential headers along; http.Client strips only the well-known ones.
@@ -135,111 +85,115 @@ func New(transport http.RoundTripper, now func() time.Time) *Client {
 		now:     now,
 		backoff: fullJitter,
 	}
+	// The order is important: each try is observed, and its answer tells the time.
+	c.chain = c.checking(c.retrying(c.observing(c.timing(c.send))))
+	return c
 }
 
 // CloseIdleConnections closes the pool's idle connections.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// Do makes the exchange. It returns a Response for every HTTP answer, also for 4xx and 5xx, and an *Error otherwise.
+// Do makes the exchange. It returns a Response for every HTTP answer, also for 4xx and 5xx, and a *Failure otherwise.
 //
 // A read is tried up to three times on connection errors and on 429, 502, 503 and 504, with jittered waits or the one
 // that Retry-After names. A try that times out is not repeated: the caller has waited long enough.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	if _, err := CheckURL(r.URL); err != nil {
-		return nil, &Error{NotSent, err}
+	resp, err := c.chain(ctx, r)
+	var f *Failure
+	if !errors.As(err, &f) {
+		return resp, nil
 	}
-	for try := 1; ; try++ {
+	permanent := errors.Is(f.Err, ErrInsecureURL) || errors.Is(f.Err, ErrTooLarge)
+	f.Kind = Unavailable
+	switch cause := context.Cause(ctx); {
+	case errors.Is(f.Err, ErrInsecureURL):
+		f.Kind = Setup
+	case cause != nil && errors.Is(f.Err, cause) && !errors.Is(cause, context.DeadlineExceeded):
+		f.Kind = Cancelled
+	}
+	f.Endpoint = r.Method + " " + Endpoint(r.URL)
+	f.Retryable = !permanent && (!r.Write || f.Delivery == NotSent)
+	f.Uncertain = r.Write && f.Delivery != NotSent
+	return nil, f
+}
+
+// ClockSkew returns the service's clock minus ours as the last answer showed it, to about a second; false before any.
+func (c *Client) ClockSkew() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.skew, c.hasSkew
+}
+
+// MeasureClock asks the server at address for its time, for ClockSkew. It sends no credential and takes any HTTP answer.
+func (c *Client) MeasureClock(ctx context.Context, address string) error {
+	_, err := c.Do(ctx, Request{Method: http.MethodHead, URL: address, Timeout: clockTimeout})
+	return err
+}
+
+// checking refuses an address that must not be spoken to.
+func (c *Client) checking(next exchange) exchange {
+	return func(ctx context.Context, r Request) (*Response, error) {
+		if _, err := CheckURL(r.URL); err != nil {
+			return nil, &Failure{Delivery: NotSent, Err: err}
+		}
+		return next(ctx, r)
+	}
+}
+
+func (c *Client) observing(next exchange) exchange {
+	return func(ctx context.Context, r Request) (*Response, error) {
 		started := time.Now() // now may be a clock that is set
-		resp, err := c.once(ctx, r)
-		c.observe(resp, time.Since(started))
-		wait, again := c.retry(r, try, resp, err)
-		if !again || ctx.Err() != nil {
-			return resp, err
+		resp, err := next(ctx, r)
+		if c.Observe != nil {
+			status := 0
+			if resp != nil {
+				status = resp.Status
+			}
+			c.Observe(status, time.Since(started))
 		}
-		logRetry(ctx, r, try, wait, err)
-		if !sleep(ctx, wait) {
-			return resp, err
-		}
+		return resp, err
 	}
 }
 
-func (c *Client) observe(resp *Response, took time.Duration) {
-	if c.Observe == nil {
-		return
-	}
-	status := 0
-	if resp != nil {
-		status = resp.Status
-	}
-	c.Observe(status, took)
-}
-
-func (c *Client) retry(r Request, try int, resp *Response, err error) (time.Duration, bool) {
-	if try >= maxTries {
-		return 0, false
-	}
-	if err != nil {
-		var e *Error
-		if !errors.As(err, &e) || errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) ||
-			errors.Is(err, ErrInsecureURL) || errors.Is(err, ErrTooLarge) || (r.Write && e.Delivery != NotSent) {
-			return 0, false
+// timing reads the headers that speak of time.
+func (c *Client) timing(next exchange) exchange {
+	return func(ctx context.Context, r Request) (*Response, error) {
+		resp, err := next(ctx, r)
+		if err != nil {
+			return nil, err
 		}
-		return c.backoff(try), true
+		resp.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), c.now())
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			resp.Skew, resp.HasSkew = date.Sub(c.now()), true
+			c.mu.Lock()
+			c.skew, c.hasSkew = resp.Skew, true
+			c.mu.Unlock()
+		}
+		return resp, nil
 	}
-	if r.Write {
-		return 0, false
-	}
-	switch resp.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	default:
-		return 0, false
-	}
-	if resp.RetryAfter > 0 {
-		return resp.RetryAfter, resp.RetryAfter <= maxRetryAfter
-	}
-	return c.backoff(try), true
 }
 
-func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
+// send makes one try.
+func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	timeout := r.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	tryCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%s)", ErrTimeout, timeout))
-	defer cancel()
-
-	// The first header field marks the request as possibly sent: from there on net/http may flush its buffer. A pooled
-	// connection that turns out dead before that is replaced by net/http itself, which writes nothing twice.
-	var left atomic.Bool
-	traced := httptrace.WithClientTrace(tryCtx, &httptrace.ClientTrace{
-		WroteHeaderField: func(string, []string) { left.Store(true) },
-		WroteHeaders:     func() { left.Store(true) },
-	})
-	fail := func(err error) error {
-		delivery := NotSent
-		if left.Load() {
-			delivery = Unknown
-		}
-		return &Error{delivery, plainCause(tryCtx, err)}
+	limited, stop := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%s)", ErrTimeout, timeout))
+	defer stop()
+	try, cancel := context.WithCancelCause(limited)
+	defer cancel(nil)
+	way := &delivery{cancel: cancel}
+	fail := func(err error) (*Response, error) {
+		return nil, &Failure{Delivery: way.known(), Err: plainCause(try, err)}
 	}
-
-	var body io.Reader
-	if r.Body != nil {
-		body = bytes.NewReader(r.Body)
-	}
-	req, err := http.NewRequestWithContext(traced, r.Method, r.URL, body)
+	req, err := newRequest(way.trace(try), r)
 	if err != nil {
-		return nil, &Error{NotSent, plainCause(tryCtx, err)}
-	}
-	if r.Header != nil {
-		req.Header = r.Header.Clone()
-	}
-	if parent := trace.From(ctx); parent != "" {
-		req.Header.Set(trace.Header, string(parent))
+		return fail(err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fail(err)
+		return fail(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 
@@ -249,67 +203,32 @@ func (c *Client) once(ctx context.Context, r Request) (*Response, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return nil, fail(fmt.Errorf("the answer broke off: %w", err))
+		return fail(fmt.Errorf("the answer broke off: %w", err))
 	}
 	if int64(len(content)) > limit {
-		return nil, fail(fmt.Errorf("%w (%d bytes)", ErrTooLarge, limit))
+		return fail(fmt.Errorf("%w (%d bytes)", ErrTooLarge, limit))
 	}
-	out := &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}
-	out.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), c.now())
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		out.Skew, out.HasSkew = date.Sub(c.now()), true
-	}
-	return out, nil
+	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: bytes.TrimPrefix(content, []byte("\ufeff"))}, nil
 }
 
-// plainCause drops what net/http puts round an error: the URL, and a proxy address that may hold a password.
-func plainCause(ctx context.Context, err error) error {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
-		err = urlErr.Err
+// newRequest builds r with the trace of ctx.
+func newRequest(ctx context.Context, r Request) (*http.Request, error) {
+	var body io.Reader
+	if r.Body != nil {
+		body = bytes.NewReader(r.Body)
 	}
-	if cause := context.Cause(ctx); cause != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		return cause
-	}
-	if strings.Contains(err.Error(), "invalid proxy address") {
-		return errors.New("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY holds an address that cannot be parsed")
-	}
-	return err
-}
-
-// CheckURL parses raw and demands https, or http on a loopback host, and neither user nor fragment.
-func CheckURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, body)
 	if err != nil {
-		return nil, errors.New("the address cannot be parsed as a URL")
+		return nil, err
 	}
-	switch {
-	case u.Host == "" || u.Hostname() == "":
-		return nil, errors.New("the address has no host; it must look like https://host:port")
-	case u.User != nil || u.Fragment != "":
-		return nil, errors.New("the address must hold neither a user name nor a fragment")
-	case u.Scheme == "https":
-	case u.Scheme == "http" && IsLoopback(u.Hostname()):
-	default:
-		return nil, fmt.Errorf("%w (%s)", ErrInsecureURL, Endpoint(raw))
+	if r.Header != nil {
+		req.Header = r.Header.Clone()
 	}
-	return u, nil
-}
-
-// IsLoopback reports whether host, without port, names this machine's loopback interface.
-func IsLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
+	if parent := trace.From(ctx); parent != "" {
+		req.Header.Set(trace.Header, string(parent))
 	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// Endpoint returns host and path of raw for messages: a query or a user name may hold what must not be shown.
-func Endpoint(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(unparsable address)"
-	}
-	return u.Host + u.EscapedPath()
+	// Bytes that follow an answer on an idle connection are printed by net/http's own logger, past level and redaction.
+	// A HEAD that is answered with a body is the likely case.
+	req.Close = r.Method == http.MethodHead
+	return req, nil
 }

