@@ -152,7 +152,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		}
 		subject := subjectOf[In, P](t.Name, call.Caller.Name, plan, in)
 		decision := b.service.Tokens.Decide(ctx, guard.Call{
-			Level: b.service.Policy.Level(t.Name, t.Risk), Subject: subject, Question: c.question(in, plan),
+			Level: b.service.Policy.Level(t.Name, t.standardConsent()), Subject: subject, Question: c.question(in, plan),
 			Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.service.Policy.NeverAsk, Answer: call.Answer,
 			AtTerminal: call.Caller.AtTerminal,
 		})
@@ -168,7 +168,7 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		case guard.Refused:
 			return Result{}, a.refused(ctx, &guard.Refusal{Rule: guard.ConsentRule, Reason: decision.Notice}, "")
 		case guard.Show:
-			p := b.newPreview(plan, decision, subject)
+			p := b.newPreview(plan, decision)
 			a.finished(ctx, audit.Previewed, stateConfirm, nil)
 			shown, err := render(result, c.preview(in, plan, p))
 			shown.NeedsConsent, shown.State = true, stateConfirm
@@ -178,19 +178,23 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 		if ctx.Err() != nil {
 			return Result{}, a.refused(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
 		}
-		if err := b.budget.Take(ctx, changes); err != nil {
+		receipt, err := b.budget.Take(ctx, changes)
+		if err != nil {
 			return Result{}, a.refused(ctx, err, "")
 		}
 		if err := a.intent(ctx); err != nil {
-			b.giveBack(ctx, changes)
+			b.giveBack(ctx, receipt, changes)
 			return Result{}, err
 		}
 		out, outcomes, err := recovered(func() (Out, []audit.Outcome, error) { return c.act(ctx, b.service, in, plan) })
 		if err != nil {
+			if !uncertain(err) { // nothing was changed
+				b.giveBack(ctx, receipt, changes-attempted(outcomes))
+			}
 			a.failed(ctx, err, outcomes, plan)
 			return Result{}, err
 		}
-		b.giveBack(ctx, changes-attempted(outcomes))
+		b.giveBack(ctx, receipt, changes-attempted(outcomes))
 		note := a.finished(ctx, audit.Result, c.state(out), outcomes)
 		rendered, err := render(result, out)
 		if failure := (*internalError)(nil); errors.As(err, &failure) {
@@ -204,8 +208,8 @@ func declareChange[In any, Out output, P consenting[In]](t Tool, mode Mode, c ch
 }
 
 // giveBack returns changes that were taken and not made.
-func (b *Toolbox) giveBack(ctx context.Context, changes int) {
-	if err := b.budget.Return(ctx, changes); err != nil {
+func (b *Toolbox) giveBack(ctx context.Context, receipt guard.Receipt, changes int) {
+	if err := b.budget.Return(ctx, receipt, changes); err != nil {
 		logger(ctx).Warn().Err(err).Int("changes", changes).Msg("changes that were not made stay counted")
 	}
 }
@@ -301,11 +305,10 @@ func subjectOf[In any, P consenting[In]](tool, caller string, plan Plan, in In) 
 	return guard.Subject{Tool: tool, Caller: caller, Region: region, Arguments: string(arguments), State: string(state)}
 }
 
-func (b *Toolbox) newPreview(plan Plan, decision guard.Decision, subject guard.Subject) *Preview {
+func (b *Toolbox) newPreview(plan Plan, decision guard.Decision) *Preview {
 	p := plan.preview(decision.Notice, b.service.Now())
-	if !decision.Hopeless {
-		token, expires := b.service.Tokens.Issue(subject)
-		p.PreviewToken, p.ExpiresAt = token, expires.UTC().Format(time.RFC3339)
+	if decision.Token != "" {
+		p.PreviewToken, p.ExpiresAt = decision.Token, decision.Expires.UTC().Format(time.RFC3339)
 	}
 	return p
 }

@@ -84,7 +84,7 @@ func planDelete(ctx context.Context, service Service, in *DeleteInstancesInput) 
 }
 
 func askDelete(_ DeleteInstancesInput, plan Plan) guard.Question {
-	phrase := fmt.Sprintf("delete %d", plan.changes())
+	phrases := []string{fmt.Sprintf("delete %d", plan.changes()), fmt.Sprintf("删除 %d", plan.changes())}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.changes(), "instance"), plan.Region)
 	for _, t := range plan.Targets {
@@ -92,8 +92,8 @@ func askDelete(_ DeleteInstancesInput, plan Plan) guard.Question {
 			fmt.Fprintf(&b, "- %q (%s), %s\n", text.Field(t.Instance.Name), text.Field(t.ID), text.Field(string(t.Instance.Status)))
 		}
 	}
-	fmt.Fprintf(&b, "Type %q to delete.", phrase)
-	return guard.Question{Message: b.String(), Phrase: phrase}
+	fmt.Fprintf(&b, "Type %q to delete.", phrases[0])
+	return guard.Question{Message: b.String(), Phrases: phrases}
 }
 
 func runDelete(ctx context.Context, _ Service, _ DeleteInstancesInput, plan Plan) (DeleteInstancesOutput, []audit.Outcome, error) {

@@ -44,7 +44,7 @@ func TestNarrowedPolicy(t *testing.T) {
 			"delete_instances": deletion(id(3)), "restart_instance": {"instance_id": id(3), "force": true},
 		} {
 			r := caller.call(t, tool, a.with(arguments{"confirm": true}))
-			wantParts(t, r.Text, "confirm: true alone does not do here")
+			wantParts(t, r.Text, "confirm: true alone is not enough here")
 		}
 		// A limit that the caller does not have is the operator's.
 		caller.fails(t, "delete_instances", deletion(ids(12)...), "the operator allows 11")
@@ -200,7 +200,12 @@ func TestStateThatGoesAway(t *testing.T) {
 func TestANoHoldsWithoutTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		state := &broken{State: guard.NewMemory(time.Now), after: 1000}
-		w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{State: state}})
+		tokens, err := guard.NewTokens(nil, state, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tokens.Close()
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{State: state, Tokens: tokens}})
 		call := tools.Call{Tool: "delete_instances", Arguments: encoded(deletion(id(1)).with(arguments{"confirm": true})),
 			Caller: tools.Caller{Name: "local", CanAsk: true}}
 		asked, err := w.toolbox.Call(t.Context(), call)

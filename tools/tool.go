@@ -19,11 +19,19 @@ type Tool struct {
 	Description string // for the model: what it does, what it does not, what to know about the result
 	Toolset     string
 	Risk        guard.Risk
+	Consent     guard.Level // that it needs unless the operator sets another; "": what its risk needs
 
 	Input  *schemas.Schema
 	Output *schemas.Schema
 
 	run func(context.Context, *Toolbox, Call) (Result, error)
+}
+
+func (t Tool) standardConsent() guard.Level {
+	if t.Consent != "" {
+		return t.Consent
+	}
+	return guard.DefaultLevel(t.Risk)
 }
 
 // Call is one call of a tool.

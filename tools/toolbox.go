@@ -37,6 +37,7 @@ type Service struct {
 	Policy              guard.Policy
 	MaxMutationsPerHour int           // 0: guard.DefaultMaxMutationsPerHour
 	State               guard.State   // what replicas share; nil: a memory of its own
+	Ledger              *guard.Ledger // of the budgets; default: on State
 	Tokens              *guard.Tokens // default: on State, with a key of its own
 	Audit               Recorder      // nil: nothing is recorded
 	// AuditOptional lets changes through that the audit log could not record.
@@ -69,6 +70,9 @@ func NewToolbox(service Service, tools []Tool) *Toolbox {
 	if service.State == nil {
 		service.State = guard.NewMemory(service.Now)
 	}
+	if service.Ledger == nil {
+		service.Ledger = guard.NewLedger(service.State, service.Now)
+	}
 	if service.Tokens == nil {
 		service.Tokens, _ = guard.NewTokens(nil, service.State, service.Now) // fails only for a short key
 	}
@@ -76,7 +80,7 @@ func NewToolbox(service Service, tools []Tool) *Toolbox {
 }
 
 func newToolbox(service Service, account string, tools []Tool) *Toolbox {
-	budget := guard.NewBudget(account, service.MaxMutationsPerHour, service.State, service.Now)
+	budget := service.Ledger.Budget(account, service.MaxMutationsPerHour)
 	return &Toolbox{service: service, budget: budget, tools: tools}
 }
 
@@ -231,7 +235,11 @@ func Explain(err error) string {
 		}
 		return text
 	case errors.As(err, &refusal):
-		return paragraph("Refused: "+refusal.Reason+".", "Nothing was changed. Only the operator of this server can change that.")
+		next := "Nothing was changed. Only the operator of this server can change that."
+		if refusal.Temporary {
+			next = "Nothing was changed. The same call may be let through later."
+		}
+		return paragraph("Refused: "+refusal.Reason+".", next)
 	case errors.As(err, &declined):
 		return paragraph(declined.notice, "Nothing was changed. Do not repeat the call unless the user asks for it.")
 	case errors.As(err, &region):

@@ -267,7 +267,7 @@ func (s scene) play(t *testing.T, tool tools.Tool) string {
 		case err != nil:
 			fmt.Fprintf(&b, "--- error\n%s\n", tools.Explain(err))
 		case r.Question != nil:
-			fmt.Fprintf(&b, "--- question %q, phrase %q\n%s\n", r.Question.Choices, r.Question.Phrase, r.Question.Message)
+			fmt.Fprintf(&b, "--- question %q, phrase %q\n%s\n", r.Question.Choices, r.Question.Phrases, r.Question.Message)
 		default:
 			fmt.Fprintf(&b, "--- result\n%s\n--- structured\n%s\n", r.Text, indented(r.Structured))
 		}

@@ -47,6 +47,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		defer func() { _ = store.Close() }()
 		options.Mailbox = store
 	}
+	defer service.Tokens.Close()
 	service.Observe = func(o tools.Observation) {
 		meter.ToolCall(o.Tool, o.Outcome, o.Took)
 		meter.Consent(o.Tool, o.Consent)

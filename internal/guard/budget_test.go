@@ -14,13 +14,14 @@ import (
 func TestBudget(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	clock := func() time.Time { return now }
-	budget := guard.NewBudget("local", 10, guard.NewMemory(clock), clock)
-	take := func(count int, want string) {
+	budget := guard.NewLedger(guard.NewMemory(clock), clock).Budget("local", 10)
+	take := func(count int, want string) guard.Receipt {
 		t.Helper()
-		err := budget.Take(t.Context(), count)
+		receipt, err := budget.Take(t.Context(), count)
 		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
 			t.Errorf("Take(%d) = %v, want %q", count, err, want)
 		}
+		return receipt
 	}
 	take(11, "allows 10 per hour")
 	take(6, "")
@@ -29,18 +30,51 @@ func TestBudget(t *testing.T) {
 	take(1, "room in 40m0s")
 	take(7, "room in 1h0m0s")
 	now = now.Add(40 * time.Minute)
-	take(6, "")
+	receipt := take(6, "")
 	take(1, "room in 20m0s")
-	giveBack(t, budget, 5)
+	giveBack(t, budget, receipt, 5)
 	take(5, "")
 	take(1, "is reached")
 }
 
-func giveBack(t *testing.T, budget *guard.Budget, count int) {
+func giveBack(t *testing.T, budget *guard.Budget, receipt guard.Receipt, count int) {
 	t.Helper()
-	if err := budget.Return(t.Context(), count); err != nil {
+	if err := budget.Return(t.Context(), receipt, count); err != nil {
 		t.Error(err)
 	}
+}
+
+func taken(t *testing.T, budget *guard.Budget, count int) guard.Receipt {
+	t.Helper()
+	receipt, err := budget.Take(t.Context(), count)
+	if err != nil {
+		t.Error(err)
+	}
+	return receipt
+}
+
+// checkFull reports an error unless count changes are refused.
+func checkFull(t *testing.T, name string, budget *guard.Budget, count int) {
+	t.Helper()
+	_, err := budget.Take(t.Context(), count)
+	checkRule(t, name, err, "max-mutations-per-hour")
+}
+
+// What a call gives back is its own: the newest entry may be another call's, and leaves the window later.
+func TestReturnTakesOffTheOwnEntry(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	clock := func() time.Time { return now }
+	state := guard.NewMemory(clock)
+	budget := guard.NewLedger(state, clock).Budget("x", 10)
+	first := taken(t, budget, 5)
+	now = now.Add(50 * time.Minute)
+	taken(t, budget, 5)
+	for range 2 { // more than was taken is not given back
+		giveBack(t, budget, first, 100)
+	}
+	now = now.Add(10 * time.Minute)
+	checkFull(t, "the second call's are still counted", budget, 6)
+	taken(t, budget, 5)
 }
 
 // kept returns what a state keeps under key.
@@ -59,15 +93,14 @@ func TestBudgetKeepsOneEntryASecond(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	clock := func() time.Time { return now }
 	state := guard.NewMemory(clock)
-	budget := guard.NewBudget("local", 100, state, clock)
+	budget := guard.NewLedger(state, clock).Budget("local", 100)
+	var receipts []guard.Receipt
 	for range 30 {
-		if err := budget.Take(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
+		receipts = append(receipts, taken(t, budget, 1))
 		now = now.Add(100 * time.Millisecond)
 	}
-	const want = "[[1800000000900,10],[1800000001900,10],[1800000002900,10]]"
-	if got := kept(t, state, "budget:local"); got != want {
+	const want = `"spent":[[1800000000900,10],[1800000001900,10],[1800000002900,10]]}`
+	if got := kept(t, state, "spent:local"); !strings.HasSuffix(got, want) {
 		t.Errorf("kept %s, want %s", got, want)
 	}
 	now = time.UnixMilli(1800000000900).Add(time.Hour - time.Millisecond)
@@ -78,14 +111,16 @@ func TestBudgetKeepsOneEntryASecond(t *testing.T) {
 	if err := budget.Room(t.Context(), 80); err != nil {
 		t.Error(err)
 	}
-	giveBack(t, budget, 30)
-	if got := kept(t, state, "budget:local"); got != "" {
+	for _, receipt := range receipts {
+		giveBack(t, budget, receipt, 1)
+	}
+	if got := kept(t, state, "spent:local"); !strings.HasSuffix(got, `"spent":[]}`) {
 		t.Errorf("kept %s after everything was given back", got)
 	}
 }
 
 func TestRoomTakesNothing(t *testing.T) {
-	budget := guard.NewBudget("local", 0, guard.NewMemory(time.Now), time.Now)
+	budget := guard.NewLedger(guard.NewMemory(time.Now), time.Now).Budget("local", 0)
 	for range 2 {
 		if err := budget.Room(t.Context(), guard.DefaultMaxMutationsPerHour); err != nil {
 			t.Error(err)
@@ -96,14 +131,12 @@ func TestRoomTakesNothing(t *testing.T) {
 
 func TestBudgetsOfOneAccountShare(t *testing.T) {
 	state := guard.NewMemory(time.Now)
-	one, other := guard.NewBudget("a", 3, state, time.Now), guard.NewBudget("a", 3, state, time.Now)
-	foreign := guard.NewBudget("b", 3, state, time.Now)
+	one, other := guard.NewLedger(state, time.Now).Budget("a", 3), guard.NewLedger(state, time.Now).Budget("a", 3)
+	foreign := guard.NewLedger(state, time.Now).Budget("b", 3)
 	for _, budget := range []*guard.Budget{one, other, foreign} {
-		if err := budget.Take(t.Context(), map[bool]int{true: 3, false: 1}[budget == foreign]); err != nil {
-			t.Error(err)
-		}
+		taken(t, budget, map[bool]int{true: 3, false: 1}[budget == foreign])
 	}
-	checkRule(t, "used by another", other.Take(t.Context(), 2), "max-mutations-per-hour")
+	checkFull(t, "used by another", other, 2)
 }
 
 var errDown = errors.New("dial tcp 10.0.0.7:6379: connection refused")
@@ -115,38 +148,108 @@ func (broken) Claim(context.Context, string, time.Time) (bool, error) { return f
 
 func (broken) Claimed(context.Context, string) (bool, error) { return false, errDown }
 
+func (broken) Epoch(context.Context) (string, time.Time, error) { return "", time.Time{}, errDown }
+
 func (broken) Update(context.Context, string, time.Duration, func([]byte) ([]byte, error)) error {
 	return errDown
 }
 
 func TestBudgetThatCannotBeCheckedRefuses(t *testing.T) {
-	budget := guard.NewBudget("local", 10, broken{}, time.Now)
-	for name, err := range map[string]error{"Room": budget.Room(t.Context(), 1), "Take": budget.Take(t.Context(), 1)} {
+	budget := guard.NewLedger(broken{}, time.Now).Budget("local", 10)
+	_, taking := budget.Take(t.Context(), 1)
+	for name, err := range map[string]error{"Room": budget.Room(t.Context(), 1), "Take": taking} {
 		var refusal *guard.Refusal
 		if !errors.As(err, &refusal) || refusal.Rule != "max-mutations-per-hour" || !errors.Is(refusal.Cause, errDown) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		text := err.Error()
-		if !strings.Contains(text, "cannot be reached") || !strings.Contains(text, "nothing was changed") ||
-			strings.Contains(text, "10.0.0.7") {
+		if !strings.Contains(text, "cannot be reached") || strings.Contains(text, "10.0.0.7") || !refusal.Temporary {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
-	if err := budget.Return(t.Context(), 1); !errors.Is(err, errDown) {
-		t.Errorf("Return: %v", err)
-	}
 }
 
-// A shared budget that says that less than nothing was spent makes no room.
+// A shared budget that says that less than nothing was spent makes no room, and neither does a sum that overflows.
 func TestBudgetThatCannotBeRead(t *testing.T) {
-	for _, text := range []string{"[[1800000000000,-3]]", "[[1800000000000,0]]", "[[1800000000000]]", "{}", "[", `[["x",1]]`} {
+	for _, spent := range []string{"[[1800000000000,-3]]", "[[1800000000000,0]]", "[[1800000000000]]", "{}", "[", `[["x",1]]`,
+		"[[1800000000000,9223372036854775807]]", "[[1800000000000,9223372036854775807],[1800000001000,9223372036854775807]]"} {
+		text := `{"id":"a","revision":1,"spent":` + spent + "}"
 		clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 		state := guard.NewMemory(clock)
 		put := func([]byte) ([]byte, error) { return []byte(text), nil }
-		if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
+		if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
 			t.Fatal(err)
 		}
-		checkRule(t, text, guard.NewBudget("x", 10, state, clock).Take(t.Context(), 1), "max-mutations-per-hour")
+		checkFull(t, text, guard.NewLedger(state, clock).Budget("x", 10), 1)
+	}
+}
+
+// lost is a State that can lose everything, as a Redis server without persistence does, or go back to what it was before.
+type lost struct {
+	*guard.Memory
+	now func() time.Time
+}
+
+func (l *lost) flush() { l.Memory = guard.NewMemory(l.now) }
+
+// A State that has lost what was spent does not make room: every process adds what it saw.
+func TestBudgetOutlivesTheState(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	clock := func() time.Time { return now }
+	state := &lost{guard.NewMemory(clock), clock}
+	one, other := guard.NewLedger(state, clock).Budget("x", 10), guard.NewLedger(state, clock).Budget("x", 10)
+	taken(t, one, 3)
+	taken(t, other, 4)
+	now = now.Add(time.Minute)
+	taken(t, one, 1)
+	state.flush()
+	checkFull(t, "8 are spent", one, 3)
+	taken(t, one, 1)
+	state.flush()
+	taken(t, other, 1) // has not seen what one took in the meantime
+	checkFull(t, "10 are spent", one, 1)
+	now = now.Add(time.Hour)
+	taken(t, other, 10)
+}
+
+// After a failover to a copy that is behind, the account has the same id and misses updates.
+func TestBudgetOutlivesAnOldCopy(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	clock := func() time.Time { return now }
+	state := guard.NewMemory(clock)
+	one, other := guard.NewLedger(state, clock).Budget("x", 10), guard.NewLedger(state, clock).Budget("x", 10)
+	taken(t, one, 1)
+	taken(t, other, 1)
+	copied := kept(t, state, "spent:x")
+	now = now.Add(time.Minute)
+	taken(t, one, 5)
+	taken(t, other, 1)
+	put := func([]byte) ([]byte, error) { return []byte(copied), nil }
+	if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
+		t.Fatal(err)
+	}
+	taken(t, one, 1)   // knows of 7
+	taken(t, other, 1) // knows of 8, with one's new one 9
+	checkFull(t, "10 are spent", one, 1)
+}
+
+// A wall clock that jumps makes no room.
+func TestBudgetOutlivesAJump(t *testing.T) {
+	for _, jump := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		clock := newJumpy()
+		state := guard.NewMemory(clock.now)
+		guard.SetElapsed(state, clock.elapsed)
+		ledger := guard.NewLedger(state, clock.now)
+		guard.SetLedgerElapsed(ledger, clock.elapsed)
+		budget := ledger.Budget("x", 10)
+		taken(t, budget, 6)
+		clock.jump(jump)
+		checkFull(t, "after a jump", budget, 5)
+		taken(t, budget, 4)
+		clock.jump(-jump)
+		checkFull(t, "after a jump back", budget, 1)
+		clock.pass(59 * time.Minute)
+		checkFull(t, "before the hour is over", budget, 1)
 	}
 }
 
@@ -161,36 +264,35 @@ func (g gone) Update(ctx context.Context, key string, ttl time.Duration, change 
 }
 
 func TestReturnAfterTheCallerHasGone(t *testing.T) {
-	budget := guard.NewBudget("x", 1, gone{guard.NewMemory(time.Now)}, time.Now)
+	budget := guard.NewLedger(gone{guard.NewMemory(time.Now)}, time.Now).Budget("x", 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := budget.Take(ctx, 1); err != nil {
+	receipt, err := budget.Take(ctx, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
 	cancel()
-	if err := budget.Return(ctx, 1); err != nil {
+	if err := budget.Return(ctx, receipt, 1); err != nil {
 		t.Error(err)
 	}
-	if err := budget.Take(t.Context(), 1); err != nil {
-		t.Error(err)
-	}
+	taken(t, budget, 1)
 }
 
 // FuzzBudget finds anything at all in the shared state. It must refuse what it cannot read, and never allow more than the
 // limit.
 func FuzzBudget(f *testing.F) {
-	for _, seed := range []string{"", "[]", "[[1800000000000,3]]", "[[1800000000000,-3]]", "[[1,2,3]]", "{",
-		"[[9223372036854775807,1]]"} {
-		f.Add(seed, 4)
+	for _, seed := range []string{"[]", "[[1800000000000,3]]", "[[1800000000000,-3]]", "[[1,2,3]]", "{",
+		"[[9223372036854775807,1]]", "[[1800000000000,9223372036854775807]]"} {
+		f.Add(`{"id":"a","revision":1,"spent":`+seed+"}", 4)
 	}
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	f.Fuzz(func(t *testing.T, text string, count int) {
 		state := guard.NewMemory(clock)
 		put := func([]byte) ([]byte, error) { return []byte(text), nil }
-		if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
+		if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
 			t.Fatal(err)
 		}
-		budget := guard.NewBudget("x", 10, state, clock)
-		err := budget.Take(t.Context(), count)
+		budget := guard.NewLedger(state, clock).Budget("x", 10)
+		receipt, err := budget.Take(t.Context(), count)
 		var refusal *guard.Refusal
 		if err != nil && !errors.As(err, &refusal) {
 			t.Errorf("%v", err)
@@ -199,11 +301,11 @@ func FuzzBudget(f *testing.F) {
 			t.Errorf("%d of 10 were taken", count)
 		}
 		if err == nil && count > 0 {
-			var entries [][2]int64
-			if err := json.Unmarshal([]byte(kept(t, state, "budget:x")), &entries); err != nil {
+			var entries struct{ Spent [][2]int64 }
+			if err := json.Unmarshal([]byte(kept(t, state, "spent:x")), &entries); err != nil {
 				t.Error(err)
 			}
 		}
-		_ = budget.Return(t.Context(), count)
+		_ = budget.Return(t.Context(), receipt, count)
 	})
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+	"unicode"
 )
 
 // Level is how much consent a tool needs.
@@ -27,11 +30,11 @@ func ParseLevel(text string) (Level, error) {
 	return "", fmt.Errorf("%q is not a consent level; the levels are flag, preview and human", text)
 }
 
-// Level returns the consent that tool needs.
-func (p Policy) Level(tool string, risk Risk) Level {
+// Level returns the consent that tool needs, which is standard unless the operator has set another.
+func (p Policy) Level(tool string, standard Level) Level {
 	level, set := p.Consent[tool]
 	if !set {
-		level = defaultLevel(risk)
+		level = standard
 	}
 	return p.raised(tool, level)
 }
@@ -47,7 +50,8 @@ func (p Policy) raised(tool string, level Level) Level {
 	return level
 }
 
-func defaultLevel(risk Risk) Level {
+// DefaultLevel is the consent that tools of a risk need, unless they declare another.
+func DefaultLevel(risk Risk) Level {
 	if risk == Destructive {
 		return Preview
 	}
@@ -79,7 +83,7 @@ type Answer struct {
 // Question is what a human is asked.
 type Question struct {
 	Message string   // what would happen
-	Phrase  string   // what has to be typed; "" when there are Choices
+	Phrases []string // any of these has to be typed: one in each language; nil when there are Choices
 	Choices []string // the first is the consent; none is preselected
 	Token   string   // comes back in the Answer, so that an answer holds only for what was asked
 }
@@ -87,13 +91,36 @@ type Question struct {
 // IsNo reports whether the answer is a no whatever was asked.
 func (a Answer) IsNo() bool { return a.Action != Accept && a.Action != Unsupported }
 
-// consents reports whether text is the answer that lets the call through.
+// consents reports whether text is an answer that lets the call through.
 func (q Question) consents(text string) bool {
-	text = strings.TrimSpace(text)
 	if len(q.Choices) > 0 {
-		return text == q.Choices[0]
+		return strings.TrimSpace(text) == q.Choices[0]
 	}
-	return strings.EqualFold(strings.Join(strings.Fields(text), " "), q.Phrase)
+	return slices.ContainsFunc(q.Phrases, func(phrase string) bool { return samePhrase(text, phrase) })
+}
+
+// samePhrase ignores case and the amount of space. Where a phrase is not in Latin letters, people do not agree on whether
+// there is a space before a number, so spaces do not count at all.
+func samePhrase(text, phrase string) bool {
+	separator := " "
+	if strings.ContainsFunc(phrase, func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		separator = ""
+	}
+	fold := func(s string) string { return strings.Join(strings.Fields(s), separator) }
+	return strings.EqualFold(fold(text), fold(phrase))
+}
+
+// Expected says what lets the call through, for people.
+func (q Question) Expected() string {
+	options := q.Phrases
+	if len(q.Choices) > 0 {
+		options = q.Choices[:1]
+	}
+	quoted := make([]string, len(options))
+	for i, option := range options {
+		quoted[i] = strconv.Quote(option)
+	}
+	return strings.Join(quoted, " or ")
 }
 
 // Call is what consent is decided on.
@@ -123,15 +150,51 @@ const (
 	Refused                 // the consent that is needed cannot be had from this client
 )
 
+// Method is how consent was given, or why it was not.
+type Method = string
+
+// The methods. Answers that are a no have the name of their Action.
+const (
+	ByFlag         Method = "flag"
+	ByPreviewToken Method = "preview_token"
+	ByHuman        Method = "elicited"
+	AtTerminal     Method = "terminal" // by the person who made the call
+	NotGiven       Method = "none"
+	BeingAsked     Method = "asked"
+	Impossible     Method = "impossible" // the client cannot ask, or could not
+	WrongAnswer    Method = "wrong_answer"
+	EmptyAnswer    Method = "empty_answer"
+	UnknownAnswer  Method = "unknown_answer"
+)
+
+// Methods returns every Method of a Decision.
+func Methods() []Method {
+	methods := []Method{ByFlag, ByPreviewToken, ByHuman, AtTerminal, NotGiven, BeingAsked, Impossible, WrongAnswer, EmptyAnswer, UnknownAnswer}
+	for action := range answerNotices {
+		methods = append(methods, string(action))
+	}
+	for _, name := range tokenProblems {
+		methods = append(methods, name)
+	}
+	slices.Sort(methods)
+	return methods
+}
+
 // Decision is a Verdict with what belongs to it.
 type Decision struct {
 	Verdict  Verdict
-	Method   string    // how consent was given: "flag", "preview_token", "elicited" or "terminal"; or why it was not. From a closed set
+	Method   Method
 	TokenID  string    // of the token that took part
-	Notice   string    // for the model: why there is only a preview, or why not even that
+	Notice   string    // for the model: why there is only a preview, or why not even that; with Refused to go on from "Refused: "
 	Question *Question // with Ask
-	Hopeless bool      // with Show: confirming would be refused, so the preview needs no token
 	Fault    error     // of the State, for the log only; the verdict holds all the same
+
+	// With Show:
+	Token   string    // of the preview; "" when there is none to be had
+	Expires time.Time // of Token
+	CanAsk  bool      // confirm: true is enough: the user is asked then
+	// Unconfirmable says that confirming would be refused, so the preview has no token.
+	Unconfirmable bool
 }
 
 // answerNotices are the notices for an answer that is no consent.
@@ -148,7 +211,7 @@ func (t *Tokens) Decline(ctx context.Context, answer Answer) Decision {
 	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token)}
 	d.Notice = answerNotices[answer.Action]
 	if d.Notice == "" {
-		d.Method, d.Notice = "unknown_answer", "The answer was none that MCP knows, which counts as no."
+		d.Method, d.Notice = UnknownAnswer, "The client sent an answer that MCP does not define; it counts as no."
 	}
 	d.Fault = t.Burn(ctx, answer.Token)
 	return d
@@ -156,8 +219,30 @@ func (t *Tokens) Decline(ctx context.Context, answer Answer) Decision {
 
 // Decide decides on c. A token that lets a call through, or that a human said no to, is used up.
 func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
+	d := t.decide(ctx, c)
+	if d.Verdict != Show || d.Unconfirmable {
+		return d
+	}
+	d.CanAsk = c.CanAsk && c.Level != Flag && !(c.Answer != nil && c.Answer.Action == Unsupported)
+	var err error
+	if d.Token, d.Expires, err = t.Issue(ctx, c.Subject); err != nil {
+		if d.Fault == nil {
+			d.Fault = err
+		}
+		if d.Method != tokenProblems[ErrTokenUnchecked] {
+			d.Notice = strings.TrimSpace(d.Notice + " " + sentence(ErrTokenUnchecked))
+		}
+	}
+	return d
+}
+
+func (t *Tokens) decide(ctx context.Context, c Call) Decision {
 	if c.Answer != nil {
 		return t.decideAnswer(ctx, c)
+	}
+	if c.Confirm && c.Level == Human && !c.CanAsk && !c.AtTerminal { // whatever its token is
+		return Decision{Verdict: Refused, Method: Impossible,
+			Notice: "the operator demands a human's answer for this tool, and this client cannot ask a human"}
 	}
 	if c.Token != "" {
 		if err := t.Check(ctx, c.Token, c.Subject); err != nil {
@@ -166,75 +251,72 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 	}
 	switch {
 	case c.AtTerminal:
-		return t.ask(c)
+		return t.ask(ctx, c)
 	case !c.Confirm && c.Level == Human && !c.CanAsk:
-		return Decision{Verdict: Show, Method: "none", Hopeless: true,
-			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one: it will not be carried out from here."}
+		return Decision{Verdict: Show, Method: NotGiven, Unconfirmable: true,
+			Notice: "The operator demands a human's answer for this tool, and this client cannot ask a human: it will not be carried out from here."}
 	case !c.Confirm:
-		return Decision{Verdict: Show, Method: "none"}
+		return Decision{Verdict: Show, Method: NotGiven}
 	case c.Level == Flag && c.Token == "":
-		return Decision{Verdict: Proceed, Method: "flag"}
+		return Decision{Verdict: Proceed, Method: ByFlag}
 	case c.Level != Flag && c.CanAsk:
-		return t.ask(c)
-	case c.Level == Human:
-		return Decision{Verdict: Refused, Method: "impossible",
-			Notice: "The operator demands a human's answer for this tool, and this client cannot ask one."}
+		return t.ask(ctx, c)
 	case c.Token == "":
-		return Decision{Verdict: Show, Method: "none", Notice: "confirm: true alone does not do here; it needs the preview_token of a preview."}
+		return Decision{Verdict: Show, Method: NotGiven, Notice: "confirm: true alone is not enough here; it needs the preview_token of a preview."}
 	}
 	if err := t.Redeem(ctx, c.Token, c.Subject); err != nil {
 		return unaccepted(c.Token, err)
 	}
-	return Decision{Verdict: Proceed, Method: "preview_token", TokenID: TokenID(c.Token)}
+	return Decision{Verdict: Proceed, Method: ByPreviewToken, TokenID: TokenID(c.Token)}
 }
 
-func (t *Tokens) ask(c Call) Decision {
+func (t *Tokens) ask(ctx context.Context, c Call) Decision {
 	question := c.Question
-	if question.Token = c.Token; question.Token == "" {
-		question.Token, _ = t.Issue(c.Subject)
+	var err error
+	if question.Token, err = t.issueQuestion(ctx, c.Subject, c.Token); err != nil {
+		return unaccepted(c.Token, err)
 	}
-	return Decision{Verdict: Ask, Method: "asked", TokenID: TokenID(question.Token), Question: &question}
+	return Decision{Verdict: Ask, Method: BeingAsked, TokenID: TokenID(question.Token), Question: &question}
 }
 
 func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
 	answer := *c.Answer
 	d := Decision{TokenID: TokenID(answer.Token)}
-	if answer.Action == Unsupported {
-		if c.Level == Human {
-			d.Verdict, d.Method = Refused, "impossible"
-			d.Notice = "The operator demands a human's answer for this tool, and this client declared that it can ask one, but could not."
-			return d
-		}
-		d.Verdict, d.Method = Show, "impossible"
+	switch {
+	case answer.Action == Unsupported && c.Level == Human:
+		d.Verdict, d.Method = Refused, Impossible
+		d.Notice = "the operator demands a human's answer for this tool, and this client declared that it can ask a human, but could not"
+		return d
+	case answer.Action == Unsupported:
+		d.Verdict, d.Method = Show, Impossible
 		d.Notice = "The client declared that it can ask the user, but could not."
 		return d
-	}
-	if answer.IsNo() {
+	case answer.IsNo():
 		return t.Decline(ctx, answer)
-	}
-	if !c.Question.consents(answer.Text) {
+	case !c.Question.consents(answer.Text):
 		d.Fault = t.Burn(ctx, answer.Token)
-		d.Verdict, d.Method = Declined, "wrong_answer"
-		d.Notice = "The answer was not the one that lets the call through, which counts as no."
+		d.Verdict, d.Method = Declined, WrongAnswer
+		d.Notice = "The answer was not the one that lets the call through, which counts as no. Expected was " + c.Question.Expected() + "."
 		if strings.TrimSpace(answer.Text) == "" {
-			d.Method, d.Notice = "empty_answer", "The answer was empty, which counts as no."
+			d.Method, d.Notice = EmptyAnswer, "The answer was empty, which counts as no. Expected was "+c.Question.Expected()+"."
 		}
 		return d
 	}
-	if err := t.Redeem(ctx, answer.Token, c.Subject); err != nil {
+	if err := t.redeem(ctx, forQuestion, answer.Token, c.Subject); err != nil {
 		return unaccepted(answer.Token, err)
 	}
-	d.Verdict, d.Method = Proceed, "elicited"
+	d.Verdict, d.Method = Proceed, ByHuman
 	if c.AtTerminal {
-		d.Method = "terminal"
+		d.Method = AtTerminal
 	}
 	return d
 }
 
 // tokenProblems name the reasons for which a token is not accepted.
-var tokenProblems = map[error]string{
+var tokenProblems = map[error]Method{
 	ErrTokenWrong: "token_wrong", ErrTokenExpired: "token_expired", ErrTokenOther: "token_of_another_call",
-	ErrTokenState: "state_changed", ErrTokenUsed: "token_used", ErrTokenUnchecked: "token_unchecked",
+	ErrTokenState: "state_changed", ErrTokenUsed: "token_used", ErrTokenKind: "token_kind", ErrTokenOld: "token_old",
+	ErrTokenUnchecked: "token_unchecked",
 }
 
 // unaccepted shows a preview again, because the token did not do. What the State said is not for the model.

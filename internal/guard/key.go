@@ -34,7 +34,7 @@ func readKey(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFileBytes:
-		return nil, fmt.Errorf("%s is no file of at most %d bytes; %s", path, maxKeyFileBytes, makeKey)
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes; %s", path, maxKeyFileBytes, makeKey)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&othersMayUse != 0:
 		return nil, fmt.Errorf("%s can be used by others than its owner (%04o); chmod 600 %s", path, info.Mode().Perm(), path)
 	}

@@ -46,7 +46,7 @@ func TestReadKey(t *testing.T) {
 		"empty":         {keyFile(t, "", 0o600), "head -c 32 /dev/urandom | base64 > FILE"},
 		"short":         {keyFile(t, good[1:]+"\n", 0o600), "at least 32 random bytes"},
 		"large":         {keyFile(t, strings.Repeat("k", 4<<10+1), 0o600), "at most 4096 bytes"},
-		"a folder":      {t.TempDir(), "no file of at most"},
+		"a folder":      {t.TempDir(), "not a regular file of at most"},
 		"for the group": {keyFile(t, good, 0o640), "chmod 600"},
 		"for others":    {keyFile(t, good, 0o604), "chmod 600"},
 	} {

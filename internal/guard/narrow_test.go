@@ -119,13 +119,13 @@ func checkPermits(t *testing.T, about string, narrowed guard.Policy, all []guard
 func checkLevels(t *testing.T, about string, narrowed guard.Policy, all []guard.Policy) {
 	t.Helper()
 	for _, tool := range someTools {
-		want := all[0].Level(tool, someRisks[tool])
+		want := all[0].Level(tool, guard.DefaultLevel(someRisks[tool]))
 		for _, by := range all[1:] {
 			if level, set := by.Consent[tool]; set && rank(level) > rank(want) {
 				want = level
 			}
 		}
-		if got := narrowed.Level(tool, someRisks[tool]); got != want {
+		if got := narrowed.Level(tool, guard.DefaultLevel(someRisks[tool])); got != want {
 			t.Errorf("%s\n%s needs %s, want %s", about, tool, got, want)
 		}
 	}
@@ -156,7 +156,7 @@ func TestNarrowedConsent(t *testing.T) {
 		{guard.Human, guard.Flag, guard.Destructive, guard.Human},
 		{guard.Human, "", guard.Disruptive, guard.Human},
 	} {
-		if got := levels(c.operator).Narrow(levels(c.caller)).Level("tool", c.risk); got != c.want {
+		if got := levels(c.operator).Narrow(levels(c.caller)).Level("tool", guard.DefaultLevel(c.risk)); got != c.want {
 			t.Errorf("operator %q, caller %q: %s tools need %s, want %s", c.operator, c.caller, c.risk, got, c.want)
 		}
 	}

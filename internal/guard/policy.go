@@ -76,6 +76,8 @@ type Refusal struct {
 	Rule   string // the setting that refused, one of Rules, for the audit log
 	Reason string // for the person
 	Cause  error  // for the log only: why the setting could not be checked; usually nil
+	// Temporary says that the same call may be let through later, without anything that the operator has to change.
+	Temporary bool
 }
 
 // The rules that refuse.

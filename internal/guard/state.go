@@ -2,12 +2,13 @@ package guard
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"time"
 )
 
-// State is what several replicas of one server share: which tokens were used, and what was spent. A key belongs either to
-// Claim or to Update. It must be safe for concurrent use.
+// State is what several replicas of one server, or several processes of one user, share: which tokens were used, and what
+// was spent. A key belongs either to Claim or to Update. It must be safe for concurrent use.
 type State interface {
 	// Claim claims key until then. Of several claims of one key one wins and gets true. A claim that would be over at once
 	// is not made.
@@ -18,6 +19,8 @@ type State interface {
 	// positive. Old is empty when nothing is kept; an empty new forgets the key. change may be called again when another
 	// update came in between; its error ends the update and nothing is replaced. change must not use the State.
 	Update(ctx context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error)) error
+	// Epoch names what the State remembers, and says since when. A State that has lost its claims has another epoch.
+	Epoch(ctx context.Context) (id string, began time.Time, err error)
 }
 
 // clockSkew is how much longer a State keeps what it must not forget early, because a replica's clock may be behind.
@@ -26,9 +29,14 @@ const clockSkew = time.Minute
 // sweepFrom is how many entries a Memory keeps at least before it looks for expired ones.
 const sweepFrom = 64
 
-// Memory is a State of one process. It is safe for concurrent use.
+// Memory is a State of one process. It forgets only what is over by the wall clock and by the time that has passed: a wall
+// clock may jump. It is safe for concurrent use.
 type Memory struct {
-	now func() time.Time
+	now   func() time.Time
+	epoch string
+	began time.Time
+	// elapsed is the time that has passed since began, which a jump of the wall clock does not change.
+	elapsed func() time.Duration
 
 	mu      sync.Mutex
 	entries map[string]entry
@@ -36,13 +44,27 @@ type Memory struct {
 }
 
 type entry struct {
-	value []byte // of an Update
-	until time.Time
+	value []byte        // of an Update
+	until time.Time     // by the wall clock
+	end   time.Duration // by elapsed
 }
 
 // NewMemory returns an empty Memory.
 func NewMemory(now func() time.Time) *Memory {
-	return &Memory{now: now, entries: map[string]entry{}, sweepAt: sweepFrom}
+	return &Memory{
+		now: now, epoch: rand.Text(), began: now(), elapsed: elapsedSince(now), entries: map[string]entry{}, sweepAt: sweepFrom,
+	}
+}
+
+// elapsedSince returns a clock that starts at 0. Where now is time.Now, it is monotonic.
+func elapsedSince(now func() time.Time) func() time.Duration {
+	began := now()
+	return func() time.Duration { return now().Sub(began) }
+}
+
+// Epoch implements State. It never fails.
+func (m *Memory) Epoch(context.Context) (id string, began time.Time, err error) {
+	return m.epoch, m.began, nil
 }
 
 // Claim implements State. It never fails.
@@ -52,7 +74,7 @@ func (m *Memory) Claim(_ context.Context, key string, until time.Time) (bool, er
 	if _, taken := m.get(key); taken || !m.now().Before(until) {
 		return false, nil
 	}
-	m.put(key, entry{until: until})
+	m.put(key, entry{until: until, end: m.elapsed() + until.Sub(m.now())})
 	return true, nil
 }
 
@@ -77,17 +99,22 @@ func (m *Memory) Update(_ context.Context, key string, ttl time.Duration, change
 		delete(m.entries, key)
 		return nil
 	}
-	m.put(key, entry{value: value, until: m.now().Add(ttl)})
+	m.put(key, entry{value: value, until: m.now().Add(ttl), end: m.elapsed() + ttl})
 	return nil
 }
 
 func (m *Memory) get(key string) (entry, bool) {
 	e, found := m.entries[key]
-	if found && !m.now().Before(e.until) {
+	if found && m.isOver(e) {
 		delete(m.entries, key)
 		return entry{}, false
 	}
 	return e, found
+}
+
+// isOver compares wall clocks: Round takes the monotonic reading away, which would hide a jump.
+func (m *Memory) isOver(e entry) bool {
+	return !m.now().Round(0).Before(e.until.Round(0)) && m.elapsed() >= e.end
 }
 
 // put sweeps when the entries have doubled since the last time, so that a sweep costs little for each entry that was put.
@@ -96,9 +123,8 @@ func (m *Memory) put(key string, e entry) {
 	if len(m.entries) < m.sweepAt {
 		return
 	}
-	now := m.now()
 	for old, e := range m.entries {
-		if !now.Before(e.until) {
+		if m.isOver(e) {
 			delete(m.entries, old)
 		}
 	}

@@ -36,13 +36,9 @@ var (
 	routes   = newClosed("/mcp", "/sse", "/message", "/healthz", "/readyz", "/metrics")
 	kinds    = newClosed("listen", "sse")
 
-	// A test compares these, routes and kinds with the words that internal/guard and internal/server use.
-	methods = newClosed(
-		"flag", "preview_token", "elicited", "terminal", "none", "asked", "impossible", "wrong_answer", "empty_answer", "unknown_answer",
-		"token_wrong", "token_expired", "token_of_another_call", "token_used", "token_unchecked", "state_changed",
-		"decline", "cancel", "no_answer", "not_asked",
-	)
-	rules = newClosed(append(guard.Rules(),
+	// A test compares the rules, routes and kinds with the words that internal/guard and internal/server use.
+	methods = newClosed(guard.Methods()...)
+	rules   = newClosed(append(guard.Rules(),
 		"accept", "body", "content_type", "host", "origin", "rate", "session", "stopping", "streams", "token",
 	)...)
 )

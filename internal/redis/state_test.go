@@ -44,7 +44,7 @@ func TestState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
 			for name, test := range map[string]func(*testing.T, replicas){
-				"claims": testClaims, "updates": testUpdates, "expiry": testExpiry, "one of many claims": testClaimRace,
+				"claims": testClaims, "epoch": testEpoch, "updates": testUpdates, "expiry": testExpiry, "one of many claims": testClaimRace,
 				"no update is lost": testUpdateRace, "budget": testBudgetRace, "token": testTokenRace,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, r) })
@@ -86,6 +86,48 @@ func testClaims(t *testing.T, r replicas) {
 		if claim(t, r.one, "over", over) || claimed(t, r.other, "over") {
 			t.Errorf("a claim until %s was made", over)
 		}
+	}
+}
+
+// Whoever loses every claim has another epoch.
+func testEpoch(t *testing.T, r replicas) {
+	first, began := epoch(t, r.one)
+	if second, again := epoch(t, r.other); first == "" || second != first || !again.Equal(began) || time.Since(began) > time.Hour {
+		t.Errorf("%q since %s and %q since %s", first, began, second, again)
+	}
+}
+
+func epoch(t *testing.T, state guard.State) (id string, began time.Time) {
+	t.Helper()
+	id, began, err := state.Epoch(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	return id, began
+}
+
+func TestEpochEndsWithTheClaims(t *testing.T) {
+	server := simulated(t)
+	options := redis.Options{URL: "redis://" + server.Addr()}
+	one, other := open(t, options), open(t, options)
+	before, _ := epoch(t, one)
+	server.FlushAll()
+	ids := make(chan string, 20)
+	together(cap(ids), func() {
+		id, _ := epoch(t, other)
+		ids <- id
+	})
+	after, _ := epoch(t, one)
+	for range cap(ids) {
+		if id := <-ids; id != after || id == before {
+			t.Errorf("%q, %q, before %q", id, after, before)
+		}
+	}
+	if err := server.Set(redis.DefaultPrefix+"epoch", "nonsense"); err != nil {
+		t.Fatal(err)
+	}
+	if id, _, err := one.Epoch(t.Context()); err == nil {
+		t.Errorf("nonsense is read as %q", id)
 	}
 }
 
@@ -186,14 +228,16 @@ func testUpdateRace(t *testing.T, r replicas) {
 }
 
 func testBudgetRace(t *testing.T, r replicas) {
-	budgets := []*guard.Budget{guard.NewBudget("race", 20, r.one, time.Now), guard.NewBudget("race", 20, r.other, time.Now)}
+	budgets := []*guard.Budget{guard.NewLedger(r.one, time.Now).Budget("race", 20), guard.NewLedger(r.other, time.Now).Budget("race", 20)}
 	var taken, turn atomic.Int32
+	receipts := make(chan guard.Receipt, 50)
 	together(50, func() {
-		err := budgets[turn.Add(1)%2].Take(t.Context(), 1)
+		receipt, err := budgets[turn.Add(1)%2].Take(t.Context(), 1)
 		var refusal *guard.Refusal
 		switch {
 		case err == nil:
 			taken.Add(1)
+			receipts <- receipt
 		case !errors.As(err, &refusal) || refusal.Cause != nil:
 			t.Errorf("%v", err)
 		}
@@ -201,13 +245,15 @@ func testBudgetRace(t *testing.T, r replicas) {
 	if taken.Load() != 20 {
 		t.Errorf("%d of a budget of 20 were taken", taken.Load())
 	}
-	if err := budgets[0].Return(t.Context(), 5); err != nil {
-		t.Error(err)
+	for range 5 {
+		if err := budgets[0].Return(t.Context(), <-receipts, 1); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := budgets[1].Take(t.Context(), 6); err == nil {
+	if _, err := budgets[1].Take(t.Context(), 6); err == nil {
 		t.Error("more than the other gave back")
 	}
-	if err := budgets[1].Take(t.Context(), 5); err != nil {
+	if _, err := budgets[1].Take(t.Context(), 5); err != nil {
 		t.Error(err)
 	}
 }
@@ -220,10 +266,14 @@ func testTokenRace(t *testing.T, r replicas) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(tokens.Close)
 		all = append(all, tokens)
 	}
 	subject := guard.Subject{Tool: "delete_instances"}
-	token, _ := all[0].Issue(subject)
+	token, _, err := all[0].Issue(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var won, turn atomic.Int32
 	together(20, func() {
 		if all[turn.Add(1)%2].Redeem(t.Context(), token, subject) == nil {
@@ -233,7 +283,10 @@ func testTokenRace(t *testing.T, r replicas) {
 	if won.Load() != 1 {
 		t.Errorf("%d used one token", won.Load())
 	}
-	declined, _ := all[0].Issue(subject)
+	declined, _, err := all[0].Issue(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := all[1].Burn(t.Context(), declined); err != nil {
 		t.Error(err)
 	}
@@ -242,13 +295,14 @@ func testTokenRace(t *testing.T, r replicas) {
 	}
 }
 
-// Nothing may be kept for ever, and everything has the prefix.
+// Nothing but the epoch may be kept for ever, and everything has the prefix.
 func TestKeys(t *testing.T) {
 	for _, prefix := range []string{"", "other:"} {
 		server := simulated(t)
 		store := open(t, redis.Options{URL: "redis://" + server.Addr(), Prefix: prefix})
 		claim(t, store, "claim", time.Now().Add(time.Hour))
 		put(t, store, "value", time.Minute, "x")
+		epoch(t, store)
 		if err := store.Send(t.Context(), "me", []byte("x")); err != nil {
 			t.Error(err)
 		}
@@ -256,11 +310,11 @@ func TestKeys(t *testing.T) {
 			prefix = redis.DefaultPrefix
 		}
 		keys := server.Keys()
-		if got, want := fmt.Sprint(keys), fmt.Sprintf("[%[1]sclaim %[1]smail:me %[1]svalue]", prefix); got != want {
+		if got, want := fmt.Sprint(keys), fmt.Sprintf("[%[1]sclaim %[1]sepoch %[1]smail:me %[1]svalue]", prefix); got != want {
 			t.Errorf("keys %s, want %s", got, want)
 		}
 		for _, key := range keys {
-			if ttl := server.TTL(key); ttl <= 0 || ttl > time.Hour {
+			if ttl := server.TTL(key); !strings.HasSuffix(key, "epoch") && ttl <= 0 || ttl > time.Hour {
 				t.Errorf("%s is kept for %s", key, ttl)
 			}
 		}
@@ -282,8 +336,12 @@ func TestFailsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _ := tokens.Issue(guard.Subject{})
-	budget := guard.NewBudget("local", 10, store, time.Now)
+	t.Cleanup(tokens.Close)
+	token, _, err := tokens.Issue(t.Context(), guard.Subject{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget := guard.NewLedger(store, time.Now).Budget("local", 10)
 	server.Close()
 
 	checkAway := func() {
@@ -296,7 +354,7 @@ func TestFailsClosed(t *testing.T) {
 			}
 		}
 		var refusal *guard.Refusal
-		if err := budget.Take(t.Context(), 1); !errors.As(err, &refusal) || refusal.Cause == nil {
+		if _, err := budget.Take(t.Context(), 1); !errors.As(err, &refusal) || refusal.Cause == nil {
 			t.Errorf("Take: %v", err)
 		}
 		if err := store.Ping(t.Context()); err == nil || store.Send(t.Context(), "me", nil) == nil {
@@ -313,7 +371,7 @@ func TestFailsClosed(t *testing.T) {
 	if err := tokens.Redeem(t.Context(), token, guard.Subject{}); err != nil {
 		t.Errorf("after it came back: %v", err)
 	}
-	if err := budget.Take(t.Context(), 1); err != nil {
+	if _, err := budget.Take(t.Context(), 1); err != nil {
 		t.Errorf("after it came back: %v", err)
 	}
 	server.SetError("LOADING Redis is loading the dataset in memory")

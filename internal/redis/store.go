@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (a address) pool(password string, size int) *redis.Pool {
 // Close ends all connections, those in use when they are given back.
 func (s *Store) Close() error { return errors.Join(s.state.Close(), s.mail.Close()) }
 
-// Ping returns an error, with a mend where there is one, unless the Redis server answers.
+// Ping returns an error, with the fix where there is one, unless the Redis server answers.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.twice(ctx, "PING")
 	if isAuthError(err) {
@@ -121,6 +122,28 @@ func (s *Store) Claim(ctx context.Context, key string, until time.Time) (bool, e
 func (s *Store) Claimed(ctx context.Context, key string) (bool, error) {
 	n, err := redis.Int64(s.twice(ctx, "EXISTS", s.prefix+key))
 	return n > 0, fault(err)
+}
+
+// Epoch names what Redis remembers, and says since when, by the clock of the replica that found it empty. Redis keeps it for
+// ever, and loses it together with every claim.
+func (s *Store) Epoch(ctx context.Context) (id string, began time.Time, err error) {
+	key := s.prefix + "epoch"
+	kept, err := redis.String(s.twice(ctx, "GET", key))
+	if errors.Is(err, redis.ErrNil) {
+		fresh := fmt.Sprintf("%s %d", rand.Text(), time.Now().UnixMilli())
+		if _, err = s.twice(ctx, "SET", key, fresh, "NX"); err == nil { // another replica may have been faster
+			kept, err = redis.String(s.twice(ctx, "GET", key))
+		}
+	}
+	if err != nil {
+		return "", time.Time{}, fault(err)
+	}
+	id, millis, _ := strings.Cut(kept, " ")
+	at, err := strconv.ParseInt(millis, 10, 64)
+	if err != nil || id == "" {
+		return "", time.Time{}, fault(errors.New("the key " + key + " does not hold an epoch"))
+	}
+	return id, time.UnixMilli(at), nil
 }
 
 // Update replaces what is kept under key by what change makes of it, as one step, and keeps it for ttl, which must be

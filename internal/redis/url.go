@@ -62,7 +62,7 @@ func parseDatabase(path string) (int, error) {
 	}
 	n, err := strconv.ParseUint(path, 10, 16)
 	if err != nil {
-		return 0, errors.New("the database in the URL of the shared state is no number; valid is " + urlForm)
+		return 0, errors.New("the database in the URL of the shared state is not a number; valid is " + urlForm)
 	}
 	return int(n), nil
 }

@@ -321,7 +321,7 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := mcp.ElicitationRequest{Params: form(guard.Question{Phrase: "delete 1"})}
+		request := mcp.ElicitationRequest{Params: form(guard.Question{Phrases: []string{"delete 1"}})}
 		request.Method = "elicitation/create"
 		result, err := c.session.RequestElicitation(t.Context(), request)
 		if err != nil || result.Action != "accept" {

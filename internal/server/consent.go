@@ -106,7 +106,7 @@ func (s *Server) ask(ctx context.Context, q guard.Question) *guard.Answer {
 
 // form is the question as MCP puts it: one text field, or one choice, with nothing filled in.
 func form(q guard.Question) mcp.ElicitationParams {
-	field := map[string]any{"type": "string", "title": "Confirmation", "description": "Type: " + q.Phrase}
+	field := map[string]any{"type": "string", "title": "Confirmation", "description": "Type " + q.Expected()}
 	if len(q.Choices) > 0 {
 		field = map[string]any{"type": "string", "title": "Decision", "description": "Nothing happens unless you choose the first.", "enum": q.Choices}
 	}

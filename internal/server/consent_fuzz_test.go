@@ -33,10 +33,12 @@ func FuzzAnswer(f *testing.F) {
 		_ = json.Unmarshal(line, &m)
 		result, err := readElicitation(m)
 		answer := answerOf(result)
-		question := guard.Question{Phrase: "delete 1"}
+		question := guard.Question{Phrases: []string{"delete 1"}}
 		subject := guard.Subject{Tool: "delete_instances"}
-		answer.Token, _ = tokens.Issue(subject)
-		decision := tokens.Decide(t.Context(), guard.Call{Level: guard.Human, Subject: subject, Question: question, Confirm: true, CanAsk: true, Answer: answer})
+		call := guard.Call{Level: guard.Human, Subject: subject, Question: question, Confirm: true, CanAsk: true}
+		answer.Token = tokens.Decide(t.Context(), call).Question.Token
+		call.Answer = answer
+		decision := tokens.Decide(t.Context(), call)
 		if decision.Verdict != guard.Proceed {
 			return
 		}

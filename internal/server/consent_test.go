@@ -39,8 +39,8 @@ func TestHumanDecides(t *testing.T) {
 		{"declines", answers("decline", nil), "decline", "said no"},
 		{"declines with the phrase", answers("decline", typed("delete 1")), "decline", "said no"},
 		{"cancels", answers("cancel", typed("delete 1")), "cancel", "closed the question"},
-		{"does what MCP does not know", answers("approve", typed("delete 1")), "unknown_answer", "none that MCP knows"},
-		{"accepts in capitals", answers("ACCEPT", typed("delete 1")), "unknown_answer", "none that MCP knows"},
+		{"does what MCP does not know", answers("approve", typed("delete 1")), "unknown_answer", "does not define"},
+		{"accepts in capitals", answers("ACCEPT", typed("delete 1")), "unknown_answer", "does not define"},
 		{"has a broken client", broken, "not_asked", "counts as no"},
 	} {
 		for _, r := range routes() {
@@ -286,7 +286,7 @@ func TestHumanCannotBeAsked(t *testing.T) {
 				refused(t, client.must(tool, arguments), want)
 				w.recorded(audit.Refused, "impossible")
 			}
-			w.preview("delete_instances", client.must("delete_instances", deletion(running, with("nonsense"))), "not one of this server's")
+			refused(t, client.must("delete_instances", deletion(running, with("nonsense"))), want)
 			w.untouched()
 		})
 	}
