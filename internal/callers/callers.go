@@ -3,7 +3,6 @@
 package callers
 
 import (
-	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -114,7 +113,7 @@ func (c Caller) String() string {
 	list("without", p.DisabledTools)
 	list("changes only", c.allow)
 	list("never changes", c.protect)
-	say(!p.ReadOnly, "at most %d instances a call", cmp.Or(p.MaxTargets, guard.DefaultMaxTargets))
+	say(!p.ReadOnly && p.MaxTargets > 0, "at most %d instances a call", p.MaxTargets)
 	say(!p.ReadOnly && c.MaxMutationsPerHour > 0, "at most %d instances an hour", c.MaxMutationsPerHour)
 	for _, tool := range slices.Sorted(maps.Keys(p.Consent)) {
 		say(true, "consent to %s: at least %s", tool, p.Consent[tool])

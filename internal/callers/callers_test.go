@@ -116,7 +116,7 @@ func TestCheckName(t *testing.T) {
 
 func TestString(t *testing.T) {
 	for want, fields := range map[string][]string{
-		"ci: reads and changes; at most 10 instances a call": nil,
+		"ci: reads and changes":           nil,
 		"ci: only reads":                  {`"read_only":true`, `"max_targets":5`, `"max_mutations_per_hour":20`},
 		"ci: only reads; no tools at all": {`"read_only":true`, `"toolsets":[]`},
 		"ci: reads and changes; only toolsets instances workspace; without delete_instances execute_script; " +

@@ -7,6 +7,9 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 // othersMayWrite are the permission bits that let others than the owner put themselves into the file.
@@ -49,6 +52,28 @@ func (f *File) Reload() error {
 	return nil
 }
 
+// Live returns the policy of a caller as the file says it at any time, to narrow the operator's by. There is none, and the
+// error is a *guard.Refusal, once the file no longer names the caller, or names another token than the one whose Digest it is:
+// what that token began must not go on.
+func (f *File) Live(name, digest string) guard.Live {
+	return func() (guard.Policy, error) {
+		for _, c := range f.Table().callers {
+			switch {
+			case c.Name != name:
+			case c.Digest != digest:
+				return guard.Policy{}, revoked("the token of caller %s has been replaced", name)
+			default:
+				return c.Policy, nil
+			}
+		}
+		return guard.Policy{}, revoked("caller %s has been removed", name)
+	}
+}
+
+func revoked(format, name string) error {
+	return &guard.Refusal{Rule: guard.CallerRule, Reason: fmt.Sprintf(format, name)}
+}
+
 func (f *File) read() (*Table, error) {
 	data, err := readFile(f.path)
 	if err != nil {
@@ -61,9 +86,10 @@ func (f *File) read() (*Table, error) {
 	return table, nil
 }
 
-// readFile reads at most one byte more than Parse takes. Others may read the file, because it holds digests only.
+// readFile reads at most one byte more than Parse takes. Others may read the file, because it holds digests only. It does not
+// wait for a writer when path is a named pipe: every later reload would wait behind it.
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +99,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file; name a file", path)
+		return nil, fmt.Errorf("%s is not a regular file; name a file", path)
 	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&othersMayWrite != 0 {
 		return nil, fmt.Errorf("others may write %s (%s) and so add themselves; chmod go-w %s", path, mode, path)

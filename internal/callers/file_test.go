@@ -1,6 +1,7 @@
 package callers_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 func write(t *testing.T, path string, data []byte, mode os.FileMode) {
@@ -97,7 +99,7 @@ func TestOpenRefuses(t *testing.T) {
 		"absent": "the callers file cannot be used: open ",
 		"wrong":  at("wrong") + ":\ncallers[0]: there is no field \"colour\"",
 		"large":  "larger than 1048576 bytes",
-		".":      "is no regular file",
+		".":      "is not a regular file",
 	} {
 		f, err := callers.Open(at(name), known)
 		if f != nil || err == nil || !strings.Contains(err.Error(), want) {
@@ -122,7 +124,7 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%o: %v", mode, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "chmod go-w "+path) {
-			t.Errorf("%o: no mend in %v", mode, err)
+			t.Errorf("%o: no fix in %v", mode, err)
 		}
 	}
 }
@@ -144,5 +146,63 @@ func TestLinkedFile(t *testing.T) {
 	}
 	if err := f.Reload(); (err == nil) != (runtime.GOOS == "windows") {
 		t.Errorf("a file behind a link that others may write: %v", err)
+	}
+}
+
+// A named pipe in place of the file must not hold up this reading, nor a later one.
+func TestNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "callers.json")
+	write(t, path, file(entry("a")), 0o600)
+	f, err := callers.Open(path, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	makePipe(t, path)
+	if err := f.Reload(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, file(entry("b")), 0o600)
+	if err := f.Reload(); err != nil || !finds(f, "b") {
+		t.Errorf("after the pipe: %v", err)
+	}
+}
+
+// The policy of a caller is the one that the file says now, and there is none for a token that is not in it any more.
+func TestLive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "callers.json")
+	write(t, path, file(entry("a"), entry("b")), 0o600)
+	f, err := callers.Open(path, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := f.Live("a", callers.Digest("token of a"))
+	if p, err := live(); err != nil || p.ReadOnly || p.Owner != "the policy of caller a" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	write(t, path, file(entry("a", `"read_only":true`)), 0o600)
+	if err := f.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := live(); err != nil || !p.ReadOnly {
+		t.Errorf("after the change: %+v, %v", p, err)
+	}
+	for text, want := range map[string]string{
+		string(file(`{"name":"a","token_sha256":"` + callers.Digest("another") + `"}`)): "the token of caller a has been replaced",
+		string(file(entry("b"))): "caller a has been removed",
+	} {
+		write(t, path, []byte(text), 0o600)
+		if err := f.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		var refusal *guard.Refusal
+		if _, err := live(); !errors.As(err, &refusal) || refusal.Rule != guard.CallerRule || refusal.Reason != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

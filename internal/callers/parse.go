@@ -164,7 +164,7 @@ func (r *reader) name(path string, value json.RawMessage, c *Caller) {
 		return
 	}
 	r.named[name] = len(r.callers)
-	c.Name = name
+	c.Name, c.Policy.Owner = name, "the policy of caller "+name
 }
 
 func (r *reader) digest(path string, value json.RawMessage, c *Caller) {

@@ -145,7 +145,7 @@ func TestCallersHaveTheirOwnLimits(t *testing.T) {
 	s.done(tokens["narrow"], "delete_instances", deletion(terminatedID), "PREVIEW", "bert-eval")
 	s.refused(tokens["narrow"], "delete_instances", deletion(failedID), "does not allow")
 	s.refused(tokens["narrow"], "delete_instances", deletion(completedID), "has protected")
-	s.refused(tokens["single"], "delete_instances", deletion(terminatedID, failedID), "the operator allows 1")
+	s.refused(tokens["single"], "delete_instances", deletion(terminatedID, failedID), "the policy of caller single allows 1")
 	s.done(tokens["single"], "delete_instances", deletion(completedID), "PREVIEW")
 	s.done(tokens["wide"], "delete_instances", deletion(terminatedID, failedID), "PREVIEW")
 	s.refused(tokens["wide"], "delete_instances", deletion(terminatedID, failedID, completedID), "the operator allows 2")

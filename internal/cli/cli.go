@@ -61,7 +61,6 @@ func Run(args []string, streams Streams) (code int) {
 		stop() // a second signal ends the process at once
 	}()
 
-	forgetEmptySettings()
 	var commands grammar
 	exited := -1
 	parser, err := kong.New(&commands,
@@ -80,6 +79,10 @@ func Run(args []string, streams Streams) (code int) {
 	if err != nil {
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return exitError
+	}
+	if err := forgetEmptySettings(parser.Model); err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
+		return exitUsage
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help has been printed
@@ -105,13 +108,29 @@ func Run(args []string, streams Streams) (code int) {
 }
 
 // forgetEmptySettings makes an empty variable one that is not set, as compose files and unit files mean it; kong would take
-// an empty path as the current folder.
-func forgetEmptySettings() {
+// an empty path as the current folder. An empty limit is an error: whoever meant one would get none.
+func forgetEmptySettings(commands *kong.Application) error {
+	limits := map[string]bool{}
+	for _, command := range commands.Leaves(false) {
+		for _, flag := range command.Flags {
+			if flag.Group != nil && flag.Group.Key == "policy" {
+				for _, name := range flag.Envs {
+					limits[name] = true
+				}
+			}
+		}
+	}
 	for _, setting := range os.Environ() {
-		if name, value, _ := strings.Cut(setting, "="); value == "" && strings.HasPrefix(name, "SCNET_MCP_") {
+		name, value, _ := strings.Cut(setting, "=")
+		switch {
+		case strings.TrimSpace(value) != "" || !strings.HasPrefix(name, "SCNET_MCP_"):
+		case limits[name]:
+			return fmt.Errorf("%s is set and empty, which does not mean that there is no limit: unset it, or give it a value", name)
+		default:
 			_ = os.Unsetenv(name)
 		}
 	}
+	return nil
 }
 
 // withLog gives a context the logger that everything below it uses.

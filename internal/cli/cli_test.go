@@ -336,7 +336,7 @@ func TestDoctor(t *testing.T) {
 
 // Compose files and unit files set variables to nothing when they mean that they are not set.
 func TestEmptySettings(t *testing.T) {
-	for _, name := range []string{"CALLERS", "KEY_FILE", "TLS_CERT", "TRANSPORT", "MAX_CONNECTIONS", "READ_ONLY", "CONSENT", "STATE"} {
+	for _, name := range []string{"CALLERS", "KEY_FILE", "TLS_CERT", "TRANSPORT", "MAX_CONNECTIONS", "STATE"} {
 		t.Setenv("SCNET_MCP_"+name, "")
 	}
 	var out, errs bytes.Buffer

@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -15,18 +19,88 @@ import (
 
 // policyFlags are what the operator decides before any conversation.
 type policyFlags struct {
-	ReadOnly            bool              `group:"policy" help:"Offer only tools that change nothing."`
-	Toolsets            []string          `group:"policy" placeholder:"NAME" help:"Offer only these toolsets."`
-	DisableTools        []string          `group:"policy" placeholder:"TOOL" help:"Do not offer these tools."`
-	Allow               []guard.Pattern   `group:"policy" placeholder:"PATTERN" help:"Change only instances that match one: id:ID, name:GLOB, region:ID or name; without prefix, id or name."`
-	Protect             []guard.Pattern   `group:"policy" placeholder:"PATTERN" help:"Never change instances that match one."`
-	MaxTargets          int               `group:"policy" default:"10" placeholder:"N" help:"Instances that one call may change (${default})."`
-	MaxMutationsPerHour int               `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
-	Consent             map[string]string `group:"policy" placeholder:"TOOL=LEVEL" mapsep:"," help:"Consent that a tool needs: flag, preview or human."`
-	NeverAsk            bool              `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
+	ReadOnly            bool     `group:"policy" help:"Offer only tools that change nothing."`
+	Toolsets            names    `group:"policy" placeholder:"NAME,..." help:"Offer only these toolsets."`
+	DisableTools        names    `group:"policy" placeholder:"TOOL,..." help:"Do not offer these tools."`
+	Allow               patterns `group:"policy" placeholder:"PATTERN,..." help:"Change only instances that match one: id:ID, name:GLOB, region:ID or name; without prefix, id or name."`
+	Protect             patterns `group:"policy" placeholder:"PATTERN,..." help:"Never change instances that match one."`
+	MaxTargets          int      `group:"policy" default:"10" placeholder:"N" help:"Instances that one call may change (${default})."`
+	MaxMutationsPerHour int      `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
+	Consent             levels   `group:"policy" placeholder:"TOOL=LEVEL,..." help:"Consent that a tool needs: flag, preview or human."`
+	NeverAsk            bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
 
 	AuditLog      string `group:"audit" placeholder:"FILE" help:"Where every attempt to change something is recorded; off for nowhere. Default: audit.jsonl in the user's state directory."`
 	AuditOptional bool   `group:"audit" help:"Change things also when the audit log cannot be written."`
+}
+
+// names are a flag's list of names, with commas between them.
+type names []string
+
+// Decode implements kong.MapperValue. kong's own lists take an empty text for no list at all, and so for no limit.
+func (n *names) Decode(ctx *kong.DecodeContext) error {
+	items, err := listOf(ctx)
+	for _, item := range items {
+		if i := strings.IndexFunc(item, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(";，；、", r) }); i >= 0 {
+			return fmt.Errorf("%q holds %q: put commas between names", item, []rune(item[i:])[0])
+		}
+	}
+	*n = append(*n, items...)
+	return err
+}
+
+// patterns are a flag's list of patterns, with commas between them.
+type patterns []guard.Pattern
+
+// Decode implements kong.MapperValue.
+func (p *patterns) Decode(ctx *kong.DecodeContext) error {
+	items, err := listOf(ctx)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		pattern, err := guard.ParsePattern(item)
+		if err != nil {
+			return err
+		}
+		*p = append(*p, pattern)
+	}
+	return nil
+}
+
+// levels are a flag's list of tools, each with the consent that it needs.
+type levels map[string]string
+
+// Decode implements kong.MapperValue.
+func (l *levels) Decode(ctx *kong.DecodeContext) error {
+	items, err := listOf(ctx)
+	if err != nil {
+		return err
+	}
+	if *l == nil {
+		*l = levels{}
+	}
+	for _, item := range items {
+		tool, level, found := strings.Cut(item, "=")
+		if !found {
+			return fmt.Errorf("%q is not TOOL=LEVEL", item)
+		}
+		(*l)[strings.TrimSpace(tool)] = strings.TrimSpace(level)
+	}
+	return nil
+}
+
+func listOf(ctx *kong.DecodeContext) ([]string, error) {
+	var list string
+	if err := ctx.Scan.PopValueInto("list", &list); err != nil {
+		return nil, err
+	}
+	items := strings.Split(list, ",")
+	for i, item := range items {
+		if items[i] = strings.TrimSpace(item); items[i] == "" {
+			return nil, errors.New("a value is empty, which does not mean that there is no limit: leave the flag out, or name something")
+		}
+	}
+	return items, nil
 }
 
 // apply puts the policy into service, with the audit log. The user's own log is not for simulated changes: in a demo
@@ -35,15 +109,15 @@ func (p policyFlags) apply(service *tools.Service, demo bool) (closeAudit func()
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	levels := map[string]guard.Level{}
+	consent := map[string]guard.Level{}
 	for tool, text := range p.Consent {
-		if levels[tool], err = guard.ParseLevel(text); err != nil {
+		if consent[tool], err = guard.ParseLevel(text); err != nil {
 			return nil, fmt.Errorf("--consent: %w", err)
 		}
 	}
 	service.Policy = guard.Policy{
 		ReadOnly: p.ReadOnly, DisabledTools: p.DisableTools, Protect: p.Protect,
-		MaxTargets: p.MaxTargets, Consent: levels, NeverAsk: p.NeverAsk,
+		MaxTargets: p.MaxTargets, Consent: consent, NeverAsk: p.NeverAsk,
 	}
 	if len(p.Toolsets) > 0 { // an empty list of a Policy is none, that of a flag is no restriction
 		service.Policy.Toolsets = p.Toolsets
