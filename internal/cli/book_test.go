@@ -185,7 +185,7 @@ func TestCallersHaveTheirOwnBudgets(t *testing.T) {
 }
 
 // openedBook returns the callers of a file over HTTP, without a server that could read it again by itself.
-func openedBook(t *testing.T, file string) (*book, *served) {
+func openedBook(t *testing.T, file string) (o server.HTTPOptions, reload func() error, s *served) {
 	t.Helper()
 	environment(t, nil)
 	service, closeAll, err := demoFlag{Demo: true}.open(policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
@@ -194,27 +194,25 @@ func openedBook(t *testing.T, file string) (*book, *served) {
 	}
 	t.Cleanup(closeAll)
 	toolbox := newToolbox(service)
-	b, err := openBook(file, toolbox)
-	if err != nil {
+	o.Key = make([]byte, 32)
+	if reload, err = useCallers(file, toolbox, &o); err != nil {
 		t.Fatal(err)
 	}
-	web := server.New(serverOptions(service, toolbox, true, zerolog.Nop())).NewHTTP(server.HTTPOptions{
-		Key: make([]byte, 32), Authenticate: b.authenticate, StillValid: b.stillValid,
-	})
-	return b, over(t, web.Handler())
+	web := server.New(serverOptions(service, toolbox, true, zerolog.Nop())).NewHTTP(o)
+	return o, reload, over(t, web.Handler())
 }
 
 // Reading the file again must not give anybody a new budget.
 func TestReloadKeepsWhatWasSpent(t *testing.T) {
 	file, tokens := callersFile(t, entry{Name: "one", MaxMutationsPerHour: 1})
-	b, s := openedBook(t, file)
+	_, reload, s := openedBook(t, file)
 	s.done(tokens["one"], "restart_instance", restart(completedID))
 	for name, change := range map[string]entry{
 		"unchanged":    {Name: "one", MaxMutationsPerHour: 1, Digest: callers.Digest(tokens["one"])},
 		"other policy": {Name: "one", MaxMutationsPerHour: 1, Digest: callers.Digest(tokens["one"]), Protect: []string{"x"}},
 	} {
 		writeCallers(t, file, change)
-		if err := b.reload(); err != nil {
+		if err := reload(); err != nil {
 			t.Fatal(err)
 		}
 		if r := s.call(tokens["one"], "restart_instance", restart(terminatedID)); !r.IsError || !strings.Contains(r.text(), "hour") {
@@ -249,27 +247,28 @@ func TestStillValid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, _ := callersFile(t, mine)
-			b, err := openBook(file, tools.NewToolbox(tools.Service{}, nil))
+			var o server.HTTPOptions
+			reload, err := useCallers(file, tools.NewToolbox(tools.Service{}, nil), &o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			caller, ok := b.authenticate("token")
-			if !ok || !b.stillValid(caller) {
+			caller, ok := o.Authenticate("token")
+			if !ok || !o.StillValid(caller) {
 				t.Fatal("the caller is not valid from the beginning")
 			}
 			writeCallers(t, file, c.after...)
-			if err := b.reload(); err != nil {
+			if err := reload(); err != nil {
 				t.Fatal(err)
 			}
-			if b.stillValid(caller) != c.want {
+			if o.StillValid(caller) != c.want {
 				t.Errorf("still valid: %v", !c.want)
 			}
-			now, ok := b.authenticate("token")
-			if ok && (now.Toolbox == nil || !b.stillValid(now)) {
+			now, ok := o.Authenticate("token")
+			if ok && (now.Toolbox == nil || !o.StillValid(now)) {
 				t.Errorf("who comes now is let in as %+v, and is not valid", now)
 			}
 			writeFile(t, file, "{")
-			if err := b.reload(); err == nil || b.stillValid(caller) != c.want {
+			if err := reload(); err == nil || o.StillValid(caller) != c.want {
 				t.Errorf("after a broken file: %v, still valid %v", err, !c.want)
 			}
 		})
@@ -278,11 +277,11 @@ func TestStillValid(t *testing.T) {
 
 func TestStrangersAreNeverValid(t *testing.T) {
 	file, tokens := callersFile(t, entry{Name: "one"})
-	b, _ := openedBook(t, file)
-	if caller, ok := b.authenticate("nobody's"); ok || caller.Name != "" || caller.Toolbox != nil || b.stillValid(caller) {
+	o, _, _ := openedBook(t, file)
+	if caller, ok := o.Authenticate("nobody's"); ok || caller.Name != "" || caller.Toolbox != nil || o.StillValid(caller) {
 		t.Errorf("%+v", caller)
 	}
-	if b.stillValid(server.Caller{Name: "one", Digest: callers.Digest(tokens["one"])}) {
+	if o.StillValid(server.Caller{Name: "one", Digest: callers.Digest(tokens["one"])}) {
 		t.Error("a caller without tools is valid")
 	}
 }
@@ -292,7 +291,7 @@ func TestReloadOnHangup(t *testing.T) {
 	leaves, leaveDigest := callers.NewToken()
 	comes, comeDigest := callers.NewToken()
 	file, _ := callersFile(t, entry{Name: "stays", Digest: stayDigest}, entry{Name: "leaves", Digest: leaveDigest})
-	s := launch(t, nil, "serve", "--demo", "--transport=sse", "--listen=127.0.0.1:0", "--callers="+file)
+	s := launch(t, nil, "--log-level=info", "serve", "--demo", "--transport=sse", "--listen=127.0.0.1:0", "--callers="+file)
 	status := func(token string) int {
 		code, _ := s.request(http.MethodPost, "/mcp", token, listTools)
 		return code

@@ -155,7 +155,7 @@ func TestServeOverTLS(t *testing.T) {
 func TestCertificateOnHangup(t *testing.T) {
 	p := newPair(t)
 	first := p.write(t, 1)
-	s := launch(t, nil, "serve", "--demo", "--transport=http", "--listen=127.0.0.1:0", "--tls-cert="+p.cert, "--tls-key="+p.key)
+	s := launch(t, nil, "--log-level=info", "serve", "--demo", "--transport=http", "--listen=127.0.0.1:0", "--tls-cert="+p.cert, "--tls-key="+p.key)
 	if got, err := presented(t, s.url, first); got != 1 {
 		t.Errorf("certificate %d, %v", got, err)
 	}

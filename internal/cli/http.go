@@ -12,9 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"reflect"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,12 +67,9 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	reloads := map[string]func() error{}
 	if c.Callers != "" {
-		book, err := openBook(c.Callers, toolbox)
-		if err != nil {
-			return err
+		if reloads["callers"], err = useCallers(c.Callers, toolbox, &options); err != nil {
+			return fmt.Errorf("--callers: %w", err)
 		}
-		options.Authenticate, options.StillValid = book.authenticate, book.stillValid
-		reloads["callers"] = book.reload
 	}
 	if c.TLSCert != "" {
 		pair, err := openCertificate(c.TLSCert, c.TLSKey)
@@ -101,6 +96,22 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	defer cancel()
 	go reloadOnHangup(ctx, hangups, log, web, reloads)
 	return web.Serve(ctx, listener)
+}
+
+// useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
+func useCallers(path string, base *tools.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
+	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller) *tools.Toolbox {
+		return base.Narrowed(one.Name, one.Policy, one.MaxMutationsPerHour)
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.Authenticate = func(token string) (server.Caller, bool) {
+		caller, own, ok := book.Find(token)
+		return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: own}, ok
+	}
+	o.StillValid = func(caller server.Caller) bool { return book.Holds(caller.Name, caller.Toolbox) }
+	return book.Reload, nil
 }
 
 func newMetrics() *metrics.Metrics {
@@ -235,74 +246,11 @@ func reloadOnHangup(
 		}
 		for what, reload := range reloads {
 			if err := reload(); err != nil {
-				log.Error().Err(err).Msg("what was read before stays in force")
+				log.Error().Err(err).Str("read", what).Msg("what was read before stays in force")
 				continue
 			}
-			log.Warn().Str("read", what).Msg("read again on SIGHUP")
+			log.Info().Str("read", what).Msg("read again on SIGHUP")
 		}
 		web.Recheck()
 	}
-}
-
-// book are the callers of a file, each with tools of its own.
-type book struct {
-	file    *callers.File
-	base    *tools.Toolbox
-	current atomic.Pointer[reading]
-}
-
-// reading is one reading of the file. It does not change.
-type reading struct {
-	table *callers.Table
-	known map[string]admitted // by name
-}
-
-type admitted struct {
-	caller  callers.Caller
-	toolbox *tools.Toolbox
-}
-
-func openBook(path string, base *tools.Toolbox) (*book, error) {
-	file, err := callers.Open(path, knownNames())
-	if err != nil {
-		return nil, fmt.Errorf("--callers: %w", err)
-	}
-	b := &book{file: file, base: base}
-	b.current.Store(&reading{})
-	b.fill()
-	return b, nil
-}
-
-// fill takes over what the file says. A caller of whom nothing has changed keeps its toolbox, and with it its streams.
-func (b *book) fill() {
-	before := b.current.Load().known
-	now := &reading{table: b.file.Table(), known: map[string]admitted{}}
-	for _, caller := range now.table.Callers() {
-		one, known := before[caller.Name]
-		if !known || !reflect.DeepEqual(one.caller, caller) {
-			one = admitted{caller, b.base.Narrowed(caller.Name, caller.Policy, caller.MaxMutationsPerHour)}
-		}
-		now.known[caller.Name] = one
-	}
-	b.current.Store(now)
-}
-
-func (b *book) reload() error {
-	if err := b.file.Reload(); err != nil {
-		return fmt.Errorf("--callers: %w", err)
-	}
-	b.fill()
-	return nil
-}
-
-func (b *book) authenticate(token string) (server.Caller, bool) {
-	now := b.current.Load()
-	caller, ok := now.table.Find(token)
-	return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: now.known[caller.Name].toolbox}, ok
-}
-
-// stillValid reports whether a caller's token and policy are still those that it was let in with.
-func (b *book) stillValid(caller server.Caller) bool {
-	one := b.current.Load().known[caller.Name]
-	return one.toolbox != nil && one.toolbox == caller.Toolbox && one.caller.Digest == caller.Digest
 }
