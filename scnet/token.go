@@ -161,6 +161,10 @@ func (c *Client) staticSession() *session {
 	}
 }
 
+// TokenExpiry returns when the configured region token expires, as its claims tell. It is zero when they do not, or when
+// there is no such token.
+func (c *Client) TokenExpiry() time.Time { return newToken(c.cfg.Token, c.cfg.Now()).expires }
+
 // login asks for the tokens of all regions (page safecertification/get-user-tokens-aksk).
 func (c *Client) login(ctx context.Context) (*session, error) {
 	timestamp := strconv.FormatInt(c.cfg.Now().Unix(), 10)

@@ -286,10 +286,10 @@ func TestDoctor(t *testing.T) {
 		code int
 		want []string
 	}{
-		"all well":              {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", "4 offered"}},
-		"a region token":        {token(time.Now().Add(time.Hour)), 0, []string{"a region token", "ok    region 11250"}},
+		"all well":              {ok, 0, []string{"ok    login", "ok    region 11250", "ok    clock", " offered"}},
+		"a region token":        {token(time.Now().Add(time.Hour)), 0, []string{"a region token, which expires at 20", "ok    region 11250"}},
 		"nothing set":           {nil, 1, []string{"FAIL  configuration", "no credential", "→ Set SCNET_USER"}},
-		"half a credential":     {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "secret key missing"}},
+		"half a credential":     {with(ok, "SCNET_SECRET_KEY", ""), 1, []string{"FAIL  configuration", "half a credential", "SCNET_SECRET_KEY missing", "→ Set SCNET_SECRET_KEY too"}},
 		"token without URL":     {map[string]string{"SCNET_TOKEN": "t"}, 1, []string{"the region's address is missing"}},
 		"two kinds":             {with(ok, "SCNET_TOKEN", "t", "SCNET_AI_URL", good.URL()), 1, []string{"both set"}},
 		"bad secret":            {with(ok, "SCNET_SECRET_KEY", "wrong"), 1, []string{"FAIL  login", "10009", "签名", "→ The secret key does not fit"}},
@@ -297,13 +297,16 @@ func TestDoctor(t *testing.T) {
 		"another's key":         {with(ok, "SCNET_ACCESS_KEY", "evekey"), 1, []string{"非本人", "→ SCNET_USER and SCNET_ACCESS_KEY are of different accounts"}},
 		"unknown key":           {with(ok, "SCNET_ACCESS_KEY", "none"), 1, []string{"不存在", "→ The access key does not exist"}},
 		"suspended":             {account(suspended), 1, []string{"FAIL", "suspended in 昆山 (11250)", "→ Top up"}},
-		"expired for days":      {token(time.Now().Add(-80 * time.Hour)), 1, []string{"the token has expired 3 days ago", "→ Get a new token"}},
+		"expired for days":      {token(time.Now().Add(-80 * time.Hour)), 1, []string{"expired at 20", "the token has expired 3 days ago", "→ Get a new token"}},
 		"wrong clock":           {with(account(slow), "SCNET_CLUSTER_ID", "11250"), 1, []string{"FAIL  clock", "this machine is 1h0m", "ahead of SCNet's time", "→ Set the clock"}},
 		"no container service":  {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
 		"no region chosen":      {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
-		"unreachable":           {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  clock", "FAIL  login", "was not sent", "→ Check the network"}},
+		"unreachable":           {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  connection", "was not sent", "→ Nothing listens at that address: correct SCNET_LOGIN_URL"}},
+		"no such host":          {with(ok, "SCNET_LOGIN_URL", "https://api.scnet.invalid"), 1, []string{"FAIL  connection", "→ There is no host of that name: correct SCNET_LOGIN_URL"}},
+		"no secret file":        {with(ok, "SCNET_SECRET_KEY", "", "SCNET_SECRET_KEY_FILE", "/absent"), 1, []string{"FAIL  configuration", "SCNET_SECRET_KEY_FILE: ", "→ Put the secret into this file"}},
+		"two families":          {map[string]string{"SCNET_USER": "u", "SCNET_OPENAPI_TOKEN": "t"}, 1, []string{"two sets of names", "→ Complete the first set"}},
 		"not SCNet":             {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},
-		"workspace, half a key": {with(ok, "HUAWEICLOUD_SDK_AK", "hwaccesskey"), 1, []string{"FAIL  workspace", "→ Set HUAWEICLOUD_SDK_AK"}},
+		"workspace, half a key": {with(ok, "HUAWEICLOUD_SDK_AK", "hwaccesskey"), 1, []string{"FAIL  workspace", "HUAWEICLOUD_SDK_SK is missing → Set HUAWEICLOUD_SDK_SK too", "the region is missing → Set HUAWEICLOUD_SDK_REGION"}},
 		"workspace, all well":   {with(ok, desktops(hw)...), 0, []string{"ok    workspace     cn-north-4, 6 desktops"}},
 		"workspace alone":       {with(nil, desktops(hw)...), 0, []string{"ok    workspace", "note  configuration", "only the workspace tools work"}},
 		"workspace, bad secret": {with(ok, append(desktops(hw), "HUAWEICLOUD_SDK_SK", "wrongsecret")...), 1, []string{"FAIL  workspace", "APIGW.0301", "→ Check HUAWEICLOUD_SDK_AK"}},
@@ -320,10 +323,13 @@ func TestDoctor(t *testing.T) {
 					t.Errorf("more than one line for a check: %q", line)
 				}
 				if strings.HasPrefix(line, "FAIL") && !strings.Contains(line, " → ") {
-					t.Errorf("no mend in %q", line)
+					t.Errorf("no fix in %q", line)
 				}
 			}
 			for setting, value := range c.env {
+				if strings.HasSuffix(setting, "_FILE") {
+					continue
+				}
 				if strings.Contains(setting, "SECRET") || strings.HasSuffix(setting, "_SK") || strings.HasSuffix(setting, "_AK") || strings.Contains(setting, "TOKEN") || strings.HasSuffix(setting, "ACCESS_KEY") {
 					if len(value) > 5 && strings.Contains(out, value) {
 						t.Errorf("%s is in the output", setting)

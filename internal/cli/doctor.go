@@ -2,17 +2,19 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
-	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 const (
@@ -21,45 +23,73 @@ const (
 	maxSkew = 2 * time.Minute
 )
 
+// The settings that hold the addresses of the checks, for a fix to name.
+const (
+	loginAddress  = "SCNET_LOGIN_URL (unset: https://api.scnet.cn)"
+	regionAddress = "SCNET_AI_URL"
+	huaweiAddress = "HUAWEICLOUD_SDK_REGION or HUAWEICLOUD_WORKSPACE_ENDPOINT"
+)
+
 // doctorCommand checks what a server needs. Exit status 1 when a check fails.
 type doctorCommand struct {
 	demoFlag
 	policyFlags
+	JSON bool `env:"-" help:"Print the findings as JSON."`
 }
 
-// examination prints one line per check.
+// verdict is how a check ended.
+type verdict string
+
+const (
+	passed verdict = "ok"
+	failed verdict = "FAIL"
+	noted  verdict = "note" // worth knowing; calls work all the same
+)
+
+// finding is what one check found.
+type finding struct {
+	Check   string  `json:"check"`
+	Verdict verdict `json:"verdict"`
+	Text    string  `json:"text"`
+	Fix     string  `json:"fix,omitempty"`
+}
+
+// examination collects findings, and prints each as soon as it is there unless they are wanted as JSON.
 type examination struct {
-	out    io.Writer
-	failed bool
+	out      io.Writer // nil: nothing is printed
+	findings []finding
 }
 
-func (e *examination) ok(check, format string, args ...any) { e.line("ok  ", check, format, args...) }
-
-func (e *examination) note(check, format string, args ...any) { e.line("note", check, format, args...) }
-
-func (e *examination) line(verdict, check, format string, args ...any) {
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " ")
-	_, _ = fmt.Fprintf(e.out, "%s  %-13s %s\n", verdict, check, text)
+func (e *examination) ok(check, format string, args ...any) {
+	e.add(passed, check, "", format, args...)
 }
 
-// fail prints what is wrong and how to mend it.
-func (e *examination) fail(check string, err error, mend string) {
-	e.failed = true
-	if mend == "" {
-		mend = mendOf(err)
-	}
-	if mend != "" {
-		mend = " → " + mend
-	}
-	e.line("FAIL", check, "%v%s", err, mend)
+func (e *examination) note(check, fix, format string, args ...any) {
+	e.add(noted, check, fix, format, args...)
 }
 
-func mendOf(err error) string {
-	var hinting interface{ Hint() string }
-	if errors.As(err, &hinting) {
-		return hinting.Hint()
+// fail tells what is wrong and how to fix it.
+func (e *examination) fail(check string, err error, fix string) { e.add(failed, check, fix, "%v", err) }
+
+func (e *examination) add(v verdict, check, fix, format string, args ...any) {
+	f := finding{check, v, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "), fix}
+	e.findings = append(e.findings, f)
+	if e.out == nil {
+		return
 	}
-	return ""
+	if fix != "" {
+		fix = " → " + fix
+	}
+	_, _ = fmt.Fprintf(e.out, "%-4s  %-13s %s%s\n", f.Verdict, f.Check, f.Text, fix)
+}
+
+func (e *examination) failed() bool {
+	for _, f := range e.findings {
+		if f.Verdict == failed {
+			return true
+		}
+	}
+	return false
 }
 
 // Run makes the checks in the order in which they depend on each other and stops where the rest would only repeat.
@@ -67,13 +97,25 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	ctx, cancel := context.WithTimeout(withLog(ctx, log), doctorTimeout)
 	defer cancel()
 	e := &examination{out: streams.Out}
+	if c.JSON {
+		e.out = nil
+	}
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
 	e.examine(ctx, service, log, c.Demo)
-	if e.failed {
+	if c.JSON {
+		text, err := json.MarshalIndent(map[string]any{"ok": !e.failed(), "checks": e.findings}, "", "  ")
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
+			return err
+		}
+	}
+	if e.failed() {
 		return status(exitError)
 	}
 	return nil
@@ -86,25 +128,61 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 	} else {
 		e.ok("tools", "%d offered, the list is %d bytes", len(toolbox.Tools()), len(list))
 	}
+	if !demo {
+		for _, file := range config.ExposedSecrets(os.LookupEnv) {
+			e.note("secrets", "Run chmod 600 on it.", "everybody on this machine can read %s", file)
+		}
+	}
 	e.workspace(ctx, service)
+	e.scnet(ctx, service)
+}
+
+// workspace checks Huawei Cloud Workspace where it is configured.
+func (e *examination) workspace(ctx context.Context, service tools.Service) {
+	const check = "workspace"
+	if service.WorkspaceUnconfigured != nil {
+		for _, problem := range problemsOf(service.WorkspaceUnconfigured) {
+			e.fail(check, problem, orElse(fixOf(problem, ""), "Correct the HUAWEICLOUD_ variables, or unset the keys."))
+		}
+		return
+	}
+	if service.Workspace == nil {
+		return
+	}
+	count, err := within(ctx, func(ctx context.Context) (int, error) { return countDesktops(ctx, service.Workspace) })
+	if err != nil {
+		e.fail(check, err, fixOf(err, huaweiAddress))
+		return
+	}
+	e.ok(check, "%s, %d desktops", service.Workspace.Place(), count)
+}
+
+// scnet checks SCNet.
+func (e *examination) scnet(ctx context.Context, service tools.Service) {
 	client := service.SCNet
 	if client == nil && service.Workspace != nil && errors.Is(service.Unconfigured, scnet.ErrNoCredential) {
-		e.note("configuration", "SCNet is not configured; only the workspace tools work")
+		e.note("configuration", "", "SCNet is not configured; only the workspace tools work")
 		return
 	}
 	if client == nil {
-		e.fail("configuration", service.Unconfigured, "Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL.")
+		for _, problem := range problemsOf(service.Unconfigured) {
+			e.fail("configuration", problem, orElse(fixOf(problem, ""), "Correct the SCNET_ variables."))
+		}
 		return
 	}
+	address := loginAddress
 	if client.SingleRegion() {
-		e.ok("configuration", "a region token")
+		address = regionAddress
+		e.token(client.TokenExpiry())
 	} else {
 		e.ok("configuration", "user, access key and secret key")
 	}
-	e.clock(ctx, client)
-	regions, err := client.Regions(ctx)
+	if !e.clock(ctx, client, address) {
+		return
+	}
+	regions, err := within(ctx, client.Regions)
 	if err != nil {
-		e.fail("login", err, "")
+		e.fail("login", err, fixOf(err, address))
 		return
 	}
 	if !client.SingleRegion() {
@@ -113,33 +191,31 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 	e.regions(ctx, client, regions)
 }
 
-// workspace checks Huawei Cloud Workspace where it is configured.
-func (e *examination) workspace(ctx context.Context, service tools.Service) {
-	const check = "workspace"
-	if service.WorkspaceUnconfigured != nil {
-		e.fail(check, service.WorkspaceUnconfigured, "Set HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and HUAWEICLOUD_SDK_REGION, or unset the keys.")
-		return
+// token tells what kind of credential a region token is, and how long it will do.
+func (e *examination) token(expires time.Time) {
+	left := time.Until(expires).Round(time.Minute)
+	at := expires.In(scnet.ChinaTime).Format(time.RFC3339)
+	switch {
+	case expires.IsZero():
+		e.note("configuration", "", "a region token, which does not tell when it expires")
+	case left < 0:
+		e.note("configuration", "Get a new token for SCNET_TOKEN, or set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY instead.",
+			"a region token, which expired at %s", at)
+	default:
+		e.ok("configuration", "a region token, which expires at %s", at)
 	}
-	if service.Workspace == nil {
-		return
-	}
-	page, err := service.Workspace.Desktops(ctx, workspace.DesktopFilter{Limit: 1})
-	if err != nil {
-		e.fail(check, err, "")
-		return
-	}
-	e.ok(check, "%s, %d desktops", service.Workspace.Place(), max(page.Total, len(page.Rows)))
 }
 
-func (e *examination) clock(ctx context.Context, client *scnet.Client) {
-	if err := client.MeasureClock(ctx); err != nil {
-		e.fail("clock", err, "")
-		return
+// clock compares the clocks. It reports whether the service is there at all: if not, the login would only repeat that.
+func (e *examination) clock(ctx context.Context, client *scnet.Client, address string) bool {
+	if _, err := within(ctx, func(ctx context.Context) (any, error) { return nil, client.MeasureClock(ctx) }); err != nil {
+		e.fail("connection", err, fixOf(err, address))
+		return false
 	}
 	skew, known := client.ClockSkew()
 	switch {
 	case !known:
-		e.note("clock", "the service does not tell its time")
+		e.note("clock", "", "the service does not tell its time")
 	case skew.Abs() > maxSkew:
 		direction := "behind"
 		if skew < 0 {
@@ -150,55 +226,52 @@ func (e *examination) clock(ctx context.Context, client *scnet.Client) {
 	default:
 		e.ok("clock", "within %s of SCNet's time", max(skew.Abs().Round(time.Second), time.Second))
 	}
+	return true
 }
 
 // regions checks every region. One that cannot be used is a failure only when calls would go there.
 func (e *examination) regions(ctx context.Context, client *scnet.Client, regions []*scnet.Region) {
 	chosen, err := client.Region(ctx, "")
 	if err != nil {
-		e.fail("region", err, mendOfRegion(err))
+		fix := "Set SCNET_CLUSTER_ID to one of them."
+		if errors.Is(err, scnet.ErrSuspended) {
+			fix = "Top up in the SCNet console, or set SCNET_CLUSTER_ID to another region."
+		}
+		e.fail("region", err, fix)
 	} else if chosen.Name != "" {
 		e.ok("region", "%s is used when a call names none", chosen)
 	}
 	for _, r := range regions {
-		needed := chosen == nil || r.ID == chosen.ID
-		check := "region " + r.ID
-		if r.Suspended {
-			e.unusable(needed && len(regions) == 1, check, fmt.Errorf("%s: %w", r, scnet.ErrSuspended), "Top up in the SCNet console.")
-			continue
-		}
-		page, err := r.List(ctx, scnet.ListOptions{Limit: 1})
-		if err != nil {
-			e.unusable(needed, check, err, "")
-			continue
-		}
-		address, err := r.Address(ctx)
-		if err != nil {
-			e.unusable(needed, check, err, "")
-			continue
-		}
-		count := "an unknown number of"
-		if page.Total >= 0 {
-			count = fmt.Sprint(page.Total)
-		}
-		e.ok(check, "%s at %s, %s instances", r, address, count)
+		e.region(ctx, r, chosen == nil || r.ID == chosen.ID, len(regions) == 1)
 	}
 }
 
-func (e *examination) unusable(needed bool, check string, err error, mend string) {
-	if needed {
-		e.fail(check, err, mend)
+func (e *examination) region(ctx context.Context, r *scnet.Region, needed, only bool) {
+	check := "region " + r.ID
+	unusable := func(needed bool, err error, fix string) {
+		if needed {
+			e.fail(check, err, fix)
+			return
+		}
+		e.note(check, fix, "%v", err)
+	}
+	if r.Suspended {
+		unusable(needed && only, fmt.Errorf("%s: %w", r, scnet.ErrSuspended), "Top up in the SCNet console.")
 		return
 	}
-	if mend == "" {
-		mend = mendOf(err)
+	total, err := within(ctx, func(ctx context.Context) (int, error) { return countInstances(ctx, r) })
+	if err != nil {
+		unusable(needed, err, fixOf(err, ""))
+		return
 	}
-	e.note(check, "%v → %s", err, mend)
-}
-
-func mendOfRegion(err error) string {
-	if errors.Is(err, scnet.ErrSuspended) {
-		return "Top up in the SCNet console, or set SCNET_CLUSTER_ID to another region."
+	address, err := r.Address(ctx)
+	if err != nil {
+		unusable(needed, err, fixOf(err, ""))
+		return
 	}
-	return "Set SCNET_CLUSTER_ID to one of them."
+	count := "an unknown number of"
+	if total >= 0 {
+		count = fmt.Sprint(total)
+	}
+	e.ok(check, "%s at %s, %s instances", r, address, count)
 }

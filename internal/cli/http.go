@@ -24,9 +24,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
-	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
-	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // serveHTTP serves until a signal comes.
@@ -161,36 +159,6 @@ func (c serveCommand) key() ([]byte, error) {
 		return nil, fmt.Errorf("--key-file: %w", err)
 	}
 	return key, nil
-}
-
-// ready asks what calls depend on.
-func ready(ctx context.Context, service tools.Service, store *redis.Store) error {
-	if store != nil {
-		if err := store.Ping(ctx); err != nil {
-			return err
-		}
-	}
-	if service.SCNet == nil && service.Workspace == nil {
-		return service.Unconfigured
-	}
-	if service.SCNet != nil {
-		region, err := service.SCNet.Region(ctx, "")
-		var choose *scnet.RegionError
-		switch {
-		case errors.As(err, &choose) && choose.Wanted == "" && len(choose.Usable) > 0: // the login works, and calls name a region
-		case err != nil:
-			return err
-		default:
-			if _, err := region.List(ctx, scnet.ListOptions{Limit: 1}); err != nil {
-				return err
-			}
-		}
-	}
-	if service.Workspace != nil {
-		_, err := service.Workspace.Desktops(ctx, workspace.DesktopFilter{Limit: 1})
-		return err
-	}
-	return nil
 }
 
 // announce prints where the server is, and what a client has to be told.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -62,6 +63,9 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 
 // warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.
 func warnUnconfigured(service tools.Service, log zerolog.Logger) {
+	for _, file := range config.ExposedSecrets(os.LookupEnv) {
+		log.Warn().Str("file", file).Msg("everybody on this machine can read a file of secrets; run chmod 600 on it")
+	}
 	if service.Unconfigured != nil {
 		log.Warn().Msgf("%v; tools are listed, calls will fail until this is set", service.Unconfigured)
 	}

@@ -5,7 +5,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
@@ -21,13 +24,35 @@ type Environment func(name string) (value string, set bool)
 
 // credentialFamilies are the names under which SCNet credentials are found. One family is used as a whole, so that the
 // keys of two accounts are never mixed.
-var credentialFamilies = []struct{ user, accessKey, secretKey, token string }{
+var credentialFamilies = []family{
 	{"SCNET_USER", "SCNET_ACCESS_KEY", "SCNET_SECRET_KEY", "SCNET_TOKEN"},
 	{"SCNET_OPENAPI_USER", "SCNET_OPENAPI_ACCESS_KEY", "SCNET_OPENAPI_SECRET_KEY", "SCNET_OPENAPI_TOKEN"},
 }
 
+// family is one set of names.
+type family struct{ user, accessKey, secretKey, token string }
+
+func (f family) complete(r *reader) bool {
+	return len(r.given(f.user, f.accessKey, f.secretKey)) == 3 || len(r.given(f.token)) == 1
+}
+
+// Problem is something that is wrong with the settings, told by the names of the variables, and what to do about it.
+type Problem struct {
+	err error
+	fix string
+}
+
+// Error says what is wrong.
+func (p *Problem) Error() string { return p.err.Error() }
+
+// Unwrap returns the cause.
+func (p *Problem) Unwrap() error { return p.err }
+
+// Hint says what to do.
+func (p *Problem) Hint() string { return p.fix }
+
 // SCNet reads the SCNET_ variables. A secret may stand in a file that NAME_FILE names. The error joins everything that is
-// wrong and names variables, never values; scnet.New checks what the settings mean together.
+// wrong, each a *Problem that names variables, never values.
 func SCNet(env Environment) (scnet.Config, error) {
 	r := reader{env: env}
 	cfg := scnet.Config{
@@ -36,19 +61,61 @@ func SCNet(env Environment) (scnet.Config, error) {
 		LoginURL:    r.text("SCNET_LOGIN_URL"),
 		PlatformURL: r.text("SCNET_AC_URL"),
 	}
-	for _, family := range credentialFamilies {
-		user := r.text(family.user)
-		accessKey, secretKey, token := r.secret(family.accessKey), r.secret(family.secretKey), r.secret(family.token)
-		if user == "" && !accessKey.IsSet() && !secretKey.IsSet() && !token.IsSet() {
-			continue
-		}
-		cfg.User, cfg.AccessKey, cfg.SecretKey, cfg.Token = user, accessKey, secretKey, token
-		break
-	}
+	r.credentials(&cfg)
 	if len(r.problems) > 0 {
 		return scnet.Config{}, fmt.Errorf("%w: %w", scnet.ErrConfig, errors.Join(r.problems...))
 	}
 	return cfg, nil
+}
+
+// credentials reads the first family that has anything, as a whole, and tells by the names of the variables what is missing.
+func (r *reader) credentials(cfg *scnet.Config) {
+	var used *family
+	for i := range credentialFamilies {
+		f := &credentialFamilies[i]
+		set := r.given(f.user, f.accessKey, f.secretKey, f.token)
+		switch {
+		case len(set) == 0:
+		case used == nil:
+			used = f
+			cfg.User, cfg.AccessKey, cfg.SecretKey, cfg.Token = r.text(f.user), r.secret(f.accessKey), r.secret(f.secretKey), r.secret(f.token)
+		case !used.complete(r):
+			first := r.given(used.user, used.accessKey, used.secretKey, used.token)
+			r.problem(fmt.Sprintf("Complete the first set, or unset %s.", list(first)), "%s and %s belong to two sets of names, which are never mixed",
+				list(first), list(set))
+			return
+		}
+	}
+	if len(r.problems) > 0 { // a secret that cannot be read is not a missing one
+		return
+	}
+	switch {
+	case used == nil && cfg.AIURL == "":
+		r.problem("Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL.", "%w is set", scnet.ErrNoCredential)
+	case used == nil:
+		r.problem("Set SCNET_TOKEN to a token of that region, or unset SCNET_AI_URL and set user, access key and secret key.",
+			"SCNET_AI_URL is set, but its token is missing")
+	default:
+		r.half(used, cfg)
+	}
+}
+
+// half tells what is missing of a credential, or that there are two kinds.
+func (r *reader) half(f *family, cfg *scnet.Config) {
+	keys := []string{f.user, f.accessKey, f.secretKey}
+	set := r.given(keys...)
+	missing := slices.DeleteFunc(slices.Clone(keys), func(name string) bool { return slices.Contains(set, name) })
+	token := cfg.Token.IsSet()
+	switch {
+	case len(set) > 0 && (token || cfg.AIURL != ""):
+		r.problem(fmt.Sprintf("Unset %s and SCNET_AI_URL to use the keys, or unset %s to use the token.", f.token, list(set)),
+			"two kinds of credential are both set: %s, and a region token or its address", list(set))
+	case len(set) > 0 && len(missing) > 0:
+		r.problem(fmt.Sprintf("Set %s too.", list(missing)), "half a credential: %s set, %s missing", list(set), list(missing))
+	case token && cfg.AIURL == "":
+		r.problem("Set SCNET_AI_URL to the address of the token's region, or use user, access key and secret key instead, which find it out.",
+			"half a credential: %s is set, the region's address is missing", f.token)
+	}
 }
 
 // The Huawei Cloud variables are those of its SDK, and two addresses.
@@ -63,7 +130,7 @@ const (
 )
 
 // Workspace reads the HUAWEICLOUD_ variables. set reports whether there is a key at all: without one Workspace is not wanted.
-// workspace.New checks what the settings mean together.
+// The error joins what is wrong, as that of SCNet does.
 func Workspace(env Environment) (cfg workspace.Config, set bool, err error) {
 	r := reader{env: env}
 	cfg = workspace.Config{
@@ -75,10 +142,29 @@ func Workspace(env Environment) (cfg workspace.Config, set bool, err error) {
 		Endpoint:      r.text(huaweiEndpoint),
 		IAMEndpoint:   r.text(huaweiIAMEndpoint),
 	}
+	if set = cfg.AccessKey.IsSet() || cfg.SecretKey.IsSet(); set {
+		r.workspace(cfg)
+	}
 	if len(r.problems) > 0 {
 		return workspace.Config{}, true, fmt.Errorf("%w: %w", workspace.ErrConfig, errors.Join(r.problems...))
 	}
-	return cfg, cfg.AccessKey.IsSet() || cfg.SecretKey.IsSet(), nil
+	return cfg, set, nil
+}
+
+func (r *reader) workspace(cfg workspace.Config) {
+	if len(r.problems) > 0 { // a secret that cannot be read is not a missing one
+		return
+	}
+	const unset = " Without Workspace, unset the key that is there."
+	switch {
+	case !cfg.SecretKey.IsSet():
+		r.problem("Set "+huaweiSecretKey+" too."+unset, "%s is set, %s is missing", huaweiAccessKey, huaweiSecretKey)
+	case !cfg.AccessKey.IsSet():
+		r.problem("Set "+huaweiAccessKey+" too."+unset, "%s is set, %s is missing", huaweiSecretKey, huaweiAccessKey)
+	}
+	if cfg.Region == "" && cfg.Endpoint == "" {
+		r.problem("Set "+huaweiRegion+", such as cn-north-4, or for a private cloud "+huaweiEndpoint+".", "the region is missing")
+	}
 }
 
 // Secret reads one secret from the variable, or from the file that the variable with _FILE at its end names. It is not set
@@ -106,9 +192,49 @@ func Names() []string {
 	return names
 }
 
+// ExposedSecrets returns the files of secrets that others than their owner's group can read.
+func ExposedSecrets(env Environment) (files []string) {
+	const othersMayRead = 0o004
+	r := reader{env: env}
+	for _, name := range Names() {
+		path := ""
+		if strings.HasSuffix(name, "_FILE") {
+			path = r.text(name)
+		}
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&othersMayRead != 0 {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
 type reader struct {
 	env      Environment
 	problems []error
+}
+
+func (r *reader) problem(fix, format string, args ...any) {
+	r.problems = append(r.problems, &Problem{fmt.Errorf(format, args...), fix})
+}
+
+// given returns those of names that are set, as themselves or as NAME_FILE.
+func (r *reader) given(names ...string) (set []string) {
+	for _, name := range names {
+		if r.text(name, name+"_FILE") != "" {
+			set = append(set, name)
+		}
+	}
+	return set
+}
+
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
 // text returns the first of names that is set to something.
@@ -124,7 +250,7 @@ func (r *reader) text(names ...string) string {
 func (r *reader) secret(name string) secret.Value {
 	value, fileName := r.text(name), r.text(name+"_FILE")
 	if value != "" && fileName != "" {
-		r.problems = append(r.problems, fmt.Errorf("%s and %s_FILE are both set; set one", name, name))
+		r.problem("Unset one of them.", "%s and %s_FILE are both set", name, name)
 		return secret.Value{}
 	}
 	if fileName == "" {
@@ -132,7 +258,11 @@ func (r *reader) secret(name string) secret.Value {
 	}
 	content, err := readSecretFile(fileName)
 	if err != nil {
-		r.problems = append(r.problems, fmt.Errorf("%s_FILE: %w", name, err))
+		fix := "Put the secret into this file, or correct " + name + "_FILE."
+		if errors.Is(err, fs.ErrPermission) {
+			fix = "Let the user that runs the server read this file, and nobody else."
+		}
+		r.problem(fix, "%s_FILE: %w", name, err)
 		return secret.Value{}
 	}
 	return secret.New(content)

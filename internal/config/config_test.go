@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,11 +50,13 @@ func TestSCNet(t *testing.T) {
 			user: "eve", key: "a2", secret: "s2", region: "20057",
 		},
 		"families are not mixed": {
-			env:  map[string]string{"SCNET_USER": "bob", "SCNET_OPENAPI_USER": "eve", "SCNET_OPENAPI_ACCESS_KEY": "a2", "SCNET_OPENAPI_SECRET_KEY": "s2"},
-			user: "bob",
+			env: map[string]string{
+				"SCNET_USER": "bob", "SCNET_ACCESS_KEY": "a", "SCNET_SECRET_KEY": "s", "SCNET_OPENAPI_USER": "eve", "SCNET_OPENAPI_TOKEN": "t",
+			},
+			user: "bob", key: "a", secret: "s",
 		},
 		"an empty variable is not set": {
-			env: map[string]string{"SCNET_USER": "", "SCNET_OPENAPI_TOKEN": "t"}, tok: "t",
+			env: map[string]string{"SCNET_USER": "", "SCNET_OPENAPI_TOKEN": "t", "SCNET_AI_URL": "https://x"}, tok: "t",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,18 +74,38 @@ func TestSCNet(t *testing.T) {
 
 func TestSCNetProblems(t *testing.T) {
 	for name, c := range map[string]struct {
-		env  map[string]string
-		want string
+		env       map[string]string
+		want, fix string
 	}{
-		"both forms":  {map[string]string{"SCNET_TOKEN": "tok-value", "SCNET_TOKEN_FILE": "/x"}, "SCNET_TOKEN and SCNET_TOKEN_FILE are both set"},
-		"no file":     {map[string]string{"SCNET_TOKEN_FILE": filepath.Join(t.TempDir(), "absent")}, "SCNET_TOKEN_FILE"},
-		"empty file":  {map[string]string{"SCNET_SECRET_KEY_FILE": secretFile(t, " \n")}, "is empty"},
-		"a directory": {map[string]string{"SCNET_SECRET_KEY_FILE": t.TempDir()}, "is not a file"},
+		"both forms": {map[string]string{"SCNET_TOKEN": "tok-value", "SCNET_TOKEN_FILE": "/x"},
+			"SCNET_TOKEN and SCNET_TOKEN_FILE are both set", "Unset one of them"},
+		"no file":     {map[string]string{"SCNET_TOKEN_FILE": filepath.Join(t.TempDir(), "absent")}, "SCNET_TOKEN_FILE", "correct SCNET_TOKEN_FILE"},
+		"empty file":  {map[string]string{"SCNET_SECRET_KEY_FILE": secretFile(t, " \n")}, "is empty", "Put the secret into this file"},
+		"a directory": {map[string]string{"SCNET_SECRET_KEY_FILE": t.TempDir()}, "is not a file", "correct SCNET_SECRET_KEY_FILE"},
+		"nothing":     {nil, "no credential is set", "Set SCNET_USER"},
+		"one key":     {map[string]string{"SCNET_ACCESS_KEY": "tok-value"}, "SCNET_USER and SCNET_SECRET_KEY missing", "Set SCNET_USER and SCNET_SECRET_KEY too"},
+		"half a token": {map[string]string{"SCNET_OPENAPI_TOKEN": "tok-value"},
+			"SCNET_OPENAPI_TOKEN is set, the region's address is missing", "Set SCNET_AI_URL"},
+		"only an address": {map[string]string{"SCNET_AI_URL": "https://x"}, "its token is missing", "Set SCNET_TOKEN"},
+		"two kinds": {map[string]string{"SCNET_USER": "u", "SCNET_TOKEN": "tok-value", "SCNET_AI_URL": "https://x"},
+			"two kinds of credential are both set", "Unset SCNET_TOKEN and SCNET_AI_URL"},
+		"two families, neither complete": {map[string]string{"SCNET_USER": "u", "SCNET_OPENAPI_SECRET_KEY": "tok-value"},
+			"SCNET_USER and SCNET_OPENAPI_SECRET_KEY belong to two sets", "unset SCNET_USER"},
+		"two families, the second complete": {
+			map[string]string{"SCNET_USER": "u", "SCNET_OPENAPI_USER": "u", "SCNET_OPENAPI_ACCESS_KEY": "a", "SCNET_OPENAPI_SECRET_KEY": "tok-value"},
+			"never mixed", "Complete the first set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.SCNet(environment(c.env))
 			if !errors.Is(err, scnet.ErrConfig) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "tok-value") {
 				t.Errorf("err = %v", err)
+			}
+			var problem *config.Problem
+			if !errors.As(err, &problem) || !strings.Contains(problem.Hint(), c.fix) || strings.Contains(problem.Hint(), "tok-value") {
+				t.Errorf("the fix is %q, want %q", problem.Hint(), c.fix)
+			}
+			if errors.Is(err, scnet.ErrNoCredential) != (name == "nothing") {
+				t.Errorf("%v: no credential at all: %v", err, name != "nothing")
 			}
 		})
 	}
@@ -90,22 +114,43 @@ func TestSCNetProblems(t *testing.T) {
 func TestWorkspace(t *testing.T) {
 	file := secretFile(t, "from-file\n")
 	for name, c := range map[string]struct {
-		env map[string]string
-		set bool
-		ak  string
-		sk  string
+		env   map[string]string
+		set   bool
+		ak    string
+		sk    string
+		fails []string
 	}{
-		"nothing":       {nil, false, "", ""},
-		"a region only": {map[string]string{"HUAWEICLOUD_SDK_REGION": "cn-north-4"}, false, "", ""},
-		"keys":          {map[string]string{"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK_FILE": file}, true, "a", "from-file"},
-		"half":          {map[string]string{"HUAWEICLOUD_SDK_SK": "s"}, true, "", "s"},
+		"nothing":       {nil, false, "", "", nil},
+		"a region only": {map[string]string{"HUAWEICLOUD_SDK_REGION": "cn-north-4"}, false, "", "", nil},
+		"keys": {map[string]string{"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK_FILE": file, "HUAWEICLOUD_SDK_REGION": "cn-north-4"},
+			true, "a", "from-file", nil},
+		"half": {map[string]string{"HUAWEICLOUD_SDK_SK": "s"}, true, "", "",
+			[]string{"HUAWEICLOUD_SDK_SK is set, HUAWEICLOUD_SDK_AK is missing", "the region is missing"}},
+		"the other half": {map[string]string{"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_WORKSPACE_ENDPOINT": "https://x"}, true, "", "",
+			[]string{"HUAWEICLOUD_SDK_AK is set, HUAWEICLOUD_SDK_SK is missing"}},
 	} {
 		cfg, set, err := config.Workspace(environment(c.env))
-		if err != nil || set != c.set || cfg.AccessKey.Reveal() != c.ak || cfg.SecretKey.Reveal() != c.sk {
+		if (err != nil) != (c.fails != nil) || set != c.set || cfg.AccessKey.Reveal() != c.ak || cfg.SecretKey.Reveal() != c.sk {
 			t.Errorf("%s: set %v, %v", name, set, err)
+		}
+		for _, want := range c.fails {
+			if !errors.Is(err, workspace.ErrConfig) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v does not say %q", name, err, want)
+			}
 		}
 	}
 	if _, set, err := config.Workspace(environment(map[string]string{"HUAWEICLOUD_SDK_SK_FILE": "/absent"})); !set || !errors.Is(err, workspace.ErrConfig) {
 		t.Errorf("a file that is not there: set %v, %v", set, err)
+	}
+}
+
+func TestExposedSecrets(t *testing.T) {
+	private, open := secretFile(t, "a"), secretFile(t, "b")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	env := environment(map[string]string{"SCNET_ACCESS_KEY_FILE": private, "SCNET_SECRET_KEY_FILE": open, "SCNET_TOKEN_FILE": "/absent"})
+	if got := config.ExposedSecrets(env); runtime.GOOS != "windows" && !slices.Equal(got, []string{open}) {
+		t.Errorf("%v", got)
 	}
 }

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/redis"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
+)
+
+// checkTimeout bounds one check: who waits for an answer wants to be told that there is none.
+const checkTimeout = 8 * time.Second
+
+// within runs one check. Its error says that the time was up, if it was.
+func within[T any](ctx context.Context, check func(context.Context) (T, error)) (T, error) {
+	limited, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := check(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return found, fmt.Errorf("%w (%s): %w", errNoAnswer, checkTimeout, err)
+	}
+	return found, err
+}
+
+var errNoAnswer = errors.New("there was no answer in time")
+
+// countInstances asks a region for one instance, which takes the token, the region's address and its service. The count is
+// -1 when the service does not tell it.
+func countInstances(ctx context.Context, r *scnet.Region) (int, error) {
+	page, err := r.List(ctx, scnet.ListOptions{Limit: 1})
+	return page.Total, err
+}
+
+// countDesktops asks Workspace for one desktop, which takes the keys, the project and the service.
+func countDesktops(ctx context.Context, client *workspace.Client) (int, error) {
+	page, err := client.Desktops(ctx, workspace.DesktopFilter{Limit: 1})
+	return max(page.Total, len(page.Rows)), err
+}
+
+// defaultRegion returns the region of calls that name none, or nil when calls have to name one: then the login works all the
+// same.
+func defaultRegion(ctx context.Context, client *scnet.Client) (*scnet.Region, error) {
+	region, err := client.Region(ctx, "")
+	var choose *scnet.RegionError
+	if errors.As(err, &choose) && choose.Wanted == "" && len(choose.Usable) > 0 {
+		return nil, nil
+	}
+	return region, err
+}
+
+// ready asks what calls depend on.
+func ready(ctx context.Context, service tools.Service, store *redis.Store) error {
+	if store != nil {
+		if err := store.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if service.SCNet == nil && service.Workspace == nil {
+		return service.Unconfigured
+	}
+	if service.SCNet != nil {
+		region, err := defaultRegion(ctx, service.SCNet)
+		if err == nil && region != nil {
+			_, err = countInstances(ctx, region)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if service.Workspace != nil {
+		_, err := countDesktops(ctx, service.Workspace)
+		return err
+	}
+	return nil
+}
+
+// problemsOf takes a configuration's error apart, so that each problem can be told with its own fix.
+func problemsOf(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var problems []error
+	for _, one := range joined.Unwrap() {
+		if one != scnet.ErrConfig && one != workspace.ErrConfig { // which only mark what kind of error it is
+			problems = append(problems, problemsOf(one)...)
+		}
+	}
+	return problems
+}
+
+// fixOf returns the next step for whoever runs the server, or "". address names the setting that holds the address, if the
+// check went to a certain one.
+func fixOf(err error, address string) string {
+	var hinting interface{ Hint() string }
+	switch {
+	case errors.Is(err, upstream.ErrHost) && address != "":
+		return "There is no host of that name: correct " + address + ", or look whether this machine's DNS works."
+	case errors.Is(err, upstream.ErrClosedPort) && address != "":
+		return "Nothing listens at that address: correct " + address + ", host and port."
+	case errors.Is(err, upstream.ErrTLS) && address != "":
+		return "Look whether " + address + " is right, and whether a proxy with a certificate of its own stands in between."
+	case errors.Is(err, errNoAnswer), errors.Is(err, upstream.ErrTimeout):
+		return "Look whether " + orElse(address, "the address") + " is right, and whether a firewall or a proxy (HTTPS_PROXY) swallows the request."
+	case errors.As(err, &hinting):
+		return hinting.Hint()
+	}
+	return ""
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
