@@ -47,6 +47,9 @@ var rooms = map[string][]string{
 	"internal/callers":   {module + "internal/guard"},
 	"internal/metrics":   {module + "internal/guard", "github.com/prometheus/client_golang/..."},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
+	"internal/fakecloud/fakecloudtest": {
+		module + "internal/fakecloud",
+	},
 	"internal/server": {
 		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
 		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",

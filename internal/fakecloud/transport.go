@@ -66,6 +66,13 @@ func received(r *http.Request) *http.Request {
 	if in.Host == "" {
 		in.Host = in.URL.Host
 	}
+	header := make(http.Header, len(in.Header))
+	for name, values := range in.Header { // clients may write names in any way, servers read them in one
+		for _, v := range values {
+			header.Add(name, v)
+		}
+	}
+	in.Header = header
 	in.RequestURI = in.URL.RequestURI()
 	in.RemoteAddr = "192.0.2.1:1234"
 	return in

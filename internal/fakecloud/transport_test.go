@@ -49,7 +49,7 @@ func TestTransport(t *testing.T) {
 		_, _ = w.Write(body)
 	})
 	r := request(t, t.Context(), http.MethodPut, "https://cloud.test/a%2Fb?c=d", "hello")
-	r.Header.Set("X-Sent", "yes")
+	r.Header["x-sent"] = []string{"yes"}
 	resp, err := (&http.Client{Transport: wire}).Do(r)
 	if err != nil {
 		t.Fatal(err)
