@@ -20,12 +20,12 @@ var codes = []struct {
 	cause    error // nil for none that callers tell apart
 	internal bool  // a failure inside the service, not a refusal
 }{
-	{"10001", "内部异常", []string{"内部异常", "internal error"}, "Try again later", nil, true},
+	{"10001", "内部异常(其他异常)", []string{"内部异常", "internal error"}, "Try again later", nil, true},
 	{"10003", "参数不全", []string{"参数不全", "parameter is missing"}, "", nil, false},
 	{"10004", "参数无效", []string{"参数无效", "parameter is invalid"}, "another region", nil, false},
 	{"10007", "用户已被冻结", []string{"用户已被冻结", "frozen"}, "SCNet support", scnet.ErrFrozen, false},
 	{"10008", "权限不足", []string{"权限不足", "expired or invalid"}, "token", scnet.ErrTokenRefused, false},
-	{"10009", "校验失败", []string{"没有权限访问接口", "no permission"}, "right to use", nil, false},
+	{"10009", "没有权限访问接口", []string{"没有权限访问接口", "no permission"}, "right to use", nil, false},
 	{"10010", "文件校验失败", []string{"文件校验失败", "checksum"}, "", nil, false},
 	{"10011", "文件过大", []string{"文件过大", "too large"}, "Send less", nil, false},
 	{"10012", "连接中断", []string{"连接中断", "interrupted"}, "Look at the instance", nil, true},

@@ -128,8 +128,8 @@ func TestAddress(t *testing.T) {
 		quirks simulator.Quirks
 		want   error
 	}{
-		"with /ai":           {simulator.Quirks{}, nil},
-		"bare":               {simulator.Quirks{AIURLBare: true}, nil},
+		"bare":               {simulator.Quirks{}, nil},
+		"with /ai":           {simulator.Quirks{URLsWithService: true}, nil},
 		"array":              {simulator.Quirks{CenterArray: true}, nil},
 		"array, id a string": {simulator.Quirks{CenterArray: true, CenterIDString: true}, nil},
 		"enable a bool":      {simulator.Quirks{Enable: simulator.EnableBool}, nil},

@@ -164,7 +164,7 @@ func TestListFilters(t *testing.T) {
 	s, service := start(t, simulator.Options{Regions: regions}, regions[0].ID)
 
 	out, _ := call(t, service, `{"status":"running"}`)
-	if out.Returned != 1 || out.Instances[0].Status != "Running" || len(out.Notes) != 0 {
+	if out.Returned != 2 || out.Instances[0].Status != "Running" || len(out.Notes) != 0 {
 		t.Errorf("a status in another case: %+v", out)
 	}
 	out, _ = call(t, service, `{"name":"QWEN","task_type":"Jupyter"}`)

@@ -41,7 +41,7 @@ type grammar struct {
 	Doctor    doctorCommand    `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
 	Audit     auditCommand     `cmd:"" help:"Work on audit logs."`
 	Callers   callersCommand   `cmd:"" help:"Work on files of callers."`
-	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet as an HTTP server on this machine."`
+	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet or Huawei Cloud Workspace as an HTTP server on this machine."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
 }
 

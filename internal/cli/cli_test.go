@@ -96,18 +96,18 @@ func TestCall(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		"text":              {args: []string{"list_instances", "limit=2"}, stdout: "instances 1-2 of 6"},
+		"text":              {args: []string{"list_instances", "limit=2"}, stdout: "instances 1-2 of 8"},
 		"pairs are coerced": {args: []string{"list_instances", "limit=1", "detail=true"}, stdout: "memory"},
-		"a JSON object":     {args: []string{"list_instances", `{"limit":1}`}, stdout: "instances 1-1 of 6"},
-		"stdin":             {args: []string{"list_instances", "-"}, stdin: `{"limit":1}`, stdout: "instances 1-1 of 6"},
+		"a JSON object":     {args: []string{"list_instances", `{"limit":1}`}, stdout: "instances 1-1 of 8"},
+		"stdin":             {args: []string{"list_instances", "-"}, stdin: `{"limit":1}`, stdout: "instances 1-1 of 8"},
 		"json":              {args: []string{"list_instances", "--json", "limit=1"}, stdout: `"returned":1`},
 		"wrong argument":    {args: []string{"list_instances", "limit=many"}, code: exitUsage, stderr: "limit: expected a whole number"},
 		"not a pair":        {args: []string{"list_instances", "limit"}, code: exitUsage, stderr: "neither name=value nor a JSON object"},
 		"unknown tool":      {args: []string{"launch"}, code: exitUsage, stderr: "the tools are: list_instances, restart_instance"},
 		"tool error":        {args: []string{"list_instances", "region=nowhere"}, code: exitError, stderr: "Usable regions"},
 		"repeated name":     {args: []string{"list_instances", "name=a", "name=b"}, code: exitUsage, stderr: "name: expected text"},
-		"JSON, then pairs":  {args: []string{"list_instances", `{"limit":1}`, "status=Running"}, stdout: "instances 1-1 of 1"},
-		"pairs, then JSON":  {args: []string{"list_instances", "status=Running", ` {"limit":1} `}, stdout: "instances 1-1 of 1"},
+		"JSON, then pairs":  {args: []string{"list_instances", `{"limit":1}`, "status=Running"}, stdout: "instances 1-1 of 2"},
+		"pairs, then JSON":  {args: []string{"list_instances", "status=Running", ` {"limit":1} `}, stdout: "instances 1-1 of 2"},
 		"given in both":     {args: []string{"list_instances", `{"limit":1}`, "limit=2"}, code: exitUsage, stderr: "limit"},
 		"two objects":       {args: []string{"list_instances", `{"limit":1}`, `{}`}, code: exitUsage, stderr: "two JSON objects"},
 		"a broken object":   {args: []string{"list_instances", `{"limit":1`, "status=Running"}, code: exitUsage, stderr: "cannot be read"},

@@ -148,7 +148,7 @@ func TestTraceIsCarried(t *testing.T) {
 		"later version": {"01" + parent[2:] + "-more", parent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sim, cfg, err := startSimulator("127.0.0.1:0")
+			sim, cfg, err := startSimulator("127.0.0.1:0", simulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

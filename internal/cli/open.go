@@ -96,7 +96,7 @@ func workspaceFromEnvironment(service *tools.Service, requests observer) (closeC
 }
 
 func simulated(service *tools.Service, requests observer) (closeAll func(), err error) {
-	s, cfg, err := startSimulator("127.0.0.1:0")
+	s, cfg, err := startSimulator("127.0.0.1:0", simulator.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +136,8 @@ func simulatedWorkspace(service *tools.Service, requests observer) (closeAll fun
 }
 
 // startSimulator starts a simulated SCNet with demo instances and returns the settings that reach it.
-func startSimulator(address string, faults ...simulator.Fault) (*simulator.Simulator, scnet.Config, error) {
-	// ListAny, because the clients that this stands in for send the list parameters in every way that was ever seen.
-	s := simulator.New(simulator.Options{Quirks: simulator.Quirks{ListForm: simulator.ListAny}})
+func startSimulator(address string, o simulator.Options, faults ...simulator.Fault) (*simulator.Simulator, scnet.Config, error) {
+	s := simulator.New(o)
 	for _, fault := range faults {
 		s.Inject(fault)
 	}

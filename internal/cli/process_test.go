@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,40 +57,119 @@ func execute(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// TestSimulatorCommand starts the simulator as a process and works on it as a person would: by the lines it prints.
+// TestSimulatorCommand starts each simulator as a process and works on it as a person would: by the lines it prints.
 func TestSimulatorCommand(t *testing.T) {
 	program := program(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	simulator := exec.CommandContext(ctx, program, "simulator", "--fault", "list:status=503,times=1")
-	stdout, err := simulator.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		args   []string
+		last   string // the last line that it prints begins like that
+		call   []string
+		answer string
+	}{
+		"scnet": {
+			[]string{"--fault", "list:status=503,times=1", "--quirk", "code-as-int,urls-with-service", "--timing", "waiting=1m"}, "#   --data",
+			[]string{"list_instances", "limit=1"}, "instances 1-1 of 8",
+		},
+		"workspace": {
+			[]string{"--fault", "list-desktops-detail:throttle,times=1,retry-after=0", "--quirk", "end-time=null"}, "# Login",
+			[]string{"list_workspace_desktops", "limit=1"}, "of 6",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			simulator := exec.CommandContext(ctx, program, append([]string{"simulator", name}, c.args...)...)
+			stdout, err := simulator.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := simulator.Start(); err != nil {
+				t.Fatal(err)
+			}
+			env, comments := map[string]string{}, ""
+			for lines := bufio.NewScanner(stdout); lines.Scan(); {
+				line := lines.Text()
+				if setting, found := strings.CutPrefix(line, "export "); found {
+					variable, value, _ := strings.Cut(setting, "=")
+					env[variable] = value
+					continue
+				}
+				comments += line + "\n"
+				if strings.HasPrefix(line, c.last) {
+					break
+				}
+			}
+			code, out, errs := run(t, env, "", append([]string{"call"}, c.call...)...)
+			if code != 0 {
+				t.Errorf("exit %d: %s", code, errs)
+			}
+			contains(t, "call", out, c.answer)
+			if name == "scnet" {
+				runPrinted(t, env, comments)
+			}
+			if err := simulator.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			if err := simulator.Wait(); err != nil {
+				t.Errorf("the simulator did not stop cleanly: %v", err)
+			}
+		})
 	}
-	if err := simulator.Start(); err != nil {
-		t.Fatal(err)
-	}
-	env := map[string]string{}
-	for lines := bufio.NewScanner(stdout); len(env) < 6 && lines.Scan(); {
-		if name, value, found := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "="); found {
-			env[name] = value
+	for flags, want := range map[string]string{
+		"--fault list:colour=red":            "colour",
+		"--listen 0.0.0.0:0":                 "loopback",
+		"--quirk list-form=guess":            "task-list",
+		"--timing waiting=soon":              "not a duration",
+		"huawei":                             "workspace",
+		"workspace --fault list:status=503":  "list-scripts",
+		"workspace --quirk list-form=query":  "end-time",
+		"workspace --timing waiting=1s,x=2s": "init",
+	} {
+		if code, _, errs := run(t, nil, "", append([]string{"simulator"}, strings.Fields(flags)...)...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d: %s", flags, code, errs)
 		}
 	}
-	code, out, errs := run(t, env, "", "call", "list_instances", "limit=1")
-	if code != 0 {
-		t.Errorf("exit %d: %s", code, errs)
+	for service, want := range map[string][]string{
+		"scnet":     {"execute", "code-as-int", "list-form=body|body-or-query|", "waiting=DURATION", "expire-token"},
+		"workspace": {"create-token", "end-time=absent|null|empty", "throttle", "init=DURATION"},
+	} {
+		code, out, errs := run(t, nil, "", "simulator", service, "--keys")
+		if code != 0 {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+		contains(t, service+" --keys", out, want...)
 	}
-	contains(t, "call", out, "instances 1-1 of 6")
-	if err := simulator.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+}
+
+// runPrinted asks the first region for its instances by the address and the token that the comments say, and checks the
+// addresses that other clients are told.
+func runPrinted(t *testing.T, env map[string]string, comments string) {
+	t.Helper()
+	value := func(name string) string {
+		_, rest, _ := strings.Cut(comments, name+": ")
+		first, _, _ := strings.Cut(rest, "\n")
+		return first
 	}
-	if err := simulator.Wait(); err != nil {
-		t.Errorf("the simulator did not stop cleanly: %v", err)
+	for url, header := range map[string]string{
+		value("address") + "/ai/openapi/v2/instance-service/resource-group": value("token"),
+		env["SCNET_CENTER_URL"]: value("token"),
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("token", header)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(body), `"msg":"success"`) {
+			t.Errorf("%s: %s, %v", url, body, err)
+		}
 	}
-	if code, _, errs := run(t, nil, "", "simulator", "--fault", "list:colour=red"); code != exitError || !strings.Contains(errs, "colour") {
-		t.Errorf("exit %d: %s", code, errs)
-	}
-	if code, _, errs := run(t, nil, "", "simulator", "--listen", "0.0.0.0:0"); code != exitError || !strings.Contains(errs, "loopback") {
-		t.Errorf("exit %d: %s", code, errs)
+	if want := env["SCNET_LOGIN_URL"] + "/api/user/v3/tokens"; env["SCNET_TOKEN_URL"] != want {
+		t.Errorf("SCNET_TOKEN_URL is %q", env["SCNET_TOKEN_URL"])
 	}
 }

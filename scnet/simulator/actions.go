@@ -105,7 +105,7 @@ func (c *call) execute() reply {
 	if status, _, _ := in.at(c.now, c.sim.timing); status != Running {
 		return fail(codeCount)
 	}
-	c.sim.scripts.add(ScriptRun{
+	c.sim.scripts.Add(ScriptRun{
 		Time: c.now, Region: c.region.ID, InstanceID: id, Scope: scope, Content: content,
 	})
 	return ok(nil)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 const actions = "instance-service/task/actions/"
@@ -154,7 +156,7 @@ func TestExecute(t *testing.T) {
 	fill(l)
 	long := strings.Repeat("echo 脚本\n", 1<<17)
 	body := func(id, scope, content string) string {
-		return string(encodeJSON(map[string]string{"id": id, "startScriptActionScope": scope, "startScriptContent": content}))
+		return string(fakecloud.EncodeJSON(map[string]string{"id": id, "startScriptActionScope": scope, "startScriptContent": content}))
 	}
 	for _, c := range []struct{ name, body, code string }{
 		{"all", body("a", "all", "echo \"hello\"\r\n"), "0"},
@@ -197,7 +199,7 @@ func createBody(change map[string]any) string {
 			delete(body, name)
 		}
 	}
-	return string(encodeJSON(body))
+	return string(fakecloud.EncodeJSON(body))
 }
 
 func TestCreate(t *testing.T) {

@@ -1,13 +1,10 @@
 package simulator
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // The business codes the operations answer with, from the tables of the
@@ -50,6 +47,12 @@ var codeText = map[string]string{
 	codeStopped:    "任务已停止",
 }
 
+// containerText is what the tables of the container pages say otherwise.
+var containerText = map[string]string{
+	codeInternal:   "内部异常(其他异常)",
+	codeUnverified: "没有权限访问接口",
+}
+
 // reply is what an operation answers, before it is encoded.
 type reply struct {
 	code  string
@@ -79,9 +82,9 @@ type envelope struct {
 	Data    any     `json:"data"`
 }
 
-func (r reply) encode(q Quirks) answer {
+func (r reply) encode(q Quirks) fakecloud.Answer {
 	if r.page != 0 {
-		return htmlAnswer(r.page)
+		return fakecloud.Page(r.page)
 	}
 	status := http.StatusOK
 	if q.ErrorStatus && r.code != codeOK {
@@ -93,7 +96,7 @@ func (r reply) encode(q Quirks) answer {
 	return r.jsonAnswer(status, q.CodeAsInt, q.MessageField)
 }
 
-func (r reply) jsonAnswer(status int, codeAsInt, messageField bool) answer {
+func (r reply) jsonAnswer(status int, codeAsInt, messageField bool) fakecloud.Answer {
 	e := envelope{Code: r.code, Total: r.total, Data: r.data}
 	if n, err := strconv.Atoi(r.code); err == nil && codeAsInt {
 		e.Code = n
@@ -103,7 +106,7 @@ func (r reply) jsonAnswer(status int, codeAsInt, messageField bool) answer {
 	} else {
 		e.Msg = &r.msg
 	}
-	return answer{status: status, mime: "application/json;charset=UTF-8", body: encodeJSON(e), code: r.code}
+	return fakecloud.JSON(status, r.code, e)
 }
 
 // errorStatus is the HTTP status of a business error when errors have one.
@@ -119,66 +122,4 @@ func errorStatus(code string) int {
 		return http.StatusNotFound
 	}
 	return http.StatusInternalServerError
-}
-
-// encodeJSON encodes without the \u003c escapes of encoding/json, which no
-// other implementation produces. What it is given always encodes.
-func encodeJSON(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// answer is an HTTP response ready to be written.
-type answer struct {
-	status int
-	mime   string
-	header [][2]string
-	body   []byte
-	code   string // business code, for the journal
-	pad    int    // pad the JSON object to this many bytes
-	cut    bool   // reset the connection instead of writing
-}
-
-// htmlAnswer is a page as a gateway writes it.
-func htmlAnswer(status int) answer {
-	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	return answer{
-		status: status,
-		mime:   "text/html;charset=UTF-8",
-		body: fmt.Appendf(nil, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n"+
-			"<center><h1>%[1]s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title),
-	}
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", a.mime)
-	for _, h := range a.header {
-		w.Header().Set(h[0], h[1])
-	}
-	const before, after = `{"padding":"`, `",`
-	fill := a.pad - len(a.body) - len(before) - len(after) + 1
-	if fill <= 0 || len(a.body) == 0 || a.body[0] != '{' {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body)
-		return
-	}
-	// The padding comes first, so that no reader can stop before it, and is
-	// written in pieces, so that it costs no memory.
-	w.Header().Set("Content-Length", strconv.Itoa(a.pad))
-	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, before)
-	piece := strings.Repeat("x", 1<<16)
-	for fill > 0 {
-		n := min(fill, len(piece))
-		if _, err := io.WriteString(w, piece[:n]); err != nil {
-			return
-		}
-		fill -= n
-	}
-	_, _ = io.WriteString(w, after)
-	_, _ = w.Write(a.body[1:])
 }

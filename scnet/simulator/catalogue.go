@@ -3,6 +3,7 @@ package simulator
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -93,8 +94,9 @@ func (c *call) images() reply {
 		rows = append(rows, map[string]any{
 			"id": im.ID, "name": im.Name, "tag": im.Tag, "version": im.Name + ":" + im.Tag, "path": im.Path,
 			"type": im.Type, "acceleratorType": im.AcceleratorType, "status": "Completed",
-			"isPresetImage": !im.Private, "user": "admin", "imageSize": im.Size,
-			"createTime": timeText(im.CreateTime), "cloneTimes": im.CloneTimes,
+			"isPresetImage": !im.Private, "access": access, "user": "admin", "imageSize": strconv.FormatInt(im.Size, 10),
+			"description": im.Description,
+			"createTime":  timeText(im.CreateTime), "cloneTimes": im.CloneTimes,
 		})
 	}
 	key := "data"

@@ -1,6 +1,8 @@
 package simulator
 
-import "testing"
+import (
+	"testing"
+)
 
 func TestResources(t *testing.T) {
 	l := open(t, Options{})

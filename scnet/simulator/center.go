@@ -14,16 +14,18 @@ func (c *call) center() reply {
 		return reply{code: codeInternal, msg: "internal_error", data: "internal_error"}
 	}
 	q := c.quirks
-	aiPath := "/ai"
-	if q.AIURLBare {
-		aiPath = ""
+	at := func(service string) string {
+		if q.URLsWithService {
+			return r.host.url + service
+		}
+		return r.host.url
 	}
 	aiURLs := []map[string]any{}
 	if q.AIURLDecoy {
 		// Nothing listens on the discard port.
 		aiURLs = append(aiURLs, map[string]any{"enable": "false", "version": "2.4.3", "url": "http://127.0.0.1:9/ai"})
 	}
-	aiURLs = append(aiURLs, c.service(r.host.url+aiPath, "2.4.3", nil))
+	aiURLs = append(aiURLs, c.service(at("/ai"), "2.4.3", nil))
 	switch q.AIURLs {
 	case AIURLsEmpty:
 		aiURLs = aiURLs[:0]
@@ -36,10 +38,10 @@ func (c *call) center() reply {
 		"description":     r.Name,
 		"clusterUserInfo": map[string]string{"userName": r.ClusterUser, "homePath": r.HomePath},
 		"ingressUrls":     []any{c.service(c.sim.main.url, "5.2.2", map[string]any{"isManagerNode": "true"})},
-		"efileUrls": []any{c.service(r.host.url+"/efile", "2.6.1", map[string]any{
+		"efileUrls": []any{c.service(at("/efile"), "2.6.1", map[string]any{
 			"nodeName": "efile01", "fastTransEnable": "true", "udpPort": "65104"})},
-		"eshellUrls": []any{c.service(r.host.url+"/eshell", "2.4.3", nil)},
-		"hpcUrls":    []any{c.service(r.host.url+"/hpc", "5.2.2", map[string]any{"isManagerNode": "true"})},
+		"eshellUrls": []any{c.service(at("/eshell"), "2.4.3", nil)},
+		"hpcUrls":    []any{c.service(at("/hpc"), "5.2.2", map[string]any{"isManagerNode": "true"})},
 		"aiUrls":     aiURLs,
 	}
 	if n, err := strconv.Atoi(r.ID); err == nil && !q.CenterIDString {
@@ -68,4 +70,13 @@ func (c *call) service(url, version string, members map[string]any) map[string]a
 		members["enable"] = false
 	}
 	return members
+}
+
+// cluster is the scheduler of a region, which clients ask to see whether the
+// region is usable. There is no page on it; the members are those that clients
+// read.
+func (c *call) cluster() reply {
+	return ok([]map[string]any{{
+		"id": 1640, "text": c.region.Name, "JobManagerType": "SLURM", "JobManagerAddr": "10.0.35.2", "JobManagerPort": 6817,
+	}})
 }

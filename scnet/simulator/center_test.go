@@ -18,7 +18,7 @@ func TestCenter(t *testing.T) {
 	eq(t, "id", info.ID, any(11250.0))
 	eq(t, "name", info.Name, "华东一区【昆山】")
 	eq(t, "home", info.ClusterUserInfo.HomePath, "/public/home/demo")
-	eq(t, "aiUrls", info.AIURLs[0], struct{ Enable, URL string }{"true", l.RegionURL(kunshan) + "/ai"})
+	eq(t, "aiUrls", info.AIURLs[0], struct{ Enable, URL string }{"true", l.RegionURL(kunshan)})
 
 	r = center(l.Token("0")).want(t, "10001")
 	eq(t, "message for the platform token", r.Msg, "internal_error")
@@ -33,7 +33,11 @@ func TestCenter(t *testing.T) {
 	}{
 		{Quirks{CenterArray: true}, `"data":[{`},
 		{Quirks{CenterIDString: true}, `"id":"11250"`},
-		{Quirks{AIURLBare: true}, `"aiUrls":[{"enable":"true",` + url + `","version":"2.4.3"}]`},
+		{Quirks{}, `"aiUrls":[{"enable":"true",` + url + `","version":"2.4.3"}]`},
+		{Quirks{}, `"hpcUrls":[{"enable":"true","isManagerNode":"true",` + url + `","version":"5.2.2"}]`},
+		{Quirks{URLsWithService: true}, `"aiUrls":[{"enable":"true",` + url + `/ai","version":"2.4.3"}]`},
+		{Quirks{URLsWithService: true}, url + `/hpc","version":"5.2.2"}]`},
+		{Quirks{URLsWithService: true}, url + `/efile","version":"2.6.1"}]`},
 		{Quirks{AIURLs: AIURLsEmpty}, `"aiUrls":[]`},
 		{Quirks{AIURLs: AIURLsNull}, `"aiUrls":null`},
 		{Quirks{AIURLDecoy: true}, `"aiUrls":[{"enable":"false","url":"http://127.0.0.1:9/ai","version":"2.4.3"},{"enable":"true",` + url},
@@ -47,4 +51,23 @@ func TestCenter(t *testing.T) {
 			t.Errorf("%+v: no %s in %s", c.quirks, c.want, r.raw)
 		}
 	}
+}
+
+// TestCluster asks a region for its scheduler, by the bare address as clients do.
+func TestCluster(t *testing.T) {
+	l := open(t, Options{})
+	for _, region := range []string{kunshan, zhengzhou} { // one has no container service
+		r := l.send("GET", l.RegionURL(region)+"/hpc/openapi/v2/cluster", "", "token", l.Token(region)).want(t, "0")
+		found := into[[]struct {
+			ID             int
+			Text           string
+			JobManagerType string
+			JobManagerAddr string
+			JobManagerPort int
+		}](t, r)
+		if len(found) != 1 || found[0].ID == 0 || found[0].Text == "" || found[0].JobManagerType != "SLURM" || found[0].JobManagerAddr == "" || found[0].JobManagerPort == 0 {
+			t.Errorf("%s", r.raw)
+		}
+	}
+	l.send("GET", l.RegionURL(kunshan)+"/hpc/openapi/v2/cluster", "", "token", l.Token(wuzhen)).want(t, "10008")
 }

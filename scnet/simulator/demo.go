@@ -13,7 +13,9 @@ func DemoAccount() Account {
 }
 
 // DemoRegions are two regions with container instances in every documented
-// state, as of now. The pairing of the second region's id and name is made up.
+// state, as of now. The first has the ids of all samples on the pages, in states
+// in which the samples succeed. The pairing of the second region's id and name
+// is made up.
 func DemoRegions(now time.Time) []Region {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	day := 24 * time.Hour
@@ -63,17 +65,26 @@ func DemoRegions(now time.Time) []Region {
 					GPUNumber: 1, Status: Completed,
 					CreateTime: ago(20 * day), StartTime: ago(20*day - 3*time.Minute), EndTime: ago(19 * day),
 				}, torch),
+				on(Instance{
+					ID: "7d64e73803de4a6e9a15a8c79c7da015", Name: "rstudio-统计分析", TaskType: "rstudio",
+					GPUNumber: 1, Status: Running, CreateTime: ago(5 * time.Hour), StartTime: ago(5*time.Hour - 90*time.Second),
+				}, torch),
+				on(Instance{
+					ID: "4c1f43ddb030483e89b55413bee6c004", Name: "bert-train", TaskType: "ssh",
+					GPUNumber: 1, Status: Terminated,
+					CreateTime: ago(4 * day), StartTime: ago(4*day - time.Minute), EndTime: ago(3 * day),
+				}, torch),
 			},
 		},
 		{
 			ID: "20057", Name: "华东三区【乌镇】", ClusterUser: "acdemo02",
 			Instances: []Instance{
 				on(Instance{
-					ID: "7d64e73803de4a6e9a15a8c79c7da015", Name: "rstudio-统计分析", TaskType: "rstudio",
+					ID: "e41b7c09f2d84a6b93c5087fd16ae2b8", Name: "气候模拟-wrf", TaskType: "rstudio",
 					GPUNumber: 1, Status: Running, CreateTime: ago(5 * time.Hour), StartTime: ago(5*time.Hour - 90*time.Second),
 				}, torch),
 				on(Instance{
-					ID: "4c1f43ddb030483e89b55413bee6c004", Name: "bert-eval", TaskType: "ssh",
+					ID: "0c8d52e7b6f14935a1e04b9d7c23f680", Name: "bert-eval", TaskType: "ssh",
 					GPUNumber: 1, Status: Terminated,
 					CreateTime: ago(4 * day), StartTime: ago(4*day - time.Minute), EndTime: ago(3 * day),
 				}, torch),
@@ -99,22 +110,22 @@ func DemoImages() []Image {
 		{
 			ID: "3f0a51c2d9e84b6788c1a4e5f6b70912", Name: "pytorch", Tag: "1.2-py3.6-CUDA10.0", Type: "JupyterLab",
 			AcceleratorType: "gpu", Path: "10.0.35.26:5000/gpu/admin/base/pytorch:1.2-py3.6-CUDA10.0",
-			CreateTime: date(3), CloneTimes: 12, Size: "5.8GB",
+			CreateTime: date(3), CloneTimes: 12, Size: 6227702579, Description: "PyTorch 1.2, CUDA 10.0",
 		},
 		{
 			ID: "8e27b4d15a6c4f03b9d0c7a8e1f25364", Name: "jupyterlab-pytorch", Tag: "2.4.1-py3.10-dtk25.04", Type: "JupyterLab",
 			AcceleratorType: "dcu", Path: "10.0.35.26:5000/dcu/admin/base/jupyterlab-pytorch:2.4.1-py3.10-dtk25.04",
-			CreateTime: date(9), CloneTimes: 40, Size: "11.2GB",
+			CreateTime: date(9), CloneTimes: 40, Size: 12025908428, Description: "PyTorch 2.4.1, DTK 25.04",
 		},
 		{
 			ID: "c6b8f9e0a1d24357968b7c5d4e3f2a10", Name: "ubuntu", Tag: "22.04", Type: "Base",
 			AcceleratorType: "cpu", Path: "10.0.35.26:5000/cpu/admin/base/ubuntu:22.04",
-			CreateTime: date(1), CloneTimes: 3, Size: "0.9GB",
+			CreateTime: date(1), CloneTimes: 3, Size: 966367641, Description: "Ubuntu 22.04",
 		},
 		{
 			ID: "05d7e8f9b1a24c6387d9e0f1a2b3c4d5", Name: "qwen-env", Tag: "v1", Type: "JupyterLab",
 			AcceleratorType: "dcu", Path: "10.0.35.26:5000/dcu/acdemo01/qwen-env:v1", Private: true,
-			CreateTime: date(20), Size: "14.6GB",
+			CreateTime: date(20), Size: 15676630630, Description: "Qwen 微调环境",
 		},
 	}
 }

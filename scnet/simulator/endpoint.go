@@ -2,8 +2,8 @@ package simulator
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Endpoint names one operation of the API.
@@ -29,6 +29,7 @@ const (
 	EndpointGroups    Endpoint = "groups"    // container/group
 	EndpointMounts    Endpoint = "mounts"    // container/allowed-mount-dir
 	EndpointImages    Endpoint = "images"    // container/getImages
+	EndpointCluster   Endpoint = "cluster"   // no page known; of the region's HPC service
 )
 
 // Endpoints lists all operations.
@@ -37,18 +38,11 @@ func Endpoints() []Endpoint {
 		EndpointToken, EndpointPassword, EndpointRenew, EndpointState, EndpointCenter,
 		EndpointList, EndpointDetail, EndpointURL, EndpointRestart, EndpointStop,
 		EndpointDelete, EndpointExecute, EndpointCreate, EndpointResize,
-		EndpointResources, EndpointGroups, EndpointMounts, EndpointImages,
+		EndpointResources, EndpointGroups, EndpointMounts, EndpointImages, EndpointCluster,
 	}
 }
 
-// route maps a method and a path to an operation; "{id}" in the path stands
-// for one segment.
-type route struct {
-	method   string
-	path     string
-	endpoint Endpoint
-	do       func(*call) reply
-}
+type route = fakecloud.Route[Endpoint, func(*call) reply]
 
 const (
 	platformPath = "/ac/openapi/v2"
@@ -56,63 +50,27 @@ const (
 )
 
 var platformRoutes = []route{
-	{http.MethodPost, "/api/user/v3/tokens", EndpointToken, (*call).token},
-	{http.MethodPost, platformPath + "/tokens", EndpointPassword, (*call).password},
-	{http.MethodPost, platformPath + "/tokens/next", EndpointRenew, (*call).renew},
-	{http.MethodGet, platformPath + "/tokens/state", EndpointState, (*call).state},
-	{http.MethodGet, platformPath + "/center", EndpointCenter, (*call).center},
+	fakecloud.On(EndpointToken, http.MethodPost, "/api/user/v3/tokens", (*call).token),
+	fakecloud.On(EndpointPassword, http.MethodPost, platformPath+"/tokens", (*call).password),
+	fakecloud.On(EndpointRenew, http.MethodPost, platformPath+"/tokens/next", (*call).renew),
+	fakecloud.On(EndpointState, http.MethodGet, platformPath+"/tokens/state", (*call).state),
+	fakecloud.On(EndpointCenter, http.MethodGet, platformPath+"/center", (*call).center),
 }
 
 var containerRoutes = []route{
-	{http.MethodGet, servicePath + "/task", EndpointList, (*call).listTask},
-	{http.MethodGet, servicePath + "/task/list", EndpointList, (*call).listTaskList},
-	{http.MethodGet, servicePath + "/{id}/detail", EndpointDetail, (*call).detail},
-	{http.MethodGet, servicePath + "/{id}/url", EndpointURL, (*call).accessURL},
-	{http.MethodPost, servicePath + "/task/actions/restart", EndpointRestart, (*call).restart},
-	{http.MethodPost, servicePath + "/task/actions/stop", EndpointStop, (*call).stop},
-	{http.MethodDelete, servicePath + "/task", EndpointDelete, (*call).delete},
-	{http.MethodPost, servicePath + "/task/actions/execute-script", EndpointExecute, (*call).execute},
-	{http.MethodPost, servicePath + "/task", EndpointCreate, (*call).create},
-	{http.MethodPost, servicePath + "/resource-spec/actions/update", EndpointResize, (*call).resize},
-	{http.MethodGet, servicePath + "/resources", EndpointResources, (*call).resources},
-	{http.MethodGet, servicePath + "/resource-group", EndpointGroups, (*call).groups},
-	{http.MethodGet, servicePath + "/allowed-mount-dir", EndpointMounts, (*call).mounts},
-	{http.MethodPost, "/ai/openapi/v2/image/images", EndpointImages, (*call).images},
-}
-
-// find returns the route for a request and the id in its path. Without a
-// route, status is 404, or 405 if the path exists for another method.
-func find(routes []route, method, path string) (found *route, id string, status int) {
-	status = http.StatusNotFound
-	for i := range routes {
-		id, ok := matchPath(routes[i].path, path)
-		if !ok {
-			continue
-		}
-		if routes[i].method == method {
-			return &routes[i], id, http.StatusOK
-		}
-		status = http.StatusMethodNotAllowed
-	}
-	return nil, "", status
-}
-
-// matchPath compares an escaped request path with a route's path. Nothing is
-// cleaned up on the way: "/ai/ai/…" and "//" are the mistakes clients make
-// with the two shapes of the aiUrls, and must stay visible.
-func matchPath(pattern, path string) (id string, ok bool) {
-	before, after, has := strings.Cut(pattern, "{id}")
-	if !has {
-		return "", path == pattern
-	}
-	rest, ok := strings.CutPrefix(path, before)
-	if !ok {
-		return "", false
-	}
-	segment, ok := strings.CutSuffix(rest, after)
-	if !ok || segment == "" || strings.Contains(segment, "/") {
-		return "", false
-	}
-	id, err := url.PathUnescape(segment)
-	return id, err == nil
+	fakecloud.On(EndpointList, http.MethodGet, servicePath+"/task", (*call).listTask),
+	fakecloud.On(EndpointList, http.MethodGet, servicePath+"/task/list", (*call).listTaskList),
+	fakecloud.On(EndpointDetail, http.MethodGet, servicePath+"/{id}/detail", (*call).detail),
+	fakecloud.On(EndpointURL, http.MethodGet, servicePath+"/{id}/url", (*call).accessURL),
+	fakecloud.On(EndpointRestart, http.MethodPost, servicePath+"/task/actions/restart", (*call).restart),
+	fakecloud.On(EndpointStop, http.MethodPost, servicePath+"/task/actions/stop", (*call).stop),
+	fakecloud.On(EndpointDelete, http.MethodDelete, servicePath+"/task", (*call).delete),
+	fakecloud.On(EndpointExecute, http.MethodPost, servicePath+"/task/actions/execute-script", (*call).execute),
+	fakecloud.On(EndpointCreate, http.MethodPost, servicePath+"/task", (*call).create),
+	fakecloud.On(EndpointResize, http.MethodPost, servicePath+"/resource-spec/actions/update", (*call).resize),
+	fakecloud.On(EndpointResources, http.MethodGet, servicePath+"/resources", (*call).resources),
+	fakecloud.On(EndpointGroups, http.MethodGet, servicePath+"/resource-group", (*call).groups),
+	fakecloud.On(EndpointMounts, http.MethodGet, servicePath+"/allowed-mount-dir", (*call).mounts),
+	fakecloud.On(EndpointImages, http.MethodPost, "/ai/openapi/v2/image/images", (*call).images),
+	fakecloud.On(EndpointCluster, http.MethodGet, "/hpc/openapi/v2/cluster", (*call).cluster),
 }

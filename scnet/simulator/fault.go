@@ -1,133 +1,91 @@
 package simulator
 
 import (
-	"fmt"
+	"cmp"
 	"net/http"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Fault makes requests to an endpoint go wrong. Of several faults that apply
 // to a request, the first one injected acts alone.
 //
-// Reset, Redirect, HTML, Status, Code and ExpireToken answer instead of the
+// Reset, Redirect, HTML, Code, Status and ExpireToken answer instead of the
 // operation, which has no effect then; of these the first one set, in this
 // order, acts. Truncate, Huge, ResetAfter and HangAfter let the operation do
 // its work and spoil the answer. Latency combines with all.
+//
+// The tags are the keys of the text form; see ParseFault.
 type Fault struct {
 	Endpoint Endpoint // empty: all
 	// Region the request is about; on the platform hosts that is the region
 	// of the token sent. Empty: all.
-	Region string
-	After  int // let the first n requests pass
-	Times  int // act this often; 0: until cleared
+	Region string `key:"region" only:"with"`
+	After  int    `key:"after" only:"with"` // let the first n requests pass
+	Times  int    `key:"times" only:"with"` // act this often; 0: until cleared
 
-	Latency    time.Duration // hold the request back, or until the client leaves
-	Status     int           // HTTP status: with Code of the JSON, with HTML of the page, else of one line of text
-	RetryAfter string        // Retry-After header, with Status
-	Code       string        // business code, HTTP 200 unless Status is set
-	Message    string        // message beside Code; the table's when empty
-	CodeAsInt  bool          // send Code as a number
-	HTML       bool          // an HTML page, HTTP 502 unless Status is set
-	Truncate   bool          // cut the answer in half
-	Reset      bool          // reset the connection before the operation
-	ResetAfter bool          // reset the connection after the operation: sent, answer lost
-	HangAfter  bool          // never answer after the operation
-	Redirect   string        // Location, HTTP 307 unless Status is 3xx
+	Latency    time.Duration `key:"latency"`                 // hold the request back, or until the client leaves
+	Status     int           `key:"status"`                  // HTTP status: with Code of the JSON, with HTML of the page, else of one line of text
+	RetryAfter string        `key:"retry-after" only:"with"` // Retry-After header
+	Code       string        `key:"code"`                    // business code, HTTP 200 unless Status is set
+	Message    string        `key:"message" only:"with"`     // message beside Code; the table's when empty
+	CodeAsInt  bool          `key:"code-as-int" only:"with"` // send Code as a number
+	HTML       bool          `key:"html"`                    // an HTML page, HTTP 502 unless Status is set
+	Truncate   bool          `key:"truncate"`                // cut the answer in half
+	Reset      bool          `key:"reset"`                   // reset the connection before the operation
+	ResetAfter bool          `key:"reset-after"`             // reset the connection after the operation: sent, answer lost
+	HangAfter  bool          `key:"hang-after"`              // never answer after the operation
+	Redirect   string        `key:"redirect"`                // Location, HTTP 307 unless Status is 3xx
 	// ExpireToken answers 10008 and refuses the token that was sent from then
 	// on, as if it had expired this moment. It can still be renewed.
-	ExpireToken bool
-	Huge        int // pad the answer to that many bytes
+	ExpireToken bool `key:"expire-token"`
+	Huge        int  `key:"huge"` // pad the answer to that many bytes
 }
 
-// activeFault is an injected fault with what it has counted so far.
-type activeFault struct {
-	Fault
-	passed, fired int
+// ParseFault reads a fault as written on a command line: the endpoint, a colon
+// and comma-separated keys, "list:status=503,times=2". The endpoint "*" means
+// all. Switches need no value: "execute:reset-after". A value with a comma or a
+// quote in it is written as a quoted Go string.
+func ParseFault(text string) (Fault, error) {
+	var f Fault
+	endpoint, err := fakecloud.ParseFault(text, "endpoint", Endpoints(), &f)
+	if err != nil {
+		return Fault{}, err
+	}
+	f.Endpoint = endpoint
+	return f, nil
 }
+
+// String writes a fault in the form ParseFault reads.
+func (f Fault) String() string { return fakecloud.FaultText(f.Endpoint, f) }
 
 // Inject adds a fault to those that are active.
-func (s *Simulator) Inject(f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &activeFault{Fault: f})
-}
+func (s *Simulator) Inject(f Fault) { s.faults.Inject(f) }
 
 // ClearFaults removes all faults.
-func (s *Simulator) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+func (s *Simulator) ClearFaults() { s.faults.ClearFaults() }
+
+func (f Fault) applies(e Endpoint, region string) bool {
+	return (f.Endpoint == "" || f.Endpoint == e) && (f.Region == "" || f.Region == region)
 }
 
-// fault returns the fault to act on a request; the zero Fault if there is
-// none.
-func (s *Simulator) fault(e Endpoint, region string) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.faults {
-		switch {
-		case f.Endpoint != "" && f.Endpoint != e, f.Region != "" && f.Region != region:
-		case f.passed < f.After:
-			f.passed++
-		case f.Times > 0 && f.fired >= f.Times:
-		default:
-			f.fired++
-			return f.Fault
+// fail is how the service itself fails by a fault.
+func (h *host) fail(f Fault, header http.Header) (fakecloud.Answer, bool) {
+	code := f.Code
+	if code == "" {
+		if f.Status != 0 || !f.ExpireToken {
+			return fakecloud.Answer{}, false
 		}
-	}
-	return Fault{}
-}
-
-// instead returns the answer of a fault that keeps the operation from running.
-func (h *host) instead(f Fault, header http.Header) (answer, bool) {
-	switch {
-	case f.Reset:
-		return answer{cut: true}, true
-	case f.Redirect != "":
-		status := http.StatusTemporaryRedirect
-		if f.Status >= 300 && f.Status < 400 {
-			status = f.Status
-		}
-		a := htmlAnswer(status)
-		a.header = append(a.header, [2]string{"Location", f.Redirect})
-		return a, true
-	case f.HTML:
-		return f.retry(htmlAnswer(f.status(http.StatusBadGateway))), true
-	case f.Code != "":
-		return f.retry(f.reply(f.Code).jsonAnswer(f.status(http.StatusOK), f.CodeAsInt, false)), true
-	case f.Status != 0:
-		return f.retry(answer{
-			status: f.Status,
-			mime:   "text/plain;charset=UTF-8",
-			body:   fmt.Appendf(nil, "%d %s\n", f.Status, http.StatusText(f.Status)),
-		}), true
-	case f.ExpireToken:
+		code = codeForbidden
 		h.sim.mu.Lock()
 		h.sim.revoked[header.Get("token")] = true
 		h.sim.mu.Unlock()
-		return f.reply(codeForbidden).jsonAnswer(http.StatusOK, f.CodeAsInt, false), true
 	}
-	return answer{}, false
-}
-
-func (f Fault) reply(code string) reply {
 	r := fail(code)
-	if f.Message != "" {
-		r.msg = f.Message
+	if h.region != nil {
+		r.msg = cmp.Or(containerText[code], r.msg)
 	}
-	return r
-}
-
-func (f Fault) status(fallback int) int {
-	if f.Status != 0 {
-		return f.Status
-	}
-	return fallback
-}
-
-func (f Fault) retry(a answer) answer {
-	if f.RetryAfter != "" {
-		a.header = append(a.header, [2]string{"Retry-After", f.RetryAfter})
-	}
-	return a
+	r.msg = cmp.Or(f.Message, r.msg)
+	return r.jsonAnswer(cmp.Or(f.Status, http.StatusOK), f.CodeAsInt, false), true
 }

@@ -1,16 +1,14 @@
 package simulator
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"runtime"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 // stopA is a request whose effect shows whether the operation ran.
@@ -20,21 +18,15 @@ func stopA(l *lab) (result, error) {
 
 func TestFaultsInsteadOfTheOperation(t *testing.T) {
 	for _, c := range []struct {
-		fault   Fault
-		status  int
-		body    string
-		headers string // Retry-After and Location
-		code    string // in the journal
+		fault  Fault
+		status int
+		body   string
+		code   string // in the journal
 	}{
-		{Fault{Status: 503, RetryAfter: "7"}, 503, "503 Service Unavailable\n", "7 ", ""},
-		{Fault{Code: "716020"}, 200, `{"code":"716020","msg":"查询数据库错误","data":null}`, " ", "716020"},
-		{Fault{Code: "10008", CodeAsInt: true, Message: "m", Status: 500}, 500, `{"code":10008,"msg":"m","data":null}`, " ", "10008"},
-		{Fault{Code: "99999"}, 200, `{"code":"99999","msg":"","data":null}`, " ", "99999"},
-		{Fault{HTML: true}, 502, "<html>", " ", ""},
-		{Fault{HTML: true, Status: 200}, 200, "<html>", " ", ""},
-		{Fault{Redirect: "http://127.0.0.1:9/"}, 307, "<html>", " http://127.0.0.1:9/", ""},
-		{Fault{Redirect: "/login", Status: 302}, 302, "<html>", " /login", ""},
-		{Fault{ExpireToken: true}, 200, `{"code":"10008","msg":"权限不足","data":null}`, " ", "10008"},
+		{Fault{Code: "716020"}, 200, `{"code":"716020","msg":"查询数据库错误","data":null}`, "716020"},
+		{Fault{Code: "10008", CodeAsInt: true, Message: "m", Status: 500}, 500, `{"code":10008,"msg":"m","data":null}`, "10008"},
+		{Fault{Code: "99999"}, 200, `{"code":"99999","msg":"","data":null}`, "99999"},
+		{Fault{ExpireToken: true}, 200, `{"code":"10008","msg":"权限不足","data":null}`, "10008"},
 	} {
 		t.Run(c.fault.String(), func(t *testing.T) {
 			l := open(t, Options{})
@@ -45,7 +37,6 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 				t.Fatal(err)
 			}
 			eq(t, "status", r.status, c.status)
-			eq(t, "headers", r.header.Get("Retry-After")+" "+r.header.Get("Location"), c.headers)
 			if !strings.HasPrefix(r.raw, c.body) {
 				t.Errorf("got %s", r.raw)
 			}
@@ -59,111 +50,19 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 	}
 }
 
-func TestFaultsThatCutTheConnection(t *testing.T) {
-	for _, c := range []struct {
-		fault Fault
-		after string
-	}{
-		{Fault{Reset: true}, Running},
-		{Fault{ResetAfter: true}, Terminated},
-	} {
-		l := open(t, Options{})
-		fill(l)
-		l.Inject(c.fault)
-		if r, err := stopA(l); err == nil {
-			t.Errorf("%v: answered %s", c.fault, r.raw)
-		}
-		eq(t, c.fault.String(), l.status(kunshan, "a"), c.after)
-		eq(t, "status in the journal", l.Requests()[0].Status, 0)
-	}
-}
-
-func TestFaultsThatHold(t *testing.T) {
-	for _, c := range []struct {
-		fault Fault
-		after string
-	}{
-		{Fault{Latency: time.Hour}, Running},
-		{Fault{HangAfter: true}, Terminated},
-	} {
-		// One client gives up; the other waits until the simulator closes.
-		for _, patient := range []bool{false, true} {
-			l := open(t, Options{})
-			fill(l)
-			l.Inject(c.fault)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			if patient {
-				cancel()
-				ctx, cancel = context.WithCancel(t.Context())
-			}
-			req, err := http.NewRequestWithContext(ctx, "POST", l.RegionURL(kunshan)+servicePath+"/task/actions/stop?ids=a", http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header["token"] = []string{l.Token(kunshan)}
-			done := make(chan error)
-			go func() {
-				res, err := l.http.Do(req)
-				if err == nil {
-					res.Body.Close()
-				}
-				done <- err
-			}()
-			if patient {
-				for l.faultsFired() == 0 || c.after == Terminated && l.status(kunshan, "a") == Running {
-					runtime.Gosched()
-				}
-				if err := l.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-			err = <-done
-			if err == nil || errors.Is(err, context.DeadlineExceeded) == patient {
-				t.Errorf("%v: %v", c.fault, err)
-			}
-			eq(t, c.fault.String(), l.status(kunshan, "a"), c.after)
-			cancel()
-		}
-	}
+// TestWordsOfCodes: two codes mean something else on the container pages than on those of the token.
+func TestWordsOfCodes(t *testing.T) {
 	l := open(t, Options{})
-	fill(l)
-	l.Inject(Fault{Latency: time.Millisecond})
-	r, _ := stopA(l)
-	r.want(t, "0")
-}
-
-func (l *lab) faultsFired() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.faults[0].fired
-}
-
-func TestFaultsThatSpoilTheAnswer(t *testing.T) {
-	l := open(t, Options{})
-	fill(l)
-	whole := l.do(kunshan, "GET", task, `{"limit":2,"sort":"asc"}`).raw
-	l.Inject(Fault{Endpoint: EndpointList, Truncate: true, Times: 1})
-	eq(t, "truncated", l.do(kunshan, "GET", task, `{"limit":2,"sort":"asc"}`).raw, whole[:len(whole)/2])
-	for _, size := range []int{len(whole), len(whole) + 13, len(whole) + 14, 1 << 20} {
+	for code, want := range map[string][2]string{
+		"10001": {"内部异常(其他异常)", "内部异常"},
+		"10009": {"没有权限访问接口", "校验失败"},
+	} {
 		l.ClearFaults()
-		l.Inject(Fault{Huge: size})
-		r := l.do(kunshan, "GET", task, `{"limit":2,"sort":"asc"}`)
-		eq(t, "total", *r.Total, 5)
-		if !json.Valid([]byte(r.raw)) || size > len(whole)+13 && len(r.raw) != size {
-			t.Errorf("padded to %d bytes: got %d", size, len(r.raw))
-		}
+		l.Inject(Fault{Code: code})
+		r := l.do(kunshan, "GET", "instance-service/resource-group", "").want(t, code)
+		eq(t, "container", r.Msg, want[0])
+		eq(t, "token", l.platform("GET", platformPath+"/tokens/state", l.Token(kunshan)).want(t, code).Msg, want[1])
 	}
-	// A client may stop reading a huge answer.
-	l.ClearFaults()
-	l.Inject(Fault{Huge: 1 << 30})
-	req, _ := http.NewRequest("GET", l.RegionURL(kunshan)+servicePath+"/resource-group", http.NoBody)
-	req.Header["token"] = []string{l.Token(kunshan)}
-	res, err := l.http.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.CopyN(io.Discard, res.Body, 1<<20)
-	res.Body.Close()
 }
 
 func TestExpireTokenFault(t *testing.T) {
@@ -208,6 +107,35 @@ func TestFaultSelection(t *testing.T) {
 	l.send("GET", l.URL()+"/nowhere", "").wantPage(t, 404)
 }
 
+func TestKit(t *testing.T) {
+	fakecloudtest.Run(t, func() fakecloudtest.Subject {
+		s := New(Options{Now: func() time.Time { return noon }, Regions: []Region{{ID: kunshan, Instances: []Instance{{ID: "a", Status: Running}}}}})
+		return fakecloudtest.Subject{
+			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 2, Now: noon,
+			Change: func() *http.Request {
+				r := httptest.NewRequest(http.MethodPost, s.RegionURL(kunshan)+servicePath+"/task/actions/stop?ids=a", http.NoBody)
+				r.RequestURI = ""
+				r.Header["token"] = []string{s.Token(kunshan)}
+				return r
+			},
+			Changed: func() bool { return s.Instances(kunshan)[0].Status != Running },
+			Inject: func(keys string) error {
+				f, err := ParseFault("stop:" + keys)
+				if err == nil {
+					s.Inject(f)
+				}
+				return err
+			},
+			Clear: s.ClearFaults,
+			Last: func() (string, int, int) {
+				all := s.Requests()
+				last := all[len(all)-1]
+				return string(last.Endpoint), last.Status, len(all)
+			},
+		}
+	})
+}
+
 // goodFaults are texts that String gives back as they are.
 var goodFaults = []string{
 	"list:status=503",
@@ -239,41 +167,13 @@ func TestParseFault(t *testing.T) {
 	eq(t, "fault", f, Fault{Endpoint: EndpointList, Times: 2, Status: 503, Reset: true})
 
 	for text, want := range map[string]string{
-		"":                              `unknown endpoint ""`,
-		"lists:reset":                   `unknown endpoint "lists" (valid: *, token, password,`,
-		"list":                          "nothing that should go wrong",
-		"list:times=2":                  "nothing that should go wrong",
-		"list:stauts=503":               `unknown key "stauts" (valid: region, after, times, latency, status,`,
-		"list:reset,,html":              `unknown key ""`,
-		"list:status=x":                 `key "status": "x" is not a count`,
-		"list:status=-1":                `key "status": "-1" is not a count`,
-		"list:status=99":                `key "status": not between 200 and 599`,
-		"list:status":                   `key "status": "true" is not a count`,
-		"list:latency=5":                `key "latency": "5" is not a duration`,
-		"list:latency=-5s":              `key "latency": "-5s" is not a duration`,
-		"list:reset=maybe":              `key "reset": "maybe" is neither true nor false`,
-		`list:code="1`:                  `key "code": bad quoting`,
-		`list:code="1"2`:                `key "code": text after the closing quote`,
-		"list:huge=9999999999999999999": `is not a count`,
+		"":                `unknown endpoint ""`,
+		"lists:reset":     `unknown endpoint "lists" (valid: *, token, password,`,
+		"list:stauts=503": `unknown key "stauts" (valid: region, after, times, latency, status,`,
+		"list:region=11250,message=x,code-as-int": "nothing that should go wrong",
 	} {
 		if _, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("fault %q", text)) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
-}
-
-func FuzzParseFault(f *testing.F) {
-	for _, text := range goodFaults {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		fault, err := ParseFault(text)
-		if err != nil {
-			return
-		}
-		again, err := ParseFault(fault.String())
-		if err != nil || again != fault {
-			t.Errorf("%q: %q: %+v, %v", text, fault, again, err)
-		}
-	})
 }

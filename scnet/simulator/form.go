@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // form reads the parameters of a request and remembers what is wrong with
@@ -32,9 +34,9 @@ func queryForm(query url.Values) *form {
 	for name, values := range query {
 		switch {
 		case len(values) > 1:
-			f.members[name] = encodeJSON(values)
+			f.members[name] = fakecloud.EncodeJSON(values)
 		case values[0] != "":
-			f.members[name] = encodeJSON(values[0])
+			f.members[name] = fakecloud.EncodeJSON(values[0])
 		}
 	}
 	return f

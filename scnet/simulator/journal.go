@@ -1,9 +1,6 @@
 package simulator
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Request is one request served, as kept in the journal.
 type Request struct {
@@ -29,34 +26,10 @@ type ScriptRun struct {
 	Content    string
 }
 
-const journalBody = 4096
-
 // Requests returns the latest requests served, oldest first: at least the last
 // 10,000. A request is in the journal before its answer is sent.
-func (s *Simulator) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.journal.items)
-}
+func (s *Simulator) Requests() []Request { return s.journal.All() }
 
 // Scripts returns the latest scripts accepted, oldest first: at least the last
 // 1,000.
-func (s *Simulator) Scripts() []ScriptRun {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.scripts.items)
-}
-
-// ring keeps between max and 2*max of the latest items, so that dropping the
-// old ones costs little.
-type ring[T any] struct {
-	max   int
-	items []T
-}
-
-func (r *ring[T]) add(item T) {
-	if len(r.items) >= 2*r.max {
-		r.items = append(r.items[:0:0], r.items[r.max:]...)
-	}
-	r.items = append(r.items, item)
-}
+func (s *Simulator) Scripts() []ScriptRun { return s.scripts.All() }

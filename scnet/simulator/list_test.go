@@ -293,7 +293,7 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	eq(t, "states", fmt.Sprint(seen), "map[Completed:1 Deploying:1 Failed:1 Running:2 Terminated:2 Waiting:1]")
+	eq(t, "states", fmt.Sprint(seen), "map[Completed:1 Deploying:1 Failed:1 Running:3 Terminated:3 Waiting:1]")
 	first, second := New(Options{Seed: 1, Now: (&clock{now: noon}).Now}), New(Options{Seed: 1, Now: (&clock{now: noon}).Now})
 	eq(t, "ids of one seed", first.AddInstance("11250", Instance{}), second.AddInstance("11250", Instance{}))
 	eq(t, "tokens of one seed", first.Token("11250"), second.Token("11250"))

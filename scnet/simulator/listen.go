@@ -1,17 +1,9 @@
 package simulator
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
@@ -21,52 +13,23 @@ import (
 // names a port, on free ports when its port is 0. Only loopback addresses are
 // accepted: the simulator hands out what it takes for secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
-	name, portText, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("simulator: %w", err)
-	}
-	if ip, err := netip.ParseAddr(name); name != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("simulator: %q is not a loopback address", name)
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return fmt.Errorf("simulator: bad port %q", portText)
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop != nil {
+	if s.started {
 		return errors.New("simulator: already started")
 	}
 	hosts := s.hosts()
-	var listeners []net.Listener
-	for i := range hosts {
-		p := port
-		if port != 0 {
-			p += uint64(i)
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort(name, strconv.FormatUint(p, 10)))
-		if err != nil {
-			for _, opened := range listeners {
-				_ = opened.Close()
-			}
-			return fmt.Errorf("simulator: %w", err)
-		}
-		listeners = append(listeners, l)
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
+	handlers := make([]http.Handler, len(hosts))
 	for i, h := range hosts {
-		h.url = "http://" + listeners[i].Addr().String()
-		srv := &http.Server{
-			Handler:           h,
-			ReadHeaderTimeout: 10 * time.Second,
-			ErrorLog:          log.New(io.Discard, "", 0),
-			BaseContext:       func(net.Listener) context.Context { return ctx },
-		}
-		s.servers = append(s.servers, srv)
-		s.serving.Go(func() { _ = srv.Serve(listeners[i]) })
+		handlers[i] = h
+	}
+	servers, urls, err := fakecloud.Listen(addr, handlers...)
+	if err != nil {
+		return err
+	}
+	s.servers, s.started = servers, true
+	for i, h := range hosts {
+		h.url = urls[i]
 	}
 	return nil
 }
@@ -75,25 +38,13 @@ func (s *Simulator) Start(addr string) error {
 // fault holds back are dropped. It returns once all listeners are gone.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
-	servers, stop := s.servers, s.stop
+	servers := s.servers
 	s.servers = nil
 	s.mu.Unlock()
-	if stop == nil {
+	if servers == nil {
 		return nil
 	}
-	stop()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	var errs []error
-	for _, srv := range servers {
-		// Shutdown would wait seconds for connections that clients opened in
-		// advance and never used; those are cut instead.
-		if srv.Shutdown(ctx) != nil {
-			errs = append(errs, srv.Close())
-		}
-	}
-	s.serving.Wait()
-	return errors.Join(errs...)
+	return servers.Close()
 }
 
 // URL is the base URL of the token and platform hosts ("http://127.0.0.1:PORT").

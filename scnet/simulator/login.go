@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // clockSkew is how far a login's timestamp may be off. The pages state no
@@ -69,9 +72,8 @@ func (c *call) unverified(reason string) reply {
 	return r
 }
 
-// tokens is the token list of an account. The platform's entry comes first:
-// the order means nothing on SCNet, and here it punishes clients that take
-// the first token.
+// tokens is the token list of an account, the platform's entry last as in the
+// sample of page get-user-tokens-aksk.
 func (c *call) tokens(a Account) []map[string]any {
 	expiry := c.now.Add(c.sim.lifetime)
 	entry := func(id, name string, token any) map[string]any {
@@ -81,11 +83,10 @@ func (c *call) tokens(a Account) []map[string]any {
 		}
 		return e
 	}
-	list := []map[string]any{
-		entry(platformID, platformName, c.sim.mint(a.User, platformID, expiry, statusTrial)),
-	}
+	platform := entry(platformID, platformName, c.sim.mint(a.User, platformID, expiry, statusTrial))
+	list := []map[string]any{}
 	if a.User != c.sim.accounts[0].User {
-		return list
+		return append(list, platform)
 	}
 	for _, r := range c.sim.regions {
 		e := entry(r.ID, r.Name, nil)
@@ -101,7 +102,10 @@ func (c *call) tokens(a Account) []map[string]any {
 		}
 		list = append(list, e)
 	}
-	return list
+	if c.quirks.PlatformFirst {
+		return slices.Insert(list, 0, platform)
+	}
+	return append(list, platform)
 }
 
 // renew is page renewal-token.
@@ -142,7 +146,7 @@ func (s *Simulator) account(match func(Account) bool) (Account, bool) {
 // not say how characters outside ASCII are written in the signed JSON, and
 // clients differ, so both ways count.
 func signatureMatches(signature, key, timestamp, user, secret string) bool {
-	signed := encodeJSON(struct {
+	signed := fakecloud.EncodeJSON(struct {
 		AccessKey string `json:"accessKey"`
 		Timestamp string `json:"timestamp"`
 		User      string `json:"user"`

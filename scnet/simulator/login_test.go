@@ -108,16 +108,16 @@ func TestTokenList(t *testing.T) {
 	l := open(t, Options{OtherAccounts: []Account{poor}})
 	list := into[[]tokenEntry](t, l.login(DemoAccount(), "", nil))
 	eq(t, "entries", len(list), 5)
-	eq(t, "first id", list[0].ClusterID, "0")
-	eq(t, "first name", list[0].ClusterName, "ac")
-	eq(t, "suspended", list[4].Token, nil)
-	c, _ := decodeClaims(*list[1].Token)
+	eq(t, "last id", list[4].ClusterID, "0")
+	eq(t, "last name", list[4].ClusterName, "ac")
+	eq(t, "suspended", list[3].Token, nil)
+	c, _ := decodeClaims(*list[0].Token)
 	c.Invoker = ""
 	eq(t, "claims", c, claims{
 		ComputeUser: "demo", AccountStatus: "Trial", Creator: "ac", Role: "1", ClusterID: kunshan, User: "demo",
 		UserID: "11655048541", ExpireTime: strconv.FormatInt(noon.Add(12*time.Hour).UnixMilli(), 10),
 	})
-	l.send("GET", l.RegionURL(kunshan)+servicePath+"/resource-group", "", "token", *list[1].Token).want(t, "0")
+	l.send("GET", l.RegionURL(kunshan)+servicePath+"/resource-group", "", "token", *list[0].Token).want(t, "0")
 
 	list = into[[]tokenEntry](t, l.login(poor, "", nil))
 	eq(t, "entries without resources", len(list), 1)
@@ -137,8 +137,13 @@ func TestTokenList(t *testing.T) {
 		}
 	}
 
+	l.SetQuirks(Quirks{PlatformFirst: true})
+	list = into[[]tokenEntry](t, l.login(DemoAccount(), "", nil))
+	eq(t, "first name", list[0].ClusterName, "ac")
+	eq(t, "second name", list[1].ClusterID, kunshan)
+
 	l.SetQuirks(Quirks{SuspendedToken: SuspendedDisabled})
-	token := *into[[]tokenEntry](t, l.login(DemoAccount(), "", nil))[4].Token
+	token := *into[[]tokenEntry](t, l.login(DemoAccount(), "", nil))[3].Token
 	disabled, _ := decodeClaims(token)
 	eq(t, "accountStatus", disabled.AccountStatus, "Disable")
 	l.send("GET", l.RegionURL(owing)+servicePath+"/resource-group", "", "token", token).want(t, "10007")

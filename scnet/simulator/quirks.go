@@ -1,84 +1,105 @@
 package simulator
 
+import (
+	"fmt"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
+)
+
 // Quirks switches between the behaviours that the documentation, and what has
 // been seen of the service, leave open. The zero value is what the pages say.
 type Quirks struct {
 	// ListForm selects where the list operation takes its parameters from.
-	ListForm ListForm
+	ListForm ListForm `key:"list-form" words:"body body-or-query query task-list any"`
 	// ListRefusal selects how the list path that ListForm rules out answers.
-	ListRefusal ListRefusal
+	ListRefusal ListRefusal `key:"list-refusal" words:"not-found method html parameter"`
 	// ListIgnoresStart serves the first page again and again.
-	ListIgnoresStart bool
+	ListIgnoresStart bool `key:"list-ignores-start"`
 	// ListMaxLimit caps limit silently when positive.
-	ListMaxLimit int
+	ListMaxLimit int `key:"list-max-limit"`
 	// TotalAbsent leaves out the top-level total of the list.
-	TotalAbsent bool
+	TotalAbsent bool `key:"total-absent"`
 
 	// CodeAsInt sends code as a JSON number.
-	CodeAsInt bool
+	CodeAsInt bool `key:"code-as-int"`
 	// Success200 sends 200 instead of 0 as the code of success.
-	Success200 bool
+	Success200 bool `key:"success-200"`
 	// MessageField sends "message" instead of "msg".
-	MessageField bool
+	MessageField bool `key:"message-field"`
 	// ErrorStatus sends business errors as HTTP 4xx/5xx with the same JSON,
 	// instead of HTTP 200.
-	ErrorStatus bool
+	ErrorStatus bool `key:"error-status"`
 
 	// TaskNumberString follows the table of page container/query (string)
 	// instead of its sample (int).
-	TaskNumberString bool
+	TaskNumberString bool `key:"task-number-string"`
 	// ContainerPortInt sends containerPort as a number instead of a string.
-	ContainerPortInt bool
+	ContainerPortInt bool `key:"container-port-int"`
 	// EmptyLists selects how empty mountInfoList and containerPortInfoList
 	// look.
-	EmptyLists EmptyLists
+	EmptyLists EmptyLists `key:"empty-lists" words:"as-sampled null array"`
 	// StatusWords replaces status words in answers, for example
 	// {"Terminated": "Stopped"}.
-	StatusWords map[string]string
+	StatusWords map[string]string `key:"status-words"`
 
+	// PlatformFirst puts the platform's entry first in token lists, to punish
+	// clients that take the first token. The sample of page
+	// get-user-tokens-aksk has it last.
+	PlatformFirst bool `key:"platform-first"`
 	// ClusterIDNumber sends clusterId in token lists as a number.
-	ClusterIDNumber bool
+	ClusterIDNumber bool `key:"cluster-id-number"`
 	// SuspendedToken selects what a suspended region's entry in the token
 	// list looks like.
-	SuspendedToken SuspendedToken
+	SuspendedToken SuspendedToken `key:"suspended-token" words:"null missing empty disabled"`
 	// VagueTokenErrors sends the table's text for every 10009 of the token
 	// endpoint instead of a reason.
-	VagueTokenErrors bool
+	VagueTokenErrors bool `key:"vague-token-errors"`
 	// RenewData selects the shape of the renewal answer.
-	RenewData RenewData
+	RenewData RenewData `key:"renew-data" words:"array string object"`
 	// FrozenUser answers every container call with 10007.
-	FrozenUser bool
+	FrozenUser bool `key:"frozen-user"`
 
 	// CenterArray follows the table of page get-center-info (data is an
 	// array) instead of its sample (an object).
-	CenterArray bool
+	CenterArray bool `key:"center-array"`
 	// CenterIDString sends the center's id as a string.
-	CenterIDString bool
-	// AIURLBare leaves the /ai off the aiUrls.
-	AIURLBare bool
+	CenterIDString bool `key:"center-id-string"`
+	// URLsWithService ends the addresses in /ai, /hpc, /efile and /eshell, as
+	// the sample of page get-center-info does. Otherwise they are bare, as the
+	// pages of the services use them. Both have been seen live.
+	URLsWithService bool `key:"urls-with-service"`
 	// AIURLs selects whether there are any aiUrls.
-	AIURLs AIURLs
+	AIURLs AIURLs `key:"ai-urls" words:"present empty null"`
 	// AIURLDecoy puts a disabled entry with a dead URL before the others.
-	AIURLDecoy bool
+	AIURLDecoy bool `key:"ai-url-decoy"`
 	// Enable selects how the enable member of the URL entries looks.
-	Enable Enable
+	Enable Enable `key:"enable" words:"string bool missing false-string false-bool"`
 
 	// DetailUnknown selects how the detail of an unknown id answers.
-	DetailUnknown DetailUnknown
+	DetailUnknown DetailUnknown `key:"detail-unknown" words:"null error"`
 	// AccessURL selects the host form of access URLs.
-	AccessURL AccessURL
+	AccessURL AccessURL `key:"access-url" words:"internal public service"`
 	// RestartID selects which id restart answers with.
-	RestartID RestartID
+	RestartID RestartID `key:"restart-id" words:"task same new"`
 	// StopEndedFails refuses to stop what is not active, with 817140.
-	StopEndedFails bool
+	StopEndedFails bool `key:"stop-ended-fails"`
 	// DeleteActiveFails refuses to delete an instance that is Waiting,
 	// Deploying or Running, with 716866.
-	DeleteActiveFails bool
+	DeleteActiveFails bool `key:"delete-active-fails"`
 	// DeleteBatch selects what happens when some of several ids cannot be
 	// deleted.
-	DeleteBatch DeleteBatch
+	DeleteBatch DeleteBatch `key:"delete-batch" words:"atomic ignores-unknown partial"`
 	// ImagesRecords puts the images in data.records instead of data.data.
-	ImagesRecords bool
+	ImagesRecords bool `key:"images-records"`
+}
+
+// ParseQuirks adds switches to q, as written on a command line:
+// "code-as-int,list-form=query".
+func ParseQuirks(text string, q *Quirks) error {
+	if err := fakecloud.ParseKeys(text, q); err != nil {
+		return fmt.Errorf("quirk %q: %w", text, err)
+	}
+	return nil
 }
 
 // ListForm says where the list operation takes its parameters from.

@@ -54,7 +54,8 @@ type Image struct {
 	Private         bool
 	CreateTime      time.Time
 	CloneTimes      int
-	Size            string
+	Size            int64 // bytes
+	Description     string
 }
 
 // region is a Region as the simulator keeps it.

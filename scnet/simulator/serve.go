@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -38,61 +37,35 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Clients compare this with their clock; net/http would tell the time of
-	// this machine instead of the simulator's.
-	w.Header().Set("Date", h.sim.now().UTC().Format(http.TimeFormat))
-	// The body is read to its end even when it is too large to be taken:
-	// only then does net/http notice a client that goes away, which the
-	// faults that hold an answer back depend on.
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err == nil {
-		_, err = io.Copy(io.Discard, r.Body)
-	}
-	if err != nil {
-		fakecloud.Drop(w)
-		return
-	}
-	rt, id, status := find(h.routes, r.Method, r.URL.EscapedPath())
-	entry := Request{
-		Region: h.regionOf(r.Header),
-		Method: r.Method,
-		Path:   r.URL.Path,
-		Query:  r.URL.RawQuery,
-		Body:   string(body[:min(len(body), journalBody)]),
-	}
-	var f Fault
-	if rt != nil {
-		entry.Endpoint = rt.endpoint
-		f = h.sim.fault(rt.endpoint, entry.Region)
-	}
-	if f.Latency > 0 && !fakecloud.Sleep(r.Context(), f.Latency) {
-		h.send(w, entry, answer{cut: true})
-		return
-	}
-	a, done := h.instead(f, r.Header)
-	switch {
-	case done:
-	case rt == nil:
-		a = htmlAnswer(status)
-	default:
-		a = h.work(rt, id, r, body)
-		a.pad = f.Huge
-		if f.Truncate {
-			a.body = a.body[:len(a.body)/2]
+	s := h.sim
+	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) fakecloud.Exchange {
+		rt, parameters, status := fakecloud.Find(h.routes, r)
+		entry := Request{
+			Region: h.regionOf(r.Header), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: fakecloud.Excerpt(body),
 		}
-		a.cut = f.ResetAfter || f.HangAfter
-	}
-	if f.HangAfter && !done {
-		h.record(entry, a)
-		<-r.Context().Done()
-		fakecloud.Drop(w)
-		return
-	}
-	h.send(w, entry, a)
+		record := func(a fakecloud.Answer) {
+			entry.Time, entry.Code, entry.Status = s.now(), a.Code, a.Written()
+			s.journal.Add(entry)
+		}
+		if rt == nil {
+			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return h.unknown(status) }}
+		}
+		entry.Endpoint = rt.Name
+		f := s.faults.Next(func(f Fault) bool { return f.applies(rt.Name, entry.Region) })
+		return fakecloud.Exchange{
+			Fault:  fakecloud.CommonFault(f),
+			Fail:   func() (fakecloud.Answer, bool) { return h.fail(f, r.Header) },
+			Work:   func() fakecloud.Answer { return h.work(rt, parameters["id"], r, body) },
+			Record: record,
+		}
+	})
 }
 
+// unknown answers what no route is for.
+func (h *host) unknown(status int) fakecloud.Answer { return fakecloud.Page(status) }
+
 // work runs an operation and encodes its reply.
-func (h *host) work(rt *route, id string, r *http.Request, body []byte) answer {
+func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakecloud.Answer {
 	s := h.sim
 	now := s.now()
 	query, badQuery := url.ParseQuery(r.URL.RawQuery)
@@ -104,7 +77,7 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) answer {
 	}
 	var out reply
 	switch {
-	case h.region != nil && h.region.NoContainer:
+	case h.region != nil && h.region.NoContainer && rt.Name != EndpointCluster:
 		out = page(http.StatusNotFound)
 	case len(body) > maxBody:
 		out = fail(codeTooLarge)
@@ -112,7 +85,7 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) answer {
 		out = fail(codeInvalid)
 	default:
 		if out = c.authorize(); out.code == "" {
-			out = rt.do(c)
+			out = rt.Do(c)
 		}
 	}
 	s.mu.Unlock()
@@ -147,27 +120,4 @@ func (h *host) regionOf(header http.Header) string {
 		return ""
 	}
 	return t.ClusterID
-}
-
-// record adds a request to the journal.
-func (h *host) record(entry Request, a answer) {
-	entry.Time = h.sim.now()
-	entry.Code = a.code
-	entry.Status = a.status
-	if a.cut {
-		entry.Status = 0
-	}
-	h.sim.mu.Lock()
-	defer h.sim.mu.Unlock()
-	h.sim.journal.add(entry)
-}
-
-// send records a request and writes its answer.
-func (h *host) send(w http.ResponseWriter, entry Request, a answer) {
-	h.record(entry, a)
-	if a.cut {
-		fakecloud.Drop(w)
-		return
-	}
-	a.write(w)
 }

@@ -1,14 +1,14 @@
 package simulator
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Options configures a [Simulator]. The zero value is a usable demo.
@@ -37,8 +37,8 @@ type Options struct {
 // Timing is the time an instance spends in its first two states after create
 // and restart. Zero means the default of a few seconds, negative means none.
 type Timing struct {
-	Waiting   time.Duration // default 3s
-	Deploying time.Duration // default 2s
+	Waiting   time.Duration `key:"waiting"`   // default 3s
+	Deploying time.Duration `key:"deploying"` // default 2s
 }
 
 // Account is one SCNet login with one key pair.
@@ -62,17 +62,16 @@ type Simulator struct {
 	regions  []*region
 	main     *host
 
-	mu      sync.Mutex // guards everything below and the regions' contents
+	mu      sync.Mutex // guards what follows, up to started, and the regions' contents
 	rng     *rand.Rand
 	quirks  Quirks
-	faults  []*activeFault
 	revoked map[string]bool // tokens an ExpireToken fault has killed
-	journal ring[Request]
-	scripts ring[ScriptRun]
+	servers *fakecloud.Servers
+	started bool
 
-	servers []*http.Server
-	stop    context.CancelFunc // nil until Start
-	serving sync.WaitGroup
+	faults  fakecloud.Faults[Fault]
+	journal fakecloud.Journal[Request]
+	scripts fakecloud.Journal[ScriptRun]
 }
 
 // New returns a simulator that is not listening yet.
@@ -86,8 +85,8 @@ func New(o Options) *Simulator {
 		},
 		rng:     rand.New(rand.NewPCG(o.Seed, 0x5C4E7)),
 		revoked: map[string]bool{},
-		journal: ring[Request]{max: 10000},
-		scripts: ring[ScriptRun]{max: 1000},
+		journal: fakecloud.Journal[Request]{Max: 10000},
+		scripts: fakecloud.Journal[ScriptRun]{Max: 1000},
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // platformID and platformName are the entry of the platform token in a token
@@ -81,7 +83,7 @@ func (s *Simulator) mint(user, clusterID string, at time.Time, status string) st
 	if r := s.region(clusterID); r != nil {
 		c.ComputeUser = r.ClusterUser
 	}
-	signed := jwtHeader + "." + base64.RawURLEncoding.EncodeToString(encodeJSON(c))
+	signed := jwtHeader + "." + base64.RawURLEncoding.EncodeToString(fakecloud.EncodeJSON(c))
 	return signed + "." + s.sign(signed)
 }
 

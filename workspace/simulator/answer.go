@@ -1,20 +1,19 @@
 package simulator
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // reply is what an operation answers, before it is encoded. One with a code is
 // an error.
 type reply struct {
 	status int
-	body   any // nil: none
+	body   any    // nil: none
+	token  string // X-Subject-Token
 	code   string
 	msg    string
 }
@@ -25,12 +24,10 @@ func ok(body any) reply { return reply{status: http.StatusOK, body: body} }
 func noContent() reply { return reply{status: http.StatusNoContent} }
 
 // serviceError is what Workspace itself answers: every page's table of error
-// responses. The message for people whose policy forbids the operation is of
-// newer pages.
+// responses has these two members.
 type serviceError struct {
 	Code    string `json:"error_code"`
 	Message string `json:"error_msg"`
-	Encoded string `json:"encoded_authorization_message,omitempty"`
 }
 
 // gatewayError is what the API gateway answers in front of the service (API
@@ -55,90 +52,80 @@ type iamErrorBody struct {
 // encode makes an answer of a reply. Errors of IAM have a shape of their own;
 // what the gateway says looks the same everywhere, but clients reach IAM
 // without one.
-func (r reply) encode(op Operation, requestID string) answer {
+func (r reply) encode(op Operation, requestID string) fakecloud.Answer {
 	body := r.body
 	switch {
 	case r.code == "":
-	case op == OpListProjects:
+	case ofIAM(op):
 		body = iamError{iamErrorBody{r.status, r.msg, http.StatusText(r.status)}}
 	case strings.HasPrefix(r.code, "APIGW."):
 		body = gatewayError{r.msg, r.code, requestID}
 	default:
-		e := serviceError{Code: r.code, Message: r.msg}
-		if r.status == http.StatusForbidden {
-			e.Encoded = "c2ltdWxhdG9y"
-		}
-		body = e
+		body = serviceError{Code: r.code, Message: r.msg}
 	}
-	a := answer{status: r.status, mime: "application/json;charset=utf-8", code: r.code}
-	if body != nil {
-		a.body = encodeJSON(body)
+	a := fakecloud.JSON(r.status, r.code, body)
+	if r.token != "" {
+		a = a.With("X-Subject-Token", r.token)
 	}
 	return a
 }
 
-// encodeJSON encodes without the \u003c escapes of encoding/json, which no
-// other implementation produces. What it is given always encodes.
-func encodeJSON(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
+// Error codes of Workspace, from its page "Error Codes", except that there is
+// none there for what does not exist: that one is made up after the code of a
+// method that is not allowed.
+const (
+	codeParameter = "WKS.00211102"
+	codeDenied    = "WKS.00081102"
+	codeMethod    = "WKS.00000405"
+	codeMissing   = "WKS.00000404"
+	codeOperation = "WKS.00211401"
+)
 
-// answer is an HTTP response ready to be written.
-type answer struct {
+// Error codes of the API gateway, from its page "Error Codes".
+const (
+	codeNoAPI      = "APIGW.0101"
+	codeRequest    = "APIGW.0201"
+	codeSignature  = "APIGW.0301"
+	codeForbidden  = "APIGW.0302"
+	codeTimestamp  = "APIGW.0303"
+	codeToken      = "APIGW.0307"
+	codeThrottled  = "APIGW.0308"
+	codeNoBackend  = "APIGW.0610"
+	codeNoIdentity = "APIGW.0613"
+)
+
+// known are the codes a fault can give without saying more.
+var known = map[string]struct {
 	status int
-	mime   string
-	header [][2]string
-	body   []byte
-	code   string // error code, for the journal
-	pad    int    // pad the JSON object to this many bytes
-	cut    bool   // reset the connection instead of writing
+	msg    string
+}{
+	codeParameter:  {http.StatusBadRequest, "Invalid parameter."},
+	codeDenied:     {http.StatusForbidden, "No permission to perform the operation."},
+	codeMethod:     {http.StatusMethodNotAllowed, "The method is not allowed."},
+	codeMissing:    {http.StatusNotFound, "The resource does not exist."},
+	codeOperation:  {http.StatusInternalServerError, "Operation failed. Try again later."},
+	codeNoAPI:      {http.StatusNotFound, "The API does not exist or has not been published in the environment"},
+	codeRequest:    {http.StatusBadRequest, "Bad request"},
+	codeSignature:  {http.StatusUnauthorized, "Incorrect IAM authentication information: verify aksk signature fail"},
+	codeForbidden:  {http.StatusForbidden, "The IAM user is not authorized to access the API"},
+	codeTimestamp:  {http.StatusUnauthorized, "Incorrect app authentication information: signature expired, signature timestamp differs too much from the server's"},
+	codeToken:      {http.StatusUnauthorized, "The token must be updated"},
+	codeThrottled:  {http.StatusTooManyRequests, "The throttling threshold has been reached: policy user over ratelimit,limit:100,time:1 minute"},
+	codeNoBackend:  {http.StatusBadGateway, "No backend available"},
+	codeNoIdentity: {http.StatusServiceUnavailable, "IAM is unavailable"},
 }
 
-// htmlAnswer is a page as a load balancer writes it.
-func htmlAnswer(status int) answer {
-	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	return answer{
-		status: status,
-		mime:   "text/html;charset=utf-8",
-		body: fmt.Appendf(nil, "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n"+
-			"<center><h1>%[1]s</h1></center>\r\n</body>\r\n</html>\r\n", title),
+// fail is the reply of an error; format may be empty for the code's own text.
+func fail(code, format string, args ...any) reply {
+	k := known[code]
+	msg := k.msg
+	if format != "" {
+		msg = fmt.Sprintf(format, args...)
 	}
+	return reply{status: k.status, code: code, msg: msg}
 }
 
-func (a answer) write(w http.ResponseWriter) {
-	for _, h := range a.header {
-		w.Header().Set(h[0], h[1])
-	}
-	if a.status == http.StatusNoContent {
-		w.WriteHeader(a.status)
-		return
-	}
-	w.Header().Set("Content-Type", a.mime)
-	const before, after = `{"padding":"`, `",`
-	fill := a.pad - len(a.body) - len(before) - len(after) + 1
-	if fill <= 0 || len(a.body) < 3 || a.body[0] != '{' {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body)
-		return
-	}
-	// The padding comes first, so that no reader can stop before it, and is
-	// written in pieces, so that it costs no memory.
-	w.Header().Set("Content-Length", strconv.Itoa(a.pad))
-	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, before)
-	piece := strings.Repeat("x", 1<<16)
-	for fill > 0 {
-		n := min(fill, len(piece))
-		if _, err := io.WriteString(w, piece[:n]); err != nil {
-			return
-		}
-		fill -= n
-	}
-	_, _ = io.WriteString(w, after)
-	_, _ = w.Write(a.body[1:])
+// missing is the reply for an id that nothing has.
+func missing(what, id string) reply {
+	return fail(codeMissing, "The %s %s does not exist.", what, id)
 }

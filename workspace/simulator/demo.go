@@ -6,7 +6,8 @@ import "time"
 // key and a temporary one. All of it is made up.
 func DemoAccount() Account {
 	return Account{
-		DomainID: "6f1c2e0d9b8a47d3a5c4e3f2b1a09d8c",
+		DomainID: "6f1c2e0d9b8a47d3a5c4e3f2b1a09d8c", Domain: "demo-account",
+		User: "demo", Password: "DemoPasswordThatOpensNothing",
 		Projects: []Project{{ID: "0a1b2c3d4e5f60718293a4b5c6d7e8f9", Name: "cn-north-4"}},
 		Keys: []Key{
 			{AccessKey: "DEMOACCESSKEY0000001", SecretKey: "DemoSecretKeyThatOpensNothing00000000001"},

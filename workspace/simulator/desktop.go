@@ -173,7 +173,12 @@ func (c *call) desktops(detail bool) reply {
 		most = 500
 	}
 	p := c.query.page(most, 0, most)
-	keep := c.desktopFilter(detail)
+	keep := c.desktopFilter()
+	order := func([]*Desktop) {}
+	if detail {
+		keep = both(keep, c.detailFilter())
+		order = c.desktopOrder()
+	}
 	if out, ok := c.query.verdict(); !ok {
 		return out
 	}
@@ -183,6 +188,7 @@ func (c *call) desktops(detail bool) reply {
 			found = append(found, d)
 		}
 	}
+	order(found)
 	list := []desktopJSON{}
 	for _, d := range cut(found, p) {
 		list = append(list, c.desktopJSON(d, detail))
@@ -192,8 +198,11 @@ func (c *call) desktops(detail bool) reply {
 
 // desktopFilter reads the filters of both lists. User names are documented to
 // match in part; names and addresses are assumed to.
-func (c *call) desktopFilter(detail bool) func(*Desktop) bool {
+func (c *call) desktopFilter() func(*Desktop) bool {
 	users := c.query.list("user_name")
+	if len(c.query.values["user_names"]) > 0 {
+		users = nil // user_name has no effect beside user_names
+	}
 	ids := c.query.list("desktop_id")
 	name := c.query.text("computer_name", 255)
 	ip := c.query.text("desktop_ip", 64)
@@ -203,10 +212,6 @@ func (c *call) desktopFilter(detail bool) func(*Desktop) bool {
 	status := c.query.text("status", 128)
 	tags := c.query.text("tag", 4096)
 	shared, sharedSet := c.query.flag("is_share_desktop")
-	maintenance, maintenanceSet := false, false
-	if detail {
-		maintenance, maintenanceSet = c.query.flag("in_maintenance_mode")
-	}
 	return func(d *Desktop) bool {
 		return among(users, func(u string) bool { return strings.Contains(d.User, u) }) &&
 			among(ids, func(id string) bool { return id == d.ID }) &&
@@ -216,9 +221,58 @@ func (c *call) desktopFilter(detail bool) func(*Desktop) bool {
 			(subnet == "" || subnet == d.Subnet) &&
 			(status == "" || status == d.Status) &&
 			(tags == "" || d.tagged(tags)) &&
-			(!sharedSet || shared == (d.Type == "SHARED")) &&
-			(!maintenanceSet || maintenance == d.Maintenance)
+			(!sharedSet || shared == (d.Type == "SHARED"))
 	}
+}
+
+// detailFilter reads the filters that only page ListDesktopsDetail has. The
+// two lists are assumed to match whole names.
+func (c *call) detailFilter() func(*Desktop) bool {
+	users := c.query.list("user_names")
+	names := c.query.list("computer_names")
+	zone := c.query.text("availability_zone", 128)
+	attached, attachedSet := c.query.flag("user_attached")
+	maintenance, maintenanceSet := c.query.flag("in_maintenance_mode")
+	untagged, _ := c.query.flag("without_any_tag")
+	return func(d *Desktop) bool {
+		return among(users, func(u string) bool { return u == d.User }) &&
+			among(names, func(n string) bool { return n == d.Name }) &&
+			(zone == "" || zone == d.Zone) &&
+			(!attachedSet || attached == (d.User != "")) &&
+			(!maintenanceSet || maintenance == d.Maintenance) &&
+			(!untagged || len(d.Tags) == 0)
+	}
+}
+
+// desktopOrder reads sort_field and sort_type, which the page says belong
+// together; one without the other is assumed to do nothing.
+func (c *call) desktopOrder() func([]*Desktop) {
+	field, direction := c.query.text("sort_field", 64), c.query.text("sort_type", 64)
+	if field != "" {
+		c.query.word("sort_field", field, "created", "computer_name")
+	}
+	if direction != "" {
+		c.query.word("sort_type", direction, "ASC", "DESC")
+	}
+	if field == "" || direction == "" {
+		return func([]*Desktop) {}
+	}
+	return func(found []*Desktop) {
+		slices.SortStableFunc(found, func(a, b *Desktop) int {
+			by := a.Created.Compare(b.Created)
+			if field == "computer_name" {
+				by = strings.Compare(a.Name, b.Name)
+			}
+			if direction == "DESC" {
+				by = -by
+			}
+			return by
+		})
+	}
+}
+
+func both(a, b func(*Desktop) bool) func(*Desktop) bool {
+	return func(d *Desktop) bool { return a(d) && b(d) }
 }
 
 // among reports whether one of the items matches; without items everything

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // The example of page ExecuteScriptOrCommand, request and answer.
@@ -72,7 +74,7 @@ func TestExecuteLimits(t *testing.T) {
 		for k, v := range c.change {
 			body[k] = v
 		}
-		r := l.do("POST", "script-executions", string(encodeJSON(body)))
+		r := l.do("POST", "script-executions", string(fakecloud.EncodeJSON(body)))
 		if c.ok {
 			if r.status != 200 {
 				t.Errorf("%v: HTTP %d, %s", c.change, r.status, r.raw)
@@ -88,7 +90,7 @@ func TestExecuteLimits(t *testing.T) {
 		for k, v := range missing {
 			body[k] = v
 		}
-		l.do("POST", "script-executions", string(encodeJSON(body))).wantError(t, 404, codeMissing)
+		l.do("POST", "script-executions", string(fakecloud.EncodeJSON(body))).wantError(t, 404, codeMissing)
 	}
 }
 

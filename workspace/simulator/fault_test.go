@@ -1,14 +1,15 @@
 package simulator
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 // create is a request whose effect shows whether the operation ran.
@@ -24,18 +25,13 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 		headers string // Retry-After and Location
 		code    string // in the journal
 	}{
-		{Fault{Status: 503, RetryAfter: "7"}, 503, "503 Service Unavailable\n", "7 ", ""},
 		{Fault{Throttle: true}, 429, `{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:100,time:1 minute","error_code":"APIGW.0308","request_id":"$ID"}`, " ", codeThrottled},
 		{Fault{Throttle: true, RetryAfter: "3", Message: "policy user over ratelimit,limit:10,time:1 second"}, 429, `{"error_msg":"policy user over ratelimit,limit:10,time:1 second","error_code":"APIGW.0308","request_id":"$ID"}`, "3 ", codeThrottled},
 		{Fault{Code: "WKS.00211401"}, 500, `{"error_code":"WKS.00211401","error_msg":"Operation failed. Try again later."}`, " ", codeOperation},
-		{Fault{Code: "WKS.00081102"}, 403, `{"error_code":"WKS.00081102","error_msg":"No permission to perform the operation.","encoded_authorization_message":"c2ltdWxhdG9y"}`, " ", codeDenied},
+		{Fault{Code: "WKS.00081102"}, 403, `{"error_code":"WKS.00081102","error_msg":"No permission to perform the operation."}`, " ", codeDenied},
 		{Fault{Code: "WKS.99999999", Message: "50% <b>"}, 500, `{"error_code":"WKS.99999999","error_msg":"50% <b>"}`, " ", "WKS.99999999"},
 		{Fault{Code: "APIGW.0613"}, 503, `{"error_msg":"IAM is unavailable","error_code":"APIGW.0613","request_id":"$ID"}`, " ", codeNoIdentity},
 		{Fault{Code: "APIGW.0610", Status: 500}, 500, `{"error_msg":"No backend available","error_code":"APIGW.0610","request_id":"$ID"}`, " ", codeNoBackend},
-		{Fault{HTML: true}, 502, "<html>", " ", ""},
-		{Fault{HTML: true, Status: 200}, 200, "<html>", " ", ""},
-		{Fault{Redirect: "http://127.0.0.1:9/"}, 307, "<html>", " http://127.0.0.1:9/", ""},
-		{Fault{Redirect: "/login", Status: 302}, 302, "<html>", " /login", ""},
 	} {
 		t.Run(c.fault.String(), func(t *testing.T) {
 			l := open(t, fleet(0))
@@ -65,100 +61,45 @@ func TestFaultOnIAM(t *testing.T) {
 	l.do("GET", "scripts", "").want(t, 200)
 }
 
-func TestFaultsThatCutTheConnection(t *testing.T) {
-	for _, c := range []struct {
-		fault   Fault
-		scripts int
-	}{{Fault{Reset: true}, 3}, {Fault{ResetAfter: true}, 4}} {
-		l := open(t, fleet(0))
-		l.Inject(c.fault)
-		if r, err := l.create(); err == nil {
-			t.Errorf("%v: answered %s", c.fault, r.raw)
-		}
-		eq(t, c.fault.String(), len(l.Scripts()), c.scripts)
-		eq(t, "status in the journal", l.Requests()[0].Status, 0)
-	}
-}
-
-func TestFaultsThatHold(t *testing.T) {
-	for _, c := range []struct {
-		fault   Fault
-		scripts int
-	}{{Fault{Latency: time.Hour}, 3}, {Fault{HangAfter: true}, 4}} {
-		// One client gives up; the other waits until the simulator closes.
-		for _, patient := range []bool{false, true} {
-			l := open(t, fleet(0))
-			l.Inject(c.fault)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			if patient {
-				cancel()
-				ctx, cancel = context.WithCancel(t.Context())
-			}
-			req := l.request("POST", "scripts", `{"name":"n","type":"SHELL","content":"c"}`).WithContext(ctx)
-			req.Header.Set("X-Auth-Token", l.token)
-			done := make(chan error)
-			go func() {
-				_, err := l.send(req)
-				done <- err
-			}()
-			if patient {
-				l.await(func() bool { return l.faults[0].fired > 0 && len(l.scripts) == c.scripts })
-				if err := l.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := <-done; err == nil {
-				t.Errorf("%v: answered", c.fault)
-			}
-			cancel()
-			eq(t, c.fault.String(), len(l.Scripts()), c.scripts)
-		}
-	}
-}
-
-// await waits for a condition on the simulator, which a request of another
-// goroutine brings about.
-func (l *lab) await(condition func() bool) {
-	l.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for range 5000 {
-		l.mu.Lock()
-		met := condition()
-		l.mu.Unlock()
-		if met {
-			return
-		}
-		<-tick.C
-	}
-	l.t.Fatal("it does not happen")
-}
-
-func TestFaultsThatSpoilTheAnswer(t *testing.T) {
+// TestNothingToSpoil: what has no body cannot be cut or padded.
+func TestNothingToSpoil(t *testing.T) {
 	l := open(t, fleet(0))
-	l.Inject(Fault{Truncate: true, Times: 1})
-	r, err := l.create()
-	if err != nil || r.status != 200 || json.Valid([]byte(r.raw)) || !strings.HasPrefix(r.raw, `{"scri`) {
-		t.Errorf("truncated: %v, %+v", err, r)
-	}
-	l.Inject(Fault{Huge: 3 << 20, Times: 1})
-	r, err = l.create()
-	if err != nil || len(r.raw) != 3<<20 || into[map[string]string](t, r)["script_id"] == "" {
-		t.Errorf("huge: %v, %d bytes", err, len(r.raw))
-	}
-	l.Inject(Fault{Latency: 30 * time.Millisecond})
-	begin := time.Now()
-	if r, err = l.create(); err != nil || r.status != 200 || time.Since(begin) < 30*time.Millisecond {
-		t.Errorf("late: %v, %+v", err, r)
-	}
-	eq(t, "scripts", len(l.Scripts()), 6)
-	// What has no body has nothing to spoil.
-	l.ClearFaults()
 	l.Inject(Fault{Truncate: true})
 	l.do("DELETE", "scripts/100", "").want(t, 204)
 	l.ClearFaults()
 	l.Inject(Fault{Huge: 1 << 20})
 	l.do("DELETE", "scripts/101", "").want(t, 204)
+}
+
+func TestKit(t *testing.T) {
+	fakecloudtest.Run(t, func() fakecloudtest.Subject {
+		o := fleet(0)
+		o.Now = func() time.Time { return noon }
+		s := New(o)
+		return fakecloudtest.Subject{
+			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 1, Now: noon,
+			Change: func() *http.Request {
+				r := httptest.NewRequest(http.MethodPost, s.URL()+"/v2/"+s.ProjectID()+"/scripts", strings.NewReader(`{"name":"n","type":"SHELL","content":"c"}`))
+				r.RequestURI = ""
+				r.Header.Set("X-Auth-Token", s.Token())
+				return r
+			},
+			Changed: func() bool { return len(s.Scripts()) > 3 },
+			Inject: func(keys string) error {
+				f, err := ParseFault("create-script:" + keys)
+				if err == nil {
+					s.Inject(f)
+				}
+				return err
+			},
+			Clear: s.ClearFaults,
+			Last: func() (string, int, int) {
+				all := s.Requests()
+				last := all[len(all)-1]
+				return string(last.Operation), last.Status, len(all)
+			},
+		}
+	})
 }
 
 func TestFaultSelection(t *testing.T) {
@@ -192,38 +133,14 @@ func TestParseFault(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                  `unknown operation ""`,
 		"nope:reset":        `unknown operation "nope" (valid: *, create-script, `,
-		"*":                 "says nothing",
 		"*:times=3,after=1": "says nothing",
 		"*:message=x":       "says nothing",
 		"*:nope":            `unknown key "nope" (valid: after, times, latency, `,
-		"*:status=99":       "not between 200 and 599",
-		"*:status=x":        `"x" is not a count`,
-		"*:huge=-1":         `"-1" is not a count`,
-		"*:latency=1":       "is not a duration",
-		"*:latency=-1s":     "is not a duration",
-		"*:reset=maybe":     "neither true nor false",
-		`*:code="x`:         "bad quoting",
-		`*:code="x"y`:       "after the closing quote",
 	} {
 		if _, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-}
-
-func FuzzParseFault(f *testing.F) {
-	f.Add("execute:reset-after,times=1")
-	f.Add(`*:code="a,b",message=x y,latency=3s,status=500,throttle,html=0`)
-	f.Fuzz(func(t *testing.T, text string) {
-		fault, err := ParseFault(text)
-		if err != nil {
-			return
-		}
-		again, err := ParseFault(fault.String())
-		if err != nil || again != fault {
-			t.Errorf("%q became %q: %v", text, fault.String(), err)
-		}
-	})
 }
 
 func FuzzAuthorization(f *testing.F) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // plan is one random rollout.
@@ -207,7 +209,7 @@ func TestGrayOutsiders(t *testing.T) {
 	l := open(t, o)
 	body := map[string]any{"resource_ids": []string{"d0", "d1"}, "script_ids": []string{"100"}, "gray_resource_ids": []string{"d2"}}
 	body["resource_type"] = "DESKTOP"
-	l.do("POST", "script-executions", string(encodeJSON(body))).wantError(t, 400, codeParameter)
+	l.do("POST", "script-executions", string(fakecloud.EncodeJSON(body))).wantError(t, 400, codeParameter)
 	l.SetQuirks(Quirks{GrayOutsiders: true})
 	id := l.execute(body)
 	l.clock.advance(time.Minute)

@@ -182,3 +182,41 @@ func TestDesktopLists(t *testing.T) {
 	}
 	eq(t, "updated", l.Desktops()[0].Status, DesktopShutoff)
 }
+
+// TestDesktopDetailFilters covers what only page ListDesktopsDetail has.
+func TestDesktopDetailFilters(t *testing.T) {
+	l := open(t, Options{Desktops: []Desktop{
+		{ID: "a", Name: "one", User: "zhangwei", Zone: "cn-north-4a", Created: noon},
+		{ID: "b", Name: "two", User: "zhang", Zone: "cn-north-4b", Created: noon.Add(-time.Hour), Tags: []Tag{{"k", "v"}}},
+		{ID: "c", Name: "three", Zone: "cn-north-4a", Created: noon.Add(time.Hour)},
+	}})
+	for query, want := range map[string]string{
+		"":                                   "a b c",
+		"user_names=zhang":                   "b",
+		"user_names=zhang&user_names=nobody": "b",
+		"user_name=zhang":                    "a b",
+		"user_name=wei&user_names=zhang":     "b", // user_name does not count then
+		"computer_names=two&computer_names=three":         "b c",
+		"computer_names=tw":                               "",
+		"availability_zone=cn-north-4a":                   "a c",
+		"user_attached=true":                              "a b",
+		"user_attached=false":                             "c",
+		"without_any_tag=true":                            "a c",
+		"sort_field=created&sort_type=ASC":                "b a c",
+		"sort_field=created&sort_type=DESC":               "c a b",
+		"sort_field=computer_name&sort_type=ASC":          "a c b",
+		"sort_field=computer_name&sort_type=DESC&limit=2": "b c",
+		"sort_field=created":                              "a b c",
+	} {
+		list := into[desktops](t, l.do("GET", "desktops/detail?"+query, "").want(t, 200))
+		var ids []string
+		for _, d := range list.Desktops {
+			ids = append(ids, d.DesktopID)
+		}
+		eq(t, query, strings.Join(ids, " "), want)
+	}
+	for _, query := range []string{"sort_field=status&sort_type=ASC", "sort_field=created&sort_type=down", "user_attached=1"} {
+		l.do("GET", "desktops/detail?"+query, "").wantError(t, 400, codeParameter)
+	}
+	eq(t, "the short list", into[desktops](t, l.do("GET", "desktops?user_attached=false", "").want(t, 200)).Count, 3)
+}

@@ -1,14 +1,8 @@
 package simulator
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
@@ -17,33 +11,16 @@ import (
 // Start listens on addr ("127.0.0.1:0"). Only loopback addresses are accepted:
 // the simulator hands out what it takes for secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
-	name, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("simulator: %w", err)
-	}
-	if ip, err := netip.ParseAddr(name); name != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("simulator: %q is not a loopback address", name)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop != nil {
+	if s.started {
 		return errors.New("simulator: already started")
 	}
-	listener, err := net.Listen("tcp", addr)
+	servers, urls, err := fakecloud.Listen(addr, s)
 	if err != nil {
-		return fmt.Errorf("simulator: %w", err)
+		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	s.url = "http://" + listener.Addr().String()
-	srv := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
-	s.server = srv
-	s.serving.Go(func() { _ = srv.Serve(listener) })
+	s.servers, s.started, s.url = servers, true, urls[0]
 	return nil
 }
 
@@ -51,23 +28,13 @@ func (s *Simulator) Start(addr string) error {
 // fault holds back are dropped. It returns once the listener is gone.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
-	srv, stop := s.server, s.stop
-	s.server = nil
+	servers := s.servers
+	s.servers = nil
 	s.mu.Unlock()
-	if srv == nil {
+	if servers == nil {
 		return nil
 	}
-	stop()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	// Shutdown would wait seconds for connections that clients opened in
-	// advance and never used; those are cut instead.
-	err := srv.Shutdown(ctx)
-	if err != nil {
-		err = srv.Close()
-	}
-	s.serving.Wait()
-	return err
+	return servers.Close()
 }
 
 // URL is the endpoint of Workspace and of IAM ("http://127.0.0.1:PORT").
@@ -78,11 +45,26 @@ func (s *Simulator) URL() string {
 	return s.url
 }
 
-// Handler serves what URL serves.
-func (s *Simulator) Handler() http.Handler { return http.HandlerFunc(s.serve) }
-
 // Transport reaches the simulator without a network, whether it listens or
 // not. Every host name leads to it: clients make up those of IAM themselves.
 func (s *Simulator) Transport() *fakecloud.Transport {
-	return &fakecloud.Transport{Handler: func(string) http.Handler { return s.Handler() }}
+	return &fakecloud.Transport{Handler: func(string) http.Handler { return s }}
 }
+
+// Request is one request served, as kept in the journal.
+type Request struct {
+	Time      time.Time
+	Operation Operation // empty for an unknown route
+	AccessKey string    // as the Authorization header names it
+	Method    string
+	Path      string
+	Query     string // raw, without the question mark
+	Body      string // the first 4096 bytes
+	Status    int    // HTTP status; 0 if the connection was cut instead
+	Code      string // error code; empty if the answer had none
+	RequestID string // what X-Request-Id said
+}
+
+// Requests returns the latest requests served, oldest first: at least the last
+// 10,000. A request is in the journal before its answer is sent.
+func (s *Simulator) Requests() []Request { return s.journal.All() }

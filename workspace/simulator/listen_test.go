@@ -1,49 +1,11 @@
 package simulator
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
-
-func TestStartAddresses(t *testing.T) {
-	for _, addr := range []string{":0", "0.0.0.0:0", "192.0.2.1:0", "example.com:0", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
-		if err := New(Options{}).Start(addr); err == nil {
-			t.Errorf("Start(%q) succeeded", addr)
-		}
-	}
-	for _, addr := range []string{"localhost:0", "127.0.0.2:0"} {
-		s := New(Options{})
-		if err := s.Start(addr); err != nil {
-			t.Errorf("Start(%q): %v", addr, err)
-		}
-		if err := s.Start(addr); err == nil {
-			t.Error("second Start succeeded")
-		}
-		for range 2 {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if err := New(Options{}).Close(); err != nil {
-		t.Errorf("Close without Start: %v", err)
-	}
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	if err := New(Options{}).Start(taken.Addr().String()); err == nil {
-		t.Error("Start on a taken port succeeded")
-	}
-}
 
 func TestRoutes(t *testing.T) {
 	l := open(t, Options{})
@@ -58,11 +20,11 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "script-execution-records/1"}, {"POST", "desktops"}, {"POST", "/v3/projects"},
 	}
 	for _, c := range wrong {
-		l.do(c.method, c.path, "").wantError(t, 404, codeNoAPI)
-	}
-	l.SetQuirks(Quirks{RefuseMethods: true})
-	for _, c := range wrong {
 		l.do(c.method, c.path, "").wantError(t, 405, codeMethod)
+	}
+	l.SetQuirks(Quirks{MethodsAtGateway: true})
+	for _, c := range wrong {
+		l.do(c.method, c.path, "").wantError(t, 404, codeNoAPI)
 	}
 	for _, r := range l.Requests() {
 		eq(t, "operation of "+r.Path, r.Operation, "")
@@ -73,31 +35,6 @@ func TestBodyLimit(t *testing.T) {
 	l := open(t, Options{})
 	l.do("POST", "scripts", strings.Repeat(" ", maxBody)).wantError(t, 400, codeParameter)
 	l.do("POST", "scripts", strings.Repeat(" ", maxBody+1)).wantError(t, 413, codeRequest)
-}
-
-func TestInProcess(t *testing.T) {
-	s := New(Options{})
-	client := &http.Client{Transport: s.Transport()}
-	get := func() (string, error) {
-		r, err := http.NewRequest(http.MethodGet, s.URL()+"/v2/"+s.ProjectID()+"/desktops", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Auth-Token", s.Token())
-		resp, err := client.Do(r)
-		if err != nil {
-			return "", err
-		}
-		body, err := io.ReadAll(resp.Body)
-		return string(body), err
-	}
-	if body, err := get(); err != nil || !strings.Contains(body, `"total_count":6`) {
-		t.Errorf("list: %s, %v", body, err)
-	}
-	s.Inject(Fault{Reset: true})
-	if _, err := get(); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("reset: %v", err)
-	}
 }
 
 func TestSeed(t *testing.T) {
@@ -128,16 +65,6 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	eq(t, "requests", len(l.Requests()), 24)
-}
-
-func TestJournalIsBounded(t *testing.T) {
-	r := ring[int]{max: 3}
-	for i := range 100 {
-		r.add(i)
-		if len(r.items) > 6 || r.items[len(r.items)-1] != i {
-			t.Fatalf("after %d: %v", i, r.items)
-		}
-	}
 }
 
 func TestJournal(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 func TestScriptLifeCycle(t *testing.T) {
@@ -46,7 +48,7 @@ func TestScriptLimits(t *testing.T) {
 		{"type", "SHELL", true}, {"type", "POWERSHELL", true}, {"type", "BAT", true}, {"type", "shell", false}, {"type", "", false},
 	} {
 		body := map[string]any{"name": "n", "type": "SHELL", "content": "c", c.field: c.value}
-		text := string(encodeJSON(body))
+		text := string(fakecloud.EncodeJSON(body))
 		create, update := l.do("POST", "scripts", text), l.do("PUT", "scripts/1", text)
 		if c.ok {
 			create.want(t, 200)

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,69 +19,53 @@ type call struct {
 	id     string // from the path
 }
 
-func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
-	// Clients compare this with their clock; net/http would tell the time of
-	// this machine instead of the simulator's.
-	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
-	// The body is read to its end even when it is too large to be taken: only
-	// then does net/http notice a client that goes away, which the faults that
-	// hold an answer back depend on.
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err == nil {
-		_, err = io.Copy(io.Discard, r.Body)
-	}
-	if err != nil {
-		fakecloud.Drop(w)
-		return
-	}
-	rt, parameters, served := find(r.Method, r.URL.EscapedPath())
-	sender, _ := parseAuthorization(r.Header.Get("Authorization"))
-	s.mu.Lock()
-	entry := Request{
-		AccessKey: sender.access, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
-		Body: string(body[:min(len(body), journalBody)]), RequestID: s.newID(),
-	}
-	refuseMethods := s.quirks.RefuseMethods
-	s.mu.Unlock()
-	w.Header().Set("X-Request-Id", entry.RequestID)
-	var f Fault
-	if rt != nil {
-		entry.Operation = rt.op
-		f = s.fault(rt.op)
-	}
-	if entry.Operation == OpListProjects {
-		w.Header().Set("X-IAM-Trace-Id", entry.RequestID)
-	}
-	if f.Latency > 0 && !fakecloud.Sleep(r.Context(), f.Latency) {
-		s.send(w, entry, answer{cut: true})
-		return
-	}
-	a, done := f.instead(entry.Operation, entry.RequestID)
-	switch {
-	case done:
-	case rt == nil && served && refuseMethods:
-		a = fail(codeMethod, "").encode("", entry.RequestID)
-	case rt == nil:
-		a = fail(codeNoAPI, "").encode("", entry.RequestID)
-	default:
-		a = s.work(rt, parameters, r, body, entry.RequestID)
-		a.pad = f.Huge
-		if f.Truncate {
-			a.body = a.body[:len(a.body)/2]
+// ServeHTTP implements http.Handler.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) fakecloud.Exchange {
+		rt, parameters, status := fakecloud.Find(routes, r)
+		sender, _ := parseAuthorization(r.Header.Get("Authorization"))
+		s.mu.Lock()
+		id := s.newID()
+		s.mu.Unlock()
+		w.Header().Set("X-Request-Id", id)
+		entry := Request{
+			AccessKey: sender.access, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
+			Body: fakecloud.Excerpt(body), RequestID: id,
 		}
-		a.cut = f.ResetAfter || f.HangAfter
+		record := func(a fakecloud.Answer) {
+			entry.Time, entry.Code, entry.Status = s.now(), a.Code, a.Written()
+			s.journal.Add(entry)
+		}
+		if rt == nil {
+			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return s.unknown(status, id) }}
+		}
+		entry.Operation = rt.Name
+		if ofIAM(rt.Name) {
+			w.Header().Set("X-IAM-Trace-Id", id)
+		}
+		f := s.faults.Next(func(f Fault) bool { return f.Operation == "" || f.Operation == rt.Name })
+		return fakecloud.Exchange{
+			Fault:  fakecloud.CommonFault(f),
+			Fail:   func() (fakecloud.Answer, bool) { return f.fail(rt.Name, id) },
+			Work:   func() fakecloud.Answer { return s.work(rt, parameters, r, body, id) },
+			Record: record,
+		}
+	})
+}
+
+// unknown answers what no operation is for.
+func (s *Simulator) unknown(status int, requestID string) fakecloud.Answer {
+	s.mu.Lock()
+	gateway := s.quirks.MethodsAtGateway
+	s.mu.Unlock()
+	if status == http.StatusMethodNotAllowed && !gateway {
+		return fail(codeMethod, "").encode("", requestID)
 	}
-	if f.HangAfter && !done {
-		s.note(entry, a)
-		<-r.Context().Done()
-		fakecloud.Drop(w)
-		return
-	}
-	s.send(w, entry, a)
+	return fail(codeNoAPI, "").encode("", requestID)
 }
 
 // work runs an operation and encodes its reply.
-func (s *Simulator) work(rt *route, parameters map[string]string, r *http.Request, body []byte, requestID string) answer {
+func (s *Simulator) work(rt *route, parameters map[string]string, r *http.Request, body []byte, requestID string) fakecloud.Answer {
 	now := s.now()
 	values, badQuery := url.ParseQuery(r.URL.RawQuery)
 	s.mu.Lock()
@@ -96,37 +79,16 @@ func (s *Simulator) work(rt *route, parameters map[string]string, r *http.Reques
 	case badQuery != nil:
 		out = fail(codeRequest, "")
 	default:
-		if out = s.authenticate(r, body, now); out.code != "" {
-			break
+		if rt.Name != OpCreateToken {
+			if out = s.authenticate(r, body, now); out.code != "" {
+				break
+			}
 		}
 		if p, ok := parameters["project_id"]; ok && p != s.ProjectID() {
 			out = fail(codeForbidden, "")
 			break
 		}
-		out = rt.do(c)
+		out = rt.Do(c)
 	}
-	return out.encode(rt.op, requestID)
-}
-
-// note adds a request to the journal.
-func (s *Simulator) note(entry Request, a answer) {
-	entry.Time = s.now()
-	entry.Code = a.code
-	entry.Status = a.status
-	if a.cut {
-		entry.Status = 0
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.journal.add(entry)
-}
-
-// send records a request and writes its answer.
-func (s *Simulator) send(w http.ResponseWriter, entry Request, a answer) {
-	s.note(entry, a)
-	if a.cut {
-		fakecloud.Drop(w)
-		return
-	}
-	a.write(w)
+	return out.encode(rt.Name, requestID)
 }

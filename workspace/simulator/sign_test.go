@@ -3,6 +3,7 @@ package simulator
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -182,4 +183,41 @@ func TestProjects(t *testing.T) {
 	l.token = "x"
 	r := l.do("GET", "/v3/projects", "").want(t, 401)
 	eq(t, "error", r.raw, `{"error":{"code":401,"message":"The token must be updated","title":"Unauthorized"}}`)
+}
+
+func TestCreateToken(t *testing.T) {
+	l := open(t, Options{})
+	login := func(change func(map[string]any)) result {
+		body := map[string]any{"name": "demo", "password": "DemoPasswordThatOpensNothing", "domain": "demo-account", "project": "cn-north-4", "method": "password"}
+		change(body)
+		text := fmt.Sprintf(`{"auth":{"identity":{"methods":[%q],"password":{"user":{"name":%q,"password":%q,"domain":{"name":%q}}}},"scope":{"project":{"name":%q}}}}`,
+			body["method"], body["name"], body["password"], body["domain"], body["project"])
+		r, err := l.send(l.request("POST", "/v3/auth/tokens?nocatalog=true", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := login(func(map[string]any) {}).want(t, 201)
+	token := into[struct {
+		Token struct {
+			ExpiresAt string `json:"expires_at"`
+			Project   struct{ ID, Name string }
+		}
+	}](t, r).Token
+	eq(t, "token", token.Project.ID+" "+token.ExpiresAt, l.ProjectID()+" 2026-11-22T04:00:00.000000Z")
+	l.token = r.header.Get("X-Subject-Token")
+	l.do("GET", "desktops", "").want(t, 200)
+	l.clock.advance(24 * time.Hour)
+	l.do("GET", "desktops", "").wantError(t, 401, codeToken)
+
+	for member, status := range map[string]int{"name": 401, "password": 401, "domain": 401, "project": 400, "method": 400} {
+		r := login(func(body map[string]any) { body[member] = "other" }).want(t, status)
+		eq(t, member, into[map[string]map[string]any](t, r)["error"]["code"], any(float64(status)))
+		eq(t, "token without a login", r.header.Get("X-Subject-Token"), "")
+	}
+	account := DemoAccount()
+	account.Password = ""
+	l = open(t, Options{Account: account})
+	login(func(body map[string]any) { body["password"] = "" }).want(t, 401)
 }

@@ -1,13 +1,13 @@
 package simulator
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Options configures a [Simulator]. The zero value is a usable demo.
@@ -37,8 +37,8 @@ type Options struct {
 // Timing is how long a task takes. Zero means the default, negative means no
 // time at all.
 type Timing struct {
-	Init   time.Duration // from the request to the first batch; default 1s
-	Script time.Duration // one script on one desktop, unless its Outcome says otherwise; default 2s
+	Init   time.Duration `key:"init"`   // from the request to the first batch; default 1s
+	Script time.Duration `key:"script"` // one script on one desktop, unless its Outcome says otherwise; default 2s
 }
 
 // Simulator is one simulated Workspace. Its methods are safe for concurrent
@@ -49,10 +49,9 @@ type Simulator struct {
 	timing  Timing
 	pools   []Pool
 
-	mu         sync.Mutex // guards everything below
+	mu         sync.Mutex // guards what follows, up to started
 	rng        *rand.Rand
 	quirks     Quirks
-	faults     []*activeFault
 	tokens     map[string]time.Time // X-Auth-Token → expiry
 	desktops   []*Desktop
 	outcomes   map[outcomeKey]Outcome
@@ -60,12 +59,12 @@ type Simulator struct {
 	lastScript uint64
 	taskIDs    []string
 	tasks      []*task // oldest first
-	journal    ring[Request]
 	url        string
+	servers    *fakecloud.Servers
+	started    bool
 
-	server  *http.Server
-	stop    context.CancelFunc // nil until Start
-	serving sync.WaitGroup
+	faults  fakecloud.Faults[Fault]
+	journal fakecloud.Journal[Request]
 }
 
 // New returns a simulator that is not listening yet.
@@ -80,7 +79,7 @@ func New(o Options) *Simulator {
 		outcomes:   map[outcomeKey]Outcome{},
 		lastScript: 923438311391891456,
 		taskIDs:    slices.Clone(o.TaskIDs),
-		journal:    ring[Request]{max: 10000},
+		journal:    fakecloud.Journal[Request]{Max: 10000},
 		url:        "https://workspace.test",
 	}
 	if s.now == nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -170,7 +172,7 @@ type (
 // start sends an execution and returns the id of its task.
 func (l *lab) start(path string, body map[string]any) string {
 	l.t.Helper()
-	id := into[map[string]string](l.t, l.do("POST", path, string(encodeJSON(body))).want(l.t, 200))["task_id"]
+	id := into[map[string]string](l.t, l.do("POST", path, string(fakecloud.EncodeJSON(body))).want(l.t, 200))["task_id"]
 	if id == "" {
 		l.t.Fatal("no task_id")
 	}
