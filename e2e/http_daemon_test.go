@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -194,6 +195,11 @@ func (s *site) records(event string) (found []record) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	attempts, err := os.ReadFile(strings.TrimSuffix(s.log, ".jsonl") + "-attempts.jsonl")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	text = append(text, attempts...)
 	for line := range strings.Lines(string(text)) {
 		var r record
 		if err := json.Unmarshal([]byte(line), &r); err != nil {

@@ -1,7 +1,6 @@
 package tools_test
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,19 +35,18 @@ func auditLog(t testing.TB) (*audit.Log, func() []audit.Record) {
 
 func auditRecords(t testing.TB, path string) []audit.Record {
 	t.Helper()
-	report, err := audit.Verify(path)
-	if err != nil || report.Problem != nil || report.Tail != audit.TailComplete {
-		t.Errorf("the log is not sound: %+v, %v", report, err)
-	}
-	file, err := os.Open(path)
+	reports, err := audit.VerifyAll(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = file.Close() }()
+	for _, report := range reports {
+		if report.Problem != nil || report.Tail != audit.TailComplete {
+			t.Errorf("the log is not sound: %+v", report)
+		}
+	}
 	var records []audit.Record
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var r audit.Record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+	for r, err := range audit.Records(path) {
+		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Event != audit.Opened {

@@ -32,7 +32,7 @@ func TestUnfinishedIntents(t *testing.T) {
 // TestTornLine leaves every possible part of a record behind, as a crash in the middle of the write does.
 func TestTornLine(t *testing.T) {
 	path, l := filled(t, 4)
-	whole, before := read(t, path), l.size
+	whole, before := read(t, path), l.changes.size
 	h := read(t, path+headSuffix)
 	add(t, l, call(3))
 	line := read(t, path)[before:]
@@ -69,12 +69,14 @@ func TestCrashBeforeHead(t *testing.T) {
 	old := read(t, path+headSuffix)
 	add(t, l, call(3))
 	write(t, path+headSuffix, old)
-	sound(t, path, 5)
-	add(t, open(t, path, Options{}), call(4))
-	sound(t, path, 6)
-	if r := records(t, path)[5]; r.Note != "" {
-		t.Errorf("note %q", r.Note)
+	if r := check(t, path); r.Problem != nil || r.Tail != TailAhead || r.Records != 5 {
+		t.Errorf("%s %+v", r.Tail, r.Problem)
 	}
+	add(t, open(t, path, Options{}), call(4))
+	if r := sound(t, path, 6); len(r.Notes) != 1 || r.Notes[0].Seq != 6 {
+		t.Errorf("%+v", r.Notes)
+	}
+	noted(t, records(t, path)[5], "it named record 4, the log ended at 5")
 }
 
 // TestCrashBeforeHeadAndRotation must not number two records alike.
@@ -123,7 +125,7 @@ func TestHeads(t *testing.T) {
 			if report.Tail != test.tail || report.TailWhy == "" || kind != test.kind {
 				t.Errorf("%s (%s) %+v", report.Tail, report.TailWhy, report.Problem)
 			}
-			l.seen = nil // as another process would see it
+			l.changes.seen = nil // as another process would see it
 			err := l.Append(context.Background(), call(4))
 			if (test.note == "") != errors.Is(err, ErrBroken) {
 				t.Fatalf("%v", err)
@@ -151,10 +153,10 @@ func TestBrokenLogs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, l := filled(t, 6)
-			end := l.end
+			end := l.changes.end
 			data := test.damage(read(t, path))
 			write(t, path, data)
-			l.seen = nil // a change that leaves the size alone is noticed by Verify, and by processes that come later
+			l.changes.seen = nil // a change that leaves the size alone is noticed by Verify, and by processes that come later
 			if err := l.Append(context.Background(), call(6)); !errors.Is(err, ErrBroken) {
 				t.Fatalf("%v", err)
 			}

@@ -86,7 +86,7 @@ func TestFullWithoutRoomForHead(t *testing.T) {
 // TestFullAtRotation has no room for the new file.
 func TestFullAtRotation(t *testing.T) {
 	path, l := filled(t, 4)
-	l.maxBytes = 1
+	l.changes.maxBytes = 1
 	draft := path + ".new"
 	if err := os.MkdirAll(draft+"/x", 0o700); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,9 @@
 // Package audit keeps the log of what was done to paid instances, and of what was refused: one JSON line for each
 // attempt, chained to the line before by hash, so that a changed, removed, reordered or cut record shows.
 //
+// Intents and results are the history, and stay. Previews, refusals and declined questions are kept apart, in a chain of
+// files of their own that is bounded: whoever can only ask cannot push out what was done.
+//
 // The chain has no key. It shows tampering by whoever cannot rewrite all of the log and its head file; against somebody
 // who can, copy the hash of the last record to where they cannot write.
 package audit
@@ -11,14 +14,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Defaults of Options.
 const (
-	DefaultMaxBytes = 10 << 20
-	DefaultKeep     = 10
+	DefaultMaxBytes     = 10 << 20
+	DefaultKeepAttempts = 10
 )
 
 // Errors that a caller can tell apart.
@@ -27,34 +31,67 @@ var (
 	// it aside.
 	ErrBroken = errors.New("the audit log has been tampered with or damaged")
 	// ErrUnsafe means that the path does not name a file that only this user may write, or that it names a file which is
-	// no audit log.
+	// not an audit log.
 	ErrUnsafe = errors.New("the file cannot serve as the audit log")
+	// ErrBusy means that the log could not be written in time, because another process held its lock or the disk hung.
+	ErrBusy = errors.New("the audit log is busy")
 )
 
 // Options are the sizes and the clock of a Log.
 type Options struct {
-	MaxBytes int64            // a file that has reached them is rotated before the next record; 0 means DefaultMaxBytes
-	Keep     int              // rotated files that stay; 0 means DefaultKeep
-	Now      func() time.Time // nil means time.Now
+	MaxBytes int64 // a file that has reached them is rotated before the next record; 0 means DefaultMaxBytes
+	// KeepFor is how long a rotated file of changes stays at least; 0 means for ever. The file that follows says what was
+	// removed, so that Verify can tell retention from a theft.
+	KeepFor      time.Duration
+	KeepAttempts int              // rotated files of attempts that stay; 0 means DefaultKeepAttempts
+	Now          func() time.Time // nil means time.Now
 }
 
 // Log is an audit log. It is safe for concurrent use, also by several processes that have the same file open.
 //
-// Beside FILE stand FILE.head, which names the last record, and FILE.lock. A rotated file is called
-// <name>-<UTC time>-<last seq>.jsonl and has a head of its own; one that cannot be renamed is continued, and its records
-// say so. No file stays open between two records.
+// Changes are in FILE, attempts in <name>-attempts.jsonl. Beside each stands .head, which names the last record; FILE.lock
+// guards both. A rotated file is called <name>-<UTC time>-<last seq>.jsonl and has a head of its own; one that cannot be
+// renamed is continued, and its records say so. No file stays open between two records.
+//
+// Records that wait at the same time are written together, with one sync. A goroutine does that while there are any.
 type Log struct {
-	path     string
-	maxBytes int64
-	keep     int
-	now      func() time.Time
+	locate  func() (path string, err error)
+	options Options
 
-	mu     sync.Mutex
-	closed bool
-	seen   os.FileInfo // the file that size and end describe; nil before the first look
-	size   int64
-	end    head   // the last record
-	note   string // goes with the next record
+	mu      sync.Mutex
+	closed  bool
+	queue   []*entry
+	writing chan struct{} // closed when the goroutine that writes ends; nil when there is none
+	stuck   bool          // somebody has waited in vain, and nothing was written since
+	flood   flood
+	warn    func(note string)
+	notes   []string // that nobody has been warned of yet
+
+	// What follows belongs to the goroutine that writes.
+	ready             bool
+	lockPath          string
+	changes, attempts chain
+}
+
+// entry is a record on its way to the disk.
+type entry struct {
+	record Record // without an event: the log is only looked at
+	done   chan error
+}
+
+// Lazy returns the log at the path that locate names. Nothing is opened or created before the first record, and a path
+// that cannot be had, or a log that cannot be opened, is an error of Append.
+func Lazy(locate func() (path string, err error), o Options) *Log {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.KeepAttempts <= 0 {
+		o.KeepAttempts = DefaultKeepAttempts
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Log{locate: locate, options: o}
 }
 
 // Open returns the log at path, creating its folder (0700) and the file (0600) with an opened record. Permissions of
@@ -64,118 +101,264 @@ type Log struct {
 // Verify still tells what is wrong with it, and starts a new file, whose first record says so and continues from the
 // head. Broken files are never removed.
 func Open(path string, o Options) (*Log, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
+	l := Lazy(func() (string, error) { return path, nil }, o)
+	if err := l.submit(context.Background(), Record{}); err != nil {
 		return nil, err
 	}
-	l := &Log{path: path, maxBytes: o.MaxBytes, keep: o.Keep, now: o.Now}
-	if l.maxBytes <= 0 {
-		l.maxBytes = DefaultMaxBytes
+	return l, nil
+}
+
+// WarnTo makes the log tell warn what it notes about itself: that it was repaired, cut, removed or moved. It is called
+// from any goroutine.
+func (l *Log) WarnTo(warn func(note string)) {
+	l.mu.Lock()
+	notes := l.notes
+	l.warn, l.notes = warn, nil
+	l.mu.Unlock()
+	for _, note := range notes {
+		warn(note)
 	}
-	if l.keep <= 0 {
-		l.keep = DefaultKeep
-	}
-	if l.now == nil {
-		l.now = time.Now
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	unlock, err := lock(context.Background(), path)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	file, err := l.current("")
-	if errors.Is(err, ErrBroken) {
-		var aside string
-		if aside, err = l.moveAside(err); err == nil {
-			file, err = l.current(aside)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return l, file.Close()
 }
 
 // Append writes r as the next record. It fills Seq, Prev, Hash and, when it is zero, Time; overlong texts and lists are
-// cut, which the record's note says. When Append returns nil, the record is on disk; when it returns an error, as on a
-// full disk, no complete line of it is in the log, which may be appended to again.
+// cut, which the record's note says. When Append returns nil, the record is on disk, or, if it is an attempt of a caller
+// that makes too many, counted for a summed record. When it returns an error, as on a full disk, no complete line of it is
+// in the log, which may be appended to again. Only after ErrBusy with a disk that hangs the line may still come.
 //
-// Append waits for other processes no longer than ctx allows.
+// Append waits no longer than ctx allows, and for some seconds at most. A record of what has happened must be given a
+// context that outlives the call.
 //
 // A log that has been tampered with since the last record gives ErrBroken until somebody opens it anew.
 func (l *Log) Append(ctx context.Context, r Record) error {
-	switch r.Event {
-	case Intent, Result:
+	switch {
+	case r.Event == Intent, r.Event == Result:
 		if r.Call == "" {
 			return errors.New("an intent and its result need a call that joins them")
 		}
-	case Refused, Previewed, Declined:
+	case r.Event.isAttempt() && r.Event != Summed:
 	default:
 		return fmt.Errorf("%q is not an event of a call", string(r.Event))
 	}
-	r.Continues = ""
+	r.Continues, r.Removed, r.After, r.Sum = "", nil, 0, nil
+	if r.Time.IsZero() {
+		r.Time = l.options.Now()
+	}
+	return l.submit(ctx, r)
+}
 
+// How long a record waits.
+const (
+	lockWait  = 5 * time.Second        // for the lock, so that a stopped process cannot hold up calls for ever
+	stuckWait = 250 * time.Millisecond // the same, once somebody has waited in vain
+	diskWait  = 5 * time.Second        // for the disk
+)
+
+func (l *Log) submit(ctx context.Context, r Record) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the audit log was not written: %w", context.Cause(ctx))
+	}
+	e := &entry{record: r, done: make(chan error, 1)}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closed {
+		l.mu.Unlock()
 		return fmt.Errorf("audit log: %w", os.ErrClosed)
 	}
-	unlock, err := lock(ctx, l.path)
-	if err != nil {
-		return err
+	for _, sum := range l.flood.due(r.Time) {
+		l.enqueue(&entry{record: sum, done: make(chan error, 1)})
 	}
-	defer unlock()
-	file, err := l.current("")
-	if err != nil {
-		return err
+	if r.Event.isAttempt() && !l.flood.admit(r) {
+		l.mu.Unlock()
+		return nil
 	}
-	defer func() { _ = file.Close() }()
-	line, end, err := l.next(r)
-	if err != nil {
-		return err
+	l.enqueue(e)
+	wait := lockWait
+	if l.stuck {
+		wait = stuckWait
 	}
-	return l.write(file, line, end)
+	l.mu.Unlock()
+
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: another process has held its lock for %s", ErrBusy, wait))
+	defer cancel()
+	select {
+	case err := <-e.done:
+		return err
+	case <-ctx.Done():
+	}
+	if l.withdraw(e, context.Cause(ctx)) {
+		return fmt.Errorf("the audit log was not written: %w", context.Cause(ctx))
+	}
+	disk := time.NewTimer(diskWait)
+	defer disk.Stop()
+	select {
+	case err := <-e.done:
+		return err
+	case <-disk.C:
+		return fmt.Errorf("%w: the disk has not taken the record for %s", ErrBusy, diskWait)
+	}
 }
 
-// Close ends the use of the log: Append fails from then on.
-func (l *Log) Close() error {
+// enqueue starts the goroutine that writes, unless there is one. It must be called with the mutex held.
+func (l *Log) enqueue(e *entry) {
+	l.queue = append(l.queue, e)
+	if l.writing == nil {
+		l.writing = make(chan struct{})
+		go l.writeAll()
+	}
+}
+
+// withdraw takes e back. It reports whether that was in time.
+func (l *Log) withdraw(e *entry, cause error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	i := slices.Index(l.queue, e)
+	if i < 0 {
+		return false
+	}
+	l.queue = slices.Delete(l.queue, i, i+1)
+	l.stuck = l.stuck || errors.Is(cause, ErrBusy)
+	return true
+}
+
+// Close writes what has been counted and ends the use of the log: Append fails from then on.
+func (l *Log) Close() error {
+	l.mu.Lock()
 	l.closed = true
-	return nil
+	for _, sum := range l.flood.all() {
+		l.enqueue(&entry{record: sum, done: make(chan error, 1)})
+	}
+	writing := l.writing
+	l.mu.Unlock()
+	if writing == nil {
+		return nil
+	}
+	patience := time.NewTimer(lockWait)
+	defer patience.Stop()
+	select {
+	case <-writing:
+		return nil
+	case <-patience.C:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = nil
+	return fmt.Errorf("%w: its last records were not written", ErrBusy)
 }
 
-// next returns r as the line that follows the last record, and the head that goes with it.
-func (l *Log) next(r Record) (line []byte, end head, err error) {
-	r.Seq, r.Prev, r.Note = l.end.Seq+1, l.end.Hash, l.note
-	if r.Time.IsZero() {
-		r.Time = l.now()
+// maxBatch bounds what is written with one sync.
+const maxBatch = 256
+
+// next returns records to write. Without any, the goroutine that writes has to end.
+func (l *Log) next(take bool) []*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(l.queue), maxBatch)
+	if n == 0 {
+		close(l.writing)
+		l.writing = nil
+		return nil
 	}
-	r.Time = r.Time.UTC()
-	line, hash, err := encode(r)
-	return line, head{r.Seq, hash}, err
+	batch := l.queue[:n:n]
+	if take {
+		l.queue, l.stuck = slices.Clone(l.queue[n:]), false
+	}
+	return batch
 }
 
-// write puts line at the end of file, or leaves file as it was.
-func (l *Log) write(file *os.File, line []byte, end head) error {
-	_, err := file.WriteAt(line, l.size)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = writeHead(l.path, end)
-	}
-	if err != nil {
-		if undo := file.Truncate(l.size); undo != nil {
-			l.seen = nil // what is left of the line has to be looked at again
-			err = errors.Join(err, undo)
+// writeAll writes until nothing waits. The wait for the lock is nobody's in particular: it ends when the last record has
+// been taken back.
+func (l *Log) writeAll() {
+	for wait := time.Millisecond; l.next(false) != nil; {
+		release, busy, err := l.lock()
+		switch {
+		case busy:
+			<-time.After(wait)
+			wait = min(2*wait, 16*time.Millisecond)
+			continue
+		case err != nil:
+			batch := l.next(true)
+			if batch == nil {
+				return
+			}
+			answer(batch, err)
+			continue
 		}
-		return fmt.Errorf("the audit log cannot be written: %w", err)
+		wait = time.Millisecond
+		batch := l.next(true)
+		if batch != nil {
+			l.write(batch)
+		}
+		release()
+		if batch == nil {
+			return
+		}
 	}
-	l.size += int64(len(line))
-	l.end, l.note = end, ""
-	return nil
+}
+
+func answer(batch []*entry, err error) {
+	for _, e := range batch {
+		e.done <- err
+	}
+}
+
+// lock finds the log and tries to lock it.
+func (l *Log) lock() (release func(), busy bool, err error) {
+	if l.lockPath == "" {
+		path, err := l.locate()
+		if err == nil {
+			path, err = filepath.Abs(path)
+		}
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(path), 0o700)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		l.changes = chain{path: path, maxBytes: l.options.MaxBytes, keepFor: l.options.KeepFor, now: l.options.Now}
+		l.attempts = chain{path: attemptsPath(path), maxBytes: l.options.MaxBytes, keep: l.options.KeepAttempts, now: l.options.Now}
+		l.lockPath = path + lockSuffix
+	}
+	release, busy, err = tryLock(l.lockPath)
+	if err != nil {
+		err = fmt.Errorf("the audit log cannot be locked: %w", err)
+	}
+	return release, busy, err
+}
+
+// write writes a batch, changes first: an attempt names the last change before it.
+func (l *Log) write(batch []*entry) {
+	var changes, attempts []*entry
+	for _, e := range batch {
+		if e.record.Event.isAttempt() {
+			attempts = append(attempts, e)
+		} else {
+			changes = append(changes, e)
+		}
+	}
+	if len(changes) > 0 || !l.ready {
+		l.changes.write(changes, 0, !l.ready)
+		l.ready = l.ready || l.changes.end.Seq > 0
+	} else if file, err := l.changes.load(); err == nil { // others may have written
+		_ = file.Close()
+	}
+	if len(attempts) > 0 {
+		l.attempts.write(attempts, l.changes.end.Seq, l.attempts.end.Seq == 0)
+	}
+	l.tell(slices.Concat(l.changes.takeNotes(), l.attempts.takeNotes()))
+}
+
+// tell passes notes on.
+func (l *Log) tell(notes []string) {
+	const most = 16
+	l.mu.Lock()
+	warn := l.warn
+	if warn == nil {
+		l.notes = append(l.notes, notes[:min(len(notes), max(0, most-len(l.notes)))]...)
+	}
+	l.mu.Unlock()
+	if warn == nil {
+		return
+	}
+	for _, note := range notes {
+		warn(note)
+	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,7 @@ func TestLines(t *testing.T) {
 func TestGivenTimeStays(t *testing.T) {
 	path, l := filled(t, 1)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.FixedZone("CST", 8*3600))
-	add(t, l, Record{Event: Refused, Time: at, Seq: 77, Prev: "x", Hash: "y", Note: "z", Continues: "w"})
+	add(t, l, Record{Event: Intent, Call: "c", Time: at, Seq: 77, Prev: "x", Hash: "y", Note: "z", Continues: "w"})
 	r := records(t, path)[1]
 	if !r.Time.Equal(at) || r.Time.Location() != time.UTC || r.Seq != 2 || r.Note != "" || r.Continues != "" {
 		t.Errorf("%+v", r)
@@ -63,7 +64,8 @@ func TestEvents(t *testing.T) {
 	if err := l.Append(context.Background(), Record{Event: Refused}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	sound(t, path, 4)
+	sound(t, path, 1)
+	sound(t, attemptsPath(path), 4)
 }
 
 func TestReopen(t *testing.T) {
@@ -150,7 +152,7 @@ func TestLongRecords(t *testing.T) {
 		fits.Outcomes = append(fits.Outcomes, Outcome{ID: "instance-0123456789", Outcome: "unknown", Code: "timeout"})
 	}
 	tooMuch := Record{
-		Event: Refused, Call: worst, Caller: worst, Client: worst, ClientVersion: worst, Transport: worst, Server: worst,
+		Event: Result, Call: worst, Caller: worst, Client: worst, ClientVersion: worst, Transport: worst, Server: worst,
 		Tool: worst, Risk: worst, Region: worst, Rule: worst, Consent: worst, Token: worst, State: worst, Trace: worst,
 		Error: worst, Script: &Script{SHA256: worst}, Arguments: map[string]string{},
 	}
@@ -159,7 +161,7 @@ func TestLongRecords(t *testing.T) {
 		tooMuch.Outcomes = append(tooMuch.Outcomes, Outcome{worst, worst, worst, worst})
 		tooMuch.Arguments[string(rune('一'+i))+worst] = worst
 	}
-	add(t, l, fits, Record{Event: Declined, Error: long, Arguments: map[string]string{"name": long}}, tooMuch)
+	add(t, l, fits, Record{Event: Intent, Call: "b", Error: long, Arguments: map[string]string{"name": long}}, tooMuch)
 
 	for i, line := range strings.SplitAfter(string(read(t, path)), "\n") {
 		if len(line) > maxLine {
@@ -181,14 +183,29 @@ func TestLongRecords(t *testing.T) {
 		t.Error("the caller's record was changed")
 	}
 	sound(t, path, 4)
+
+	// An attempt is smaller still: who may only ask must not fill the disk.
+	asked := tooMuch
+	asked.Event = Refused
+	add(t, l, asked, Record{Event: Refused, Client: long, Error: long, Targets: fits.Targets})
+	sound(t, attemptsPath(path), 3)
+	got = records(t, attemptsPath(path))
+	if len(got[2].Client) > maxName+len("…") || len(got[2].Error) > maxError/4+len("…") || len(got[2].Targets) == 0 {
+		t.Errorf("%+v", got[2])
+	}
+	for line := range bytes.Lines(read(t, attemptsPath(path))) {
+		if len(line) > 24<<10 || bytes.Contains(line, []byte(`"seq":3`)) && len(line) > maxAttempt {
+			t.Errorf("%d bytes", len(line))
+		}
+	}
 }
 
 func TestEncodingError(t *testing.T) {
 	path, l := filled(t, 1)
 	var unsupported *json.MarshalerError
-	if err := l.Append(context.Background(), Record{Event: Refused, Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.As(err, &unsupported) {
+	if err := l.Append(context.Background(), Record{Event: Intent, Call: "a", Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.As(err, &unsupported) {
 		t.Errorf("%v", err)
 	}
-	add(t, l, Record{Event: Refused})
+	add(t, l, Record{Event: Intent, Call: "b"})
 	sound(t, path, 2)
 }

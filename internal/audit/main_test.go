@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +22,8 @@ var epoch = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 
 // clock ticks a second with every look.
 func clock() func() time.Time {
-	now := epoch
-	return func() time.Time {
-		now = now.Add(time.Second)
-		return now
-	}
+	var ticks atomic.Int64
+	return func() time.Time { return epoch.Add(time.Duration(ticks.Add(1)) * time.Second) }
 }
 
 func place(t testing.TB) string { return filepath.Join(t.TempDir(), "state", "audit.jsonl") }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // DefaultPath returns where the log of this user belongs: $XDG_STATE_HOME/scnet-mcp/audit.jsonl, by default under
@@ -40,4 +41,10 @@ func stateFolder(system string, env func(string) (string, bool)) (string, error)
 	default:
 		return filepath.Join(home, ".local", "state"), nil
 	}
+}
+
+// attemptsPath is where the attempts of the log at path are.
+func attemptsPath(path string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "-attempts" + ext
 }

@@ -18,7 +18,7 @@ func checkAll(t testing.TB, path string) []Report {
 
 func TestRotation(t *testing.T) {
 	path := place(t)
-	l := open(t, path, Options{MaxBytes: 2000, Keep: 100})
+	l := open(t, path, Options{MaxBytes: 2000})
 	for i := range 40 {
 		add(t, l, call(i))
 	}
@@ -48,7 +48,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func TestKeep(t *testing.T) {
+// TestAttemptsAreKeptApart pushes attempts through more files than stay. No change is lost by it.
+func TestAttemptsAreKeptApart(t *testing.T) {
 	path := place(t)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -57,9 +58,10 @@ func TestKeep(t *testing.T) {
 	for _, name := range foreign {
 		write(t, filepath.Join(filepath.Dir(path), name), []byte("x"))
 	}
-	l := open(t, path, Options{MaxBytes: 1, Keep: 3})
-	for i := range 12 {
-		add(t, l, call(i))
+	l := open(t, path, Options{MaxBytes: 1, KeepAttempts: 3})
+	add(t, l, call(0), call(1))
+	for range 12 {
+		add(t, l, Record{Event: Previewed})
 	}
 	var names []string
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -69,16 +71,19 @@ func TestKeep(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	// The log, its head and lock, and three old files with a head each.
-	if want := len(foreign) + 3 + 2*3; len(names) != want {
+	// The log, its lock, and the two old files, each but the lock with a head; the attempts and three old files likewise.
+	if want := len(foreign) + 1 + 2*3 + 2*4; len(names) != want {
 		t.Errorf("want %d files, got %q", want, names)
 	}
 	reports := checkAll(t, path)
-	if len(reports) != 4 || reports[0].Continues == "" || reports[3].Seq != 25 {
-		t.Errorf("%+v", reports)
+	if len(reports) != 3+4 {
+		t.Fatalf("%d files", len(reports))
+	}
+	if first, last := reports[3], reports[6]; first.Continues == "" || first.Beginning == "" || last.Seq != 24 {
+		t.Errorf("%+v\n%+v", first, last)
 	}
 	for _, r := range reports {
-		if r.Problem != nil {
+		if r.Problem != nil || r.Tail != TailComplete {
 			t.Errorf("%s: %+v", r.File, r.Problem)
 		}
 	}
@@ -87,7 +92,7 @@ func TestKeep(t *testing.T) {
 // TestCrashInRotation stops after the renaming.
 func TestCrashInRotation(t *testing.T) {
 	path, l := filled(t, 5)
-	name, err := l.rotate()
+	name, err := l.changes.rotate()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,10 +107,10 @@ func TestCrashInRotation(t *testing.T) {
 
 func TestRotationOverwritesNothing(t *testing.T) {
 	path, l := filled(t, 5)
-	l.now = clock()
+	l.changes.now = clock()
 	name := filepath.Join(filepath.Dir(path), "audit-20260301T080001Z-5.jsonl")
 	write(t, name, []byte("x"))
-	l.maxBytes = 1
+	l.changes.maxBytes = 1
 	add(t, l, call(4))
 	noted(t, records(t, path)[5], "could not be rotated")
 	if string(read(t, name)) != "x" {

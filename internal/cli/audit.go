@@ -1,47 +1,211 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 // auditCommand works on audit logs.
 type auditCommand struct {
-	Verify verifyCommand `cmd:"" help:"Prove the chain of an audit log, or name its first broken record."`
+	Verify verifyCommand `cmd:"" help:"Prove the chain of an audit log with its rotated files, or name its first broken record."`
+	Show   showCommand   `cmd:"" help:"List what an audit log holds: changes, and attempts that changed nothing."`
 }
 
 // verifyCommand checks an audit log. Exit status 1 when it is not intact.
 type verifyCommand struct {
-	File string `arg:"" type:"existingfile" help:"The audit log."`
+	File   string `arg:"" type:"path" help:"The audit log. Its rotated files and those of attempts belong to it."`
+	Strict bool   `help:"Fail also when the log is not broken but its end cannot be proven."`
 }
 
 // Run prints what holds.
 func (c verifyCommand) Run(streams Streams) error {
-	report, err := audit.Verify(c.File)
+	reports, err := audit.VerifyAll(c.File)
 	if err != nil {
 		return err
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(streams.Out, format+"\n", args...) }
-	if report.Records > 0 {
-		say("%d records from %s to %s", report.Records, report.First.Format(time.DateTime), report.Last.Format(time.DateTime))
+	broken, unproven := false, false
+	for i, r := range reports {
+		last := i == len(reports)-1 || reports[i+1].Attempts != r.Attempts
+		sayReport(say, r)
+		broken = broken || r.Problem != nil
+		unproven = unproven || last && r.Tail != audit.TailComplete
 	}
-	if report.Continues != "" {
-		say("continues %s", sanitize.Line(report.Continues, 200))
-	}
-	for _, r := range report.Unfinished {
-		say("unfinished: record %d, %s by %s at %s has no result: the server ended in between, or is still at it",
-			r.Seq, sanitize.Line(r.Tool, 60), sanitize.Line(r.Caller, 60), r.Time.Format(time.DateTime))
-	}
-	if report.UnfinishedMore {
-		say("unfinished: and more")
-	}
-	if p := report.Problem; p != nil {
-		say("BROKEN at line %d, record %d: %s: %s", p.Line, p.Seq, p.Kind, sanitize.Line(p.Detail, 300))
+	switch {
+	case broken:
 		return status(exitError)
+	case unproven && c.Strict:
+		say("NOT PROVEN: the chain is intact, but its end may be missing or added")
+		return status(exitError)
+	case unproven:
+		say("the chain is intact as far as it goes; what is said about its end cannot be proven (--strict makes that an error)")
+	default:
+		say("the chain is intact")
 	}
-	say("the chain is intact; end %s: %s", report.Tail, sanitize.Line(report.TailWhy, 300))
 	return nil
+}
+
+// sayReport prints what was found in one file.
+func sayReport(say func(format string, args ...any), r audit.Report) {
+	kind := "changes"
+	if r.Attempts {
+		kind = "attempts"
+	}
+	span := ""
+	if r.Records > 0 {
+		span = fmt.Sprintf(" from %s to %s", r.First.Format(time.DateTime), r.Last.Format(time.DateTime))
+	}
+	say("%s: %d records%s in %s", kind, r.Records, span, text.Line(r.File, 200))
+	if r.Beginning != "" {
+		say("  beginning: %s", text.Line(r.Beginning, 300))
+	}
+	for _, note := range r.Notes {
+		say("  noted in record %d at %s: %s", note.Seq, note.Time.Format(time.DateTime), text.Line(note.Note, 300))
+	}
+	for _, u := range r.Unfinished {
+		say("  unfinished: record %d, %s by %s at %s has no result: the server stopped in the middle of the change, or it is still running",
+			u.Seq, text.Line(u.Tool, 60), text.Line(u.Caller, 60), u.Time.Format(time.DateTime))
+	}
+	if r.UnfinishedMore {
+		say("  unfinished: and more")
+	}
+	if p := r.Problem; p != nil {
+		say("  BROKEN at line %d, record %d: %s: %s", p.Line, p.Seq, p.Kind, text.Line(p.Detail, 300))
+		return
+	}
+	say("  end %s: %s", r.Tail, text.Line(r.TailWhy, 300))
+}
+
+// showCommand lists records.
+type showCommand struct {
+	File   string `arg:"" optional:"" type:"path" help:"The audit log. Default: the one in the user's state directory."`
+	Tool   string `placeholder:"NAME" help:"Only calls of this tool."`
+	Caller string `placeholder:"NAME" help:"Only calls of this caller."`
+	ID     string `name:"id" placeholder:"ID" help:"Only calls about this instance, desktop or run."`
+	Since  string `placeholder:"WHEN" help:"Only records since then: a duration such as 24h, a date, or a time as in RFC 3339."`
+	JSON   bool   `name:"json" help:"Print the records as they are, one JSON object a line."`
+}
+
+// Run prints the records that were asked for, oldest first.
+func (c showCommand) Run(streams Streams) error {
+	since, err := sinceTime(c.Since, time.Now())
+	if err != nil {
+		return err
+	}
+	if c.File == "" {
+		if c.File, err = audit.DefaultPath(os.LookupEnv); err != nil {
+			return err
+		}
+	}
+	show := showTable
+	if c.JSON {
+		show = showJSON
+	}
+	var faults []error
+	err = show(streams.Out, func(yield func(audit.Record) bool) {
+		for r, err := range audit.Records(c.File) {
+			if err != nil {
+				faults = append(faults, err)
+			} else if c.wants(r, since) && !yield(r) {
+				return
+			}
+		}
+	})
+	if len(faults) > 0 {
+		faults = append(faults[:1], fmt.Errorf("not everything could be read; `scnet-mcp audit verify %s` says more", text.Line(c.File, 200)))
+	}
+	return errors.Join(append(faults, err)...)
+}
+
+func (c showCommand) wants(r audit.Record, since time.Time) bool {
+	about := c.ID == "" || slices.ContainsFunc(r.Targets, func(t audit.Target) bool { return t.ID == c.ID }) ||
+		slices.ContainsFunc(r.Outcomes, func(o audit.Outcome) bool { return o.ID == c.ID || o.NewID == c.ID })
+	return r.Event != audit.Opened && about && !r.Time.Before(since) &&
+		(c.Tool == "" || r.Tool == c.Tool) && (c.Caller == "" || r.Caller == c.Caller)
+}
+
+// sinceTime reads a duration before now, a date or a time.
+func sinceTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--since: %q is not a duration such as 24h, a date such as 2026-11-24, or a time as in RFC 3339", text)
+}
+
+func showJSON(out io.Writer, records func(yield func(audit.Record) bool)) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	var err error
+	records(func(r audit.Record) bool {
+		err = encoder.Encode(r)
+		return err == nil
+	})
+	return err
+}
+
+// showTable prints a table in pieces, so that a long log needs little memory.
+func showTable(out io.Writer, records func(yield func(audit.Record) bool)) error {
+	const piece = 500
+	heading := []string{"TIME", "EVENT", "CALLER", "TOOL", "HOW", "TARGETS"}
+	rows := [][]string{heading}
+	var err error
+	flush := func() bool {
+		var b strings.Builder
+		text.WriteTable(&b, rows, []int{19, 12, 20, 24, 60, 200})
+		_, err = io.WriteString(out, b.String())
+		rows = nil
+		return err == nil
+	}
+	records(func(r audit.Record) bool {
+		rows = append(rows, row(r))
+		return len(rows) < piece || flush()
+	})
+	if len(rows) > 0 && err == nil {
+		flush()
+	}
+	return err
+}
+
+func row(r audit.Record) []string {
+	event := string(r.Event)
+	how := []string{r.Consent, r.Rule, r.State, r.Error}
+	if r.Sum != nil {
+		event = string(r.Sum.Event)
+		how = []string{fmt.Sprintf("%d more since %s", r.Sum.Count, r.Sum.First.Local().Format(time.TimeOnly))}
+	}
+	how = slices.DeleteFunc(how, func(s string) bool { return s == "" })
+	var targets []string
+	for _, t := range r.Targets {
+		target := text.Line(t.ID, 64)
+		if t.Name != "" {
+			target = text.Line(t.Name, 64) + " " + target
+		}
+		for _, o := range r.Outcomes {
+			if o.ID == t.ID {
+				target += ": " + text.Line(o.Outcome, 20)
+			}
+		}
+		targets = append(targets, target)
+	}
+	return []string{
+		r.Time.Local().Format(time.DateTime), event, text.Dash(text.Line(r.Caller, 60)), text.Dash(text.Line(r.Tool, 60)),
+		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(text.Some(targets)),
+	}
 }

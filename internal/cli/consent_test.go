@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -187,8 +188,8 @@ func TestAPersonIsAsked(t *testing.T) {
 				}
 			}
 			closeAll()
-			if content, err := os.ReadFile(log); err != nil || !strings.Contains(string(content), `"consent":"`+c.consent+`"`) {
-				t.Errorf("the audit log lacks the consent %q: %s, %v", c.consent, content, err)
+			if content := auditText(t, log); !strings.Contains(content, `"consent":"`+c.consent+`"`) {
+				t.Errorf("the audit log lacks the consent %q: %s", c.consent, content)
 			}
 		})
 	}
@@ -212,11 +213,13 @@ func TestAuditLogOfCalls(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	contains(t, "verify", out, "6 records", "the chain is intact") // opened, previewed, previewed, intent, result, refused
+	contains(t, "verify", out, "changes: 3 records", // opened, intent, result
+		"attempts: 4 records", "the chain is intact") // opened, previewed, previewed, refused
 
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	_, shown, _ := run(t, nil, "", "audit", "show", file, "--json")
+	content := []byte(auditText(t, file))
+	if shown != string(content) {
+		t.Errorf("audit show --json:\n%s\nin the files:\n%s", shown, content)
 	}
 	contains(t, "log", string(content), `"event":"previewed"`, `"event":"intent"`, `"event":"result"`, `"event":"refused"`, `"rule":"protect"`,
 		`"consent":"preview_token"`, `"client":"scnet-mcp call"`, "qwen-finetune-01", `"sha256"`, `"accepted"`)
@@ -229,7 +232,11 @@ func TestAuditLogOfCalls(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 
-	tampered := bytes.Replace(content, []byte("accepted"), []byte("rejected"), 1)
+	changes, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tampered := bytes.Replace(changes, []byte("accepted"), []byte("rejected"), 1)
 	if err := os.WriteFile(file, tampered, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +244,7 @@ func TestAuditLogOfCalls(t *testing.T) {
 	if code != exitError {
 		t.Errorf("a changed log: exit %d", code)
 	}
-	contains(t, "verify", out, "BROKEN at line 5", "changed")
+	contains(t, "verify", out, "BROKEN at line 3", "changed")
 }
 
 func TestDefaultAuditLog(t *testing.T) {
@@ -275,4 +282,24 @@ func TestDefaultAuditLog(t *testing.T) {
 	if code, _, errs := run(t, env, "", append(deletion, "--audit-optional")...); code != 0 {
 		t.Error(errs)
 	}
+}
+
+// auditText returns the records of the log at path as JSON lines, without those that open its files.
+func auditText(t *testing.T, path string) string {
+	t.Helper()
+	var lines strings.Builder
+	encoder := json.NewEncoder(&lines)
+	encoder.SetEscapeHTML(false)
+	for r, err := range audit.Records(path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Event == audit.Opened {
+			continue
+		}
+		if err := encoder.Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lines.String()
 }

@@ -53,6 +53,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		service.Server = "unknown"
 	}
 	warnUnconfigured(service, log)
+	warnOfAudit(service, log)
 	toolbox := newToolbox(service)
 
 	options.SSE = c.Transport == overSSE

@@ -1,13 +1,12 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -31,6 +30,7 @@ type policyFlags struct {
 
 	AuditLog      string `group:"audit" placeholder:"FILE" help:"Where every attempt to change something is recorded; off for nowhere. Default: audit.jsonl in the user's state directory."`
 	AuditOptional bool   `group:"audit" help:"Change things also when the audit log cannot be written."`
+	AuditKeepDays int    `group:"audit" placeholder:"N" help:"Remove records of changes that are older than so many days. Default: they stay for ever."`
 }
 
 // names are a flag's list of names, with commas between them.
@@ -130,48 +130,17 @@ func (p policyFlags) apply(service *tools.Service, demo bool) (closeAudit func()
 	if strings.EqualFold(p.AuditLog, "off") || (demo && p.AuditLog == "") || p.ReadOnly {
 		return func() {}, nil
 	}
+	options := audit.Options{KeepFor: time.Duration(p.AuditKeepDays) * 24 * time.Hour}
+	var log *audit.Log
 	if p.AuditLog == "" {
-		log := &defaultAuditLog{}
-		service.Audit = log
-		return log.close, nil
-	}
-	log, err := audit.Open(p.AuditLog, audit.Options{})
-	if err != nil {
+		// It is opened with the first record: whoever only reads gets no file, and a server on a read-only file system starts,
+		// and refuses what it cannot record.
+		log = audit.Lazy(func() (string, error) { return audit.DefaultPath(os.LookupEnv) }, options)
+	} else if log, err = audit.Open(p.AuditLog, options); err != nil {
 		return nil, fmt.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)
 	}
 	service.Audit = log
 	return func() { _ = log.Close() }, nil
-}
-
-// defaultAuditLog is the log in the user's state directory. It is opened with the first record: whoever only reads gets no
-// file, and a server on a read-only file system starts, and refuses what it cannot record.
-type defaultAuditLog struct {
-	mu  sync.Mutex
-	log *audit.Log
-}
-
-// Append implements tools.Recorder.
-func (d *defaultAuditLog) Append(ctx context.Context, record audit.Record) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.log == nil {
-		path, err := audit.DefaultPath(os.LookupEnv)
-		if err != nil {
-			return err
-		}
-		if d.log, err = audit.Open(path, audit.Options{}); err != nil {
-			return err
-		}
-	}
-	return d.log.Append(ctx, record)
-}
-
-func (d *defaultAuditLog) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.log != nil {
-		_ = d.log.Close()
-	}
 }
 
 // check refuses names that no tool has: a policy with a typing mistake would protect nothing.
@@ -194,6 +163,9 @@ func (p policyFlags) check() error {
 		if !slices.Contains(known.Tools, name) {
 			return unknown("consent", name, known.Tools)
 		}
+	}
+	if p.AuditKeepDays < 0 || p.AuditKeepDays > 36500 {
+		return fmt.Errorf("--audit-keep-days: %d is not a number of days from 0 (for ever) to 36500", p.AuditKeepDays)
 	}
 	if p.MaxTargets < 1 || p.MaxMutationsPerHour < 1 {
 		return fmt.Errorf("--max-targets and --max-mutations-per-hour must be at least 1; --read-only forbids every change")

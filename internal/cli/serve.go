@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -49,6 +50,7 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 	}
 	defer closeAll()
 	warnUnconfigured(service, log)
+	warnOfAudit(service, log)
 	s := newServer(service, newToolbox(service), c.Demo, log)
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
@@ -59,6 +61,13 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 		return nil
 	}
 	return err
+}
+
+// warnOfAudit puts what the audit log notes about itself into the log of the server.
+func warnOfAudit(service tools.Service, log zerolog.Logger) {
+	if audited, ok := service.Audit.(*audit.Log); ok {
+		audited.WarnTo(func(note string) { log.Warn().Str("note", note).Msg("the audit log is not as it was left") })
+	}
 }
 
 // warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.

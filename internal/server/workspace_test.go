@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +66,7 @@ func TestWorkspaceWalk(t *testing.T) {
 				t.Errorf("not stopped: %s", stopped.Content[0].Text)
 			}
 
-			log, err := os.ReadFile(w.log)
+			log, err := json.Marshal(w.records())
 			if err != nil {
 				t.Fatal(err)
 			}
