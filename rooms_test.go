@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"internal/secret":    {},
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},
-	"internal/callers":   {module + "internal/guard"},
+	"internal/callers":   {module + "internal/guard", module + "schemas"},
 	"internal/metrics":   {module + "internal/guard", "github.com/prometheus/client_golang/..."},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {

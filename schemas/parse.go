@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,9 +50,11 @@ type parser struct {
 
 var errTooDeep = fmt.Errorf("the JSON value is nested more than %d levels deep", maxDepth)
 
-// parse reads exactly one JSON value. Numbers keep their text. The problems
-// are repeated keys, of which the first counts, and oversized numbers, which
-// are read as null. The error's text is fit for messages.
+// Parse reads exactly one JSON value, as Decode does, for texts that no schema describes: into map[string]any, []any, string,
+// json.Number, bool and nil. The problems are repeated keys, of which the first counts, and oversized numbers, which are read
+// as null. The error's text is fit for messages.
+func Parse(text []byte) (value any, problems []Problem, err error) { return parse(text) }
+
 func parse(text []byte) (any, []Problem, error) {
 	if !utf8.Valid(text) {
 		return nil, nil, errors.New("the text is not valid UTF-8")
@@ -72,7 +75,11 @@ func parse(text []byte) (any, []Problem, error) {
 func invalid(text []byte) error {
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
-		return fmt.Errorf("the text is not valid JSON from byte %d of %d on", syntax.Offset, len(text))
+		problem := fmt.Errorf("the text is not valid JSON from byte %d of %d on", syntax.Offset, len(text))
+		if lines := bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")); lines > 0 {
+			problem = fmt.Errorf("%w, in line %d", problem, lines+1)
+		}
+		return problem
 	}
 	return errors.New("the text is not valid JSON")
 }

@@ -3,14 +3,14 @@ package callers
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/schemas"
 )
 
 // maxFile is the largest file in bytes; a caller takes some 200.
@@ -21,42 +21,30 @@ type Known struct{ Tools, Toolsets []string }
 
 // Parse reads a file of callers, which is JSON of at most 1 MiB. The error names everything that is wrong, one problem a
 // line, with the place in the file and what is valid. It never repeats a digest, nor what stands in the place of one.
+//
+// A list that is empty limits nothing, and may be what a template made of a variable that is not set. It is refused, as is null.
 func Parse(data []byte, known Known) (*Table, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors on Windows begin a file with it
-	if err := checkJSON(data); err != nil {
-		return nil, err
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("the callers file is larger than %d bytes; split it between servers", maxFile)
+	}
+	value, repeated, err := schemas.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("the callers file cannot be read: %w", err)
 	}
 	r := reader{known: known, named: map[string]int{}, digests: map[string]int{}}
-	r.file(data)
+	for _, problem := range repeated {
+		r.wrong(problem.Path, "%s", problem.Text)
+	}
+	r.file(value)
 	if len(r.problems) > 0 {
 		return nil, errors.Join(r.problems...)
 	}
 	return &Table{callers: r.callers}, nil
 }
 
-func checkJSON(data []byte) error {
-	if len(data) > maxFile {
-		return fmt.Errorf("the callers file is larger than %d bytes; split it between servers", maxFile)
-	}
-	if !utf8.Valid(data) {
-		// The decoder would put U+FFFD for what is none, and a pattern with that matches nothing.
-		return errors.New("the callers file is not UTF-8; save it as UTF-8")
-	}
-	var whole json.RawMessage
-	err := json.Unmarshal(data, &whole)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		before := data[:min(int(syntax.Offset), len(data))]
-		return fmt.Errorf("the callers file is not JSON: line %d: %w", 1+bytes.Count(before, []byte("\n")), err)
-	}
-	if err != nil {
-		return fmt.Errorf("the callers file is not JSON: %w", err)
-	}
-	return nil
-}
-
-// reader walks through valid JSON. It does not decode into structs: encoding/json takes the last of two members with the same
-// name, takes Read_Only for read_only, and takes null for whatever was there.
+// reader walks through a parsed value. It does not decode into structs, because encoding/json takes Read_Only for read_only,
+// and stops at the first field that is wrong.
 type reader struct {
 	known          Known
 	callers        []Caller
@@ -68,25 +56,31 @@ func (r *reader) wrong(path, format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf("%s: "+format, append([]any{path}, args...)...))
 }
 
-func (r *reader) file(data []byte) {
+func (r *reader) file(value any) {
 	const path = "the callers file"
-	members, ok := r.members(path, data)
-	given := false
-	for _, m := range members {
-		if m.name != "callers" {
-			r.wrong(path, "there is no field %q; valid is callers", m.name)
-			continue
-		}
-		given = true
-		r.list(m.value)
+	whole, ok := is[map[string]any](r, path, value, "an object")
+	if !ok {
+		return
 	}
-	if ok && !given {
+	if list, given := whole["callers"]; given {
+		r.list(list)
+	} else {
 		r.wrong(path, "the field callers is missing; it holds the list of callers")
+	}
+	r.unknown(path, whole, []string{"callers"})
+}
+
+// unknown names the members of an object that are not valid.
+func (r *reader) unknown(path string, object map[string]any, valid []string) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if !slices.Contains(valid, name) {
+			r.wrong(path, "there is no field %q; valid are %s", name, strings.Join(valid, ", "))
+		}
 	}
 }
 
-func (r *reader) list(value json.RawMessage) {
-	entries, ok := decode[[]json.RawMessage](r, "callers", value, "a list of callers")
+func (r *reader) list(value any) {
+	entries, ok := is[[]any](r, "callers", value, "a list of callers")
 	if ok && len(entries) == 0 {
 		r.wrong("callers", "there must be at least one; scnet-mcp callers new NAME makes one")
 	}
@@ -98,60 +92,58 @@ func (r *reader) list(value json.RawMessage) {
 
 // fields are the fields of a caller. Each takes its value, and names what is wrong with it.
 var fields = []struct {
-	name string
-	read func(r *reader, path string, value json.RawMessage, c *Caller)
+	name     string
+	required bool
+	read     func(r *reader, path string, value any, c *Caller)
 }{
-	{"name", (*reader).name},
-	{"token_sha256", (*reader).digest},
-	{"read_only", func(r *reader, path string, value json.RawMessage, c *Caller) { c.Policy.ReadOnly = r.yes(path, value) }},
-	{"toolsets", (*reader).toolsets},
-	{"disable_tools", func(r *reader, path string, value json.RawMessage, c *Caller) {
-		c.Policy.DisabledTools = r.names(path, value, "tool", r.known.Tools)
+	{"name", true, (*reader).name},
+	{"token_sha256", true, (*reader).digest},
+	{"read_only", false, func(r *reader, path string, value any, c *Caller) { c.Policy.ReadOnly = r.yes(path, value) }},
+	{"toolsets", false, func(r *reader, path string, value any, c *Caller) { // of which an empty list means none
+		c.Policy.Toolsets = r.names(path, value, "toolset", r.known.Toolsets)
 	}},
-	{"allow", (*reader).allow},
-	{"protect", func(r *reader, path string, value json.RawMessage, c *Caller) {
+	{"disable_tools", false, func(r *reader, path string, value any, c *Caller) {
+		c.Policy.DisabledTools = r.limiting(path, r.names(path, value, "tool", r.known.Tools))
+	}},
+	{"allow", false, func(r *reader, path string, value any, c *Caller) {
+		var patterns []guard.Pattern
+		patterns, c.allow = r.patterns(path, value)
+		c.Policy.Allow = [][]guard.Pattern{patterns}
+	}},
+	{"protect", false, func(r *reader, path string, value any, c *Caller) {
 		c.Policy.Protect, c.protect = r.patterns(path, value)
 	}},
-	{"max_targets", func(r *reader, path string, value json.RawMessage, c *Caller) {
+	{"max_targets", false, func(r *reader, path string, value any, c *Caller) {
 		c.Policy.MaxTargets = r.number(path, value)
 	}},
-	{"max_mutations_per_hour", func(r *reader, path string, value json.RawMessage, c *Caller) {
+	{"max_mutations_per_hour", false, func(r *reader, path string, value any, c *Caller) {
 		c.MaxMutationsPerHour = r.number(path, value)
 	}},
-	{"consent", (*reader).consent},
-	{"never_ask", func(r *reader, path string, value json.RawMessage, c *Caller) { c.Policy.NeverAsk = r.yes(path, value) }},
+	{"consent", false, (*reader).consent},
+	{"never_ask", false, func(r *reader, path string, value any, c *Caller) { c.Policy.NeverAsk = r.yes(path, value) }},
 }
 
-func (r *reader) caller(path string, value json.RawMessage) (c Caller) {
-	members, ok := r.members(path, value)
+func (r *reader) caller(path string, value any) (c Caller) {
+	object, ok := is[map[string]any](r, path, value, "an object")
 	if !ok {
 		return c
 	}
-	for _, m := range members {
-		r.field(path, m, &c)
-	}
-	for _, required := range []string{"name", "token_sha256"} {
-		if !slices.ContainsFunc(members, func(m member) bool { return m.name == required }) {
-			r.wrong(path+"."+required, "is missing; scnet-mcp callers new NAME prints it")
+	var valid []string
+	for _, f := range fields {
+		valid = append(valid, f.name)
+		at := path + "." + f.name
+		if value, given := object[f.name]; given {
+			f.read(r, at, value, &c)
+		} else if f.required {
+			r.wrong(at, "is missing; scnet-mcp callers new NAME prints it")
 		}
 	}
+	r.unknown(path, object, valid)
 	return c
 }
 
-func (r *reader) field(path string, m member, c *Caller) {
-	var valid []string
-	for _, f := range fields {
-		if f.name == m.name {
-			f.read(r, path+"."+m.name, m.value, c)
-			return
-		}
-		valid = append(valid, f.name)
-	}
-	r.wrong(path, "there is no field %q; valid are %s", m.name, strings.Join(valid, ", "))
-}
-
-func (r *reader) name(path string, value json.RawMessage, c *Caller) {
-	name, ok := decode[string](r, path, value, "a string")
+func (r *reader) name(path string, value any, c *Caller) {
+	name, ok := is[string](r, path, value, "a string")
 	if !ok {
 		return
 	}
@@ -167,9 +159,9 @@ func (r *reader) name(path string, value json.RawMessage, c *Caller) {
 	c.Name, c.Policy.Owner = name, "the policy of caller "+name
 }
 
-func (r *reader) digest(path string, value json.RawMessage, c *Caller) {
+func (r *reader) digest(path string, value any, c *Caller) {
 	const form = "the SHA-256 of the token as 64 hexadecimal digits"
-	text, ok := decode[string](r, path, value, form)
+	text, ok := is[string](r, path, value, form)
 	if !ok {
 		return
 	}
@@ -190,43 +182,23 @@ func (r *reader) digest(path string, value json.RawMessage, c *Caller) {
 	}
 }
 
-// toolsets keeps apart what looks alike: null and no list mean all of them, an empty list means none.
-func (r *reader) toolsets(path string, value json.RawMessage, c *Caller) {
-	if !isNull(value) {
-		c.Policy.Toolsets = r.names(path, value, "toolset", r.known.Toolsets)
-	}
-}
-
-func (r *reader) allow(path string, value json.RawMessage, c *Caller) {
-	patterns, texts := r.patterns(path, value)
-	if texts != nil && len(texts) == 0 {
-		// Beside toolsets, where an empty list means none, this one would be taken for "nothing" and mean "everything".
-		r.wrong(path, "is empty; leave it out to allow every instance, or set read_only to allow none")
-		return
-	}
-	c.allow = texts
-	if len(patterns) > 0 {
-		c.Policy.Allow = append(c.Policy.Allow, patterns)
-	}
-}
-
-func (r *reader) consent(path string, value json.RawMessage, c *Caller) {
+func (r *reader) consent(path string, value any, c *Caller) {
 	c.Policy.Consent = map[string]guard.Level{}
-	members, _ := r.members(path, value)
-	for _, m := range members {
-		if !slices.Contains(r.known.Tools, m.name) {
-			r.wrong(path, "there is no tool %q; valid are %s", m.name, strings.Join(r.known.Tools, ", "))
+	levels, _ := is[map[string]any](r, path, value, "an object")
+	for _, tool := range slices.Sorted(maps.Keys(levels)) {
+		if !slices.Contains(r.known.Tools, tool) {
+			r.wrong(path, "there is no tool %q; valid are %s", tool, strings.Join(r.known.Tools, ", "))
 			continue
 		}
-		place := path + "." + m.name
-		text, ok := decode[string](r, place, m.value, "flag, preview or human")
+		at := path + "." + tool
+		text, ok := is[string](r, at, levels[tool], "flag, preview or human")
 		if !ok {
 			continue
 		}
 		level, err := guard.ParseLevel(text)
 		if err != nil {
-			r.wrong(place, "%w", err)
+			r.wrong(at, "%w", err)
 		}
-		c.Policy.Consent[m.name] = level
+		c.Policy.Consent[tool] = level
 	}
 }

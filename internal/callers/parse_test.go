@@ -57,10 +57,7 @@ func TestDefaults(t *testing.T) {
 		toolsets []string
 	}{
 		"only what is required": {``, nil},
-		"toolsets null":         {`"toolsets":null`, nil},
 		"toolsets empty":        {`"toolsets":[]`, []string{}},
-		"no protection":         {`"protect":[]`, nil},
-		"nothing disabled":      {`"disable_tools":[]`, nil},
 		"no consent":            {`"consent":{}`, nil},
 		"false":                 {`"read_only":false,"never_ask":false`, nil},
 	} {
@@ -98,18 +95,18 @@ func refuses(t *testing.T, texts map[string]string, data func(text string) []byt
 func TestFileProblems(t *testing.T) {
 	a, b := entry("a"), entry("b")
 	refuses(t, map[string]string{
-		``:                             "the callers file is not JSON: line 1: unexpected end",
-		"{\"callers\":\n[\n}":          "not JSON: line 3: invalid character '}'",
-		string(file(a)) + "\n{}":       "not JSON: line 2: invalid character '{'",
-		"// callers\n{}":               "line 1: invalid character '/'",
-		strings.Repeat("[", 20000):     "exceeded max depth",
-		"{\"callers\":\"\xff\"}":       "save it as UTF-8",
-		"\xff\xfe{\x00":                "save it as UTF-8",
+		``:                             "the callers file cannot be read: the text is not valid JSON",
+		"{\"callers\":\n[\n}":          "is not valid JSON from byte 15 of 15 on, in line 3",
+		string(file(a)) + "\n{}":       "is not valid JSON from byte 110 of 111 on, in line 2",
+		"// callers\n{}":               "is not valid JSON from byte 1 of 13 on",
+		strings.Repeat("[", 20000):     "is not valid JSON from byte 10001",
+		"{\"callers\":\"\xff\"}":       "is not valid UTF-8",
+		"\xff\xfe{\x00":                "is not valid UTF-8",
 		strings.Repeat(" ", 1<<20) + a: "larger than 1048576 bytes",
 		`[]`:                           "the callers file: must be an object",
 		`null`:                         "the callers file: must be an object",
 		`{}`:                           "the field callers is missing",
-		`{"version":1}`:                `there is no field "version"; valid is callers`,
+		`{"version":1}`:                `there is no field "version"; valid are callers`,
 		`{"Callers":[` + a + `]}`:      `there is no field "Callers"`,
 		`{"callers":{}}`:               "callers: must be a list of callers",
 		`{"callers":null}`:             "callers: must be a list of callers",
@@ -122,7 +119,7 @@ func TestFileProblems(t *testing.T) {
 		string(file(entry("local"))):   `callers[0].name: "local" is reserved`,
 		`{"callers":[{"name":"a"}]}`:   "callers[0].token_sha256: is missing",
 		`{"callers":[{"name":1}]}`:     "callers[0].name: must be a string",
-		`{"callers":[` + a + `],"callers":[` + b + `]}`:                  `the callers file: the field "callers" stands there twice`,
+		`{"callers":[` + a + `],"callers":[` + b + `]}`:                  "callers: given more than once; give it once",
 		`{"callers":[` + strings.Replace(a, `"name":"a",`, "", 1) + `]}`: "callers[0].name: is missing",
 	}, func(text string) []byte { return []byte(text) })
 }
@@ -153,26 +150,29 @@ func TestFieldProblems(t *testing.T) {
 	refuses(t, map[string]string{
 		`"readonly":true`:                        `callers[0]: there is no field "readonly"; ` + fields,
 		`"Read_Only":true`:                       `callers[0]: there is no field "Read_Only"`,
-		`"read_only":true,"read_only":false`:     `callers[0]: the field "read_only" stands there twice; keep one`,
-		`"read_only":true,"read\u005fonly":null`: `callers[0]: the field "read_only" stands there twice`,
+		`"read_only":true,"read_only":false`:     "callers[0].read_only: given more than once; give it once",
+		`"read_only":true,"read\u005fonly":null`: "callers[0].read_only: given more than once",
 		`"read_only":"yes"`:                      "callers[0].read_only: must be true or false",
 		`"read_only":null`:                       "callers[0].read_only: must be true or false",
 		`"never_ask":1`:                          "callers[0].never_ask: must be true or false",
 
 		`"toolsets":["instances","instance"]`: `callers[0].toolsets[1]: there is no toolset "instance"; valid are instances, workspace`,
 		`"toolsets":"instances"`:              "callers[0].toolsets: must be a list of strings",
-		`"toolsets":[null]`:                   `callers[0].toolsets[0]: there is no toolset ""`,
+		`"toolsets":[null]`:                   "callers[0].toolsets[0]: must be a string",
 		`"disable_tools":["delete"]`:          `callers[0].disable_tools[0]: there is no tool "delete"; valid are list_`,
 		`"disable_tools":null`:                "callers[0].disable_tools: must be a list of strings",
 
 		`"allow":["x","colour:red"]`: `callers[0].allow[1]: pattern "colour:red": "colour" is not id, name or region`,
-		`"allow":[]`:                 "callers[0].allow: is empty; leave it out to allow every instance, or set read_only",
+		`"allow":[]`:                 "callers[0].allow: is empty, and so no limit",
+		`"toolsets":null`:            "callers[0].toolsets: must be a list of strings",
+		`"protect":[]`:               "callers[0].protect: is empty, and so no limit",
+		`"disable_tools":[]`:         "callers[0].disable_tools: is empty, and so no limit",
 		`"allow":null`:               "callers[0].allow: must be a list of patterns",
 		`"protect":[" "]`:            "callers[0].protect[0]: pattern",
-		`"protect":[null]`:           "callers[0].protect[0]: pattern",
+		`"protect":[null]`:           "callers[0].protect[0]: must be a string",
 		`"protect":["a","a b"]`:      "callers[0].protect[1]: pattern",
 		`"protect":["name:"]`:        "valid are id:ID, name:GLOB, region:ID or name",
-		`"protect":["a",1]`:          "callers[0].protect: must be a list of patterns",
+		`"protect":["a",1]`:          "callers[0].protect[1]: must be a string",
 		`"protect":null`:             "callers[0].protect: must be a list of patterns",
 
 		`"max_targets":0`:                    "callers[0].max_targets: " + whole + "; read_only forbids every change",
@@ -189,7 +189,7 @@ func TestFieldProblems(t *testing.T) {
 		`"consent":null`:                       "callers[0].consent: must be an object",
 		`"consent":["execute_script"]`:         "callers[0].consent: must be an object",
 
-		`"consent":{"execute_script":"human","execute_script":"flag"}`: `callers[0].consent: the field "execute_script" stands`,
+		`"consent":{"execute_script":"human","execute_script":"flag"}`: "callers[0].consent.execute_script: given more than once",
 	}, func(text string) []byte { return file(entry("a", text)) })
 }
 
@@ -206,12 +206,11 @@ func TestEveryProblemIsNamed(t *testing.T) {
 		t.Fatal("no error")
 	}
 	want := []string{
-		`the callers file: there is no field "owner"`,
-		`callers[0].name: `, `callers[0].token_sha256: `, `callers[0]: there is no field "colour"`,
-		`callers[0].read_only: `, `callers[0].toolsets[0]: `, `callers[0].toolsets[2]: `, `callers[2]: must be an object`,
+		`callers[0].name: `, `callers[0].token_sha256: `, `callers[0].read_only: `, `callers[0].toolsets[0]: `,
+		`callers[0].toolsets[2]: `, `callers[0]: there is no field "colour"`, `callers[2]: must be an object`,
 		`callers[3].name: "good" is the name of callers[1]`,
 		`callers[3].allow[0]: `, `callers[3].protect[0]: `, `callers[3].max_targets: `,
-		`callers[4].name: is missing`, `callers[4].token_sha256: is missing`,
+		`callers[4].name: is missing`, `callers[4].token_sha256: is missing`, `the callers file: there is no field "owner"`,
 	}
 	lines := strings.Split(err.Error(), "\n")
 	if len(lines) != len(want) {

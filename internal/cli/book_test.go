@@ -327,7 +327,7 @@ func TestReloadOnHangup(t *testing.T) {
 			t.Error("a file that cannot be read changed the callers")
 		}
 	}
-	contains(t, "log", s.errs.String(), `"level":"error"`, "the callers stay as they were", "not JSON")
+	contains(t, "log", s.errs.String(), `"level":"error"`, "the callers stay as they were", "not valid JSON")
 
 	writeCallers(t, file,
 		entry{Name: "stays", Digest: stayDigest, ReadOnly: true}, entry{Name: "comes", Digest: comeDigest, ReadOnly: true})
