@@ -4,13 +4,15 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 // Book is a file of callers together with what the server keeps for each of them: a T, such as the tools that a caller is
 // offered. admit makes a T that differs from every earlier one, as a new pointer does. It is safe for concurrent use.
 type Book[T comparable] struct {
 	file  *File
-	admit func(Caller) T
+	admit func(Caller, guard.Live) T
 
 	filling sync.Mutex // an older reading must not replace a newer one
 	current atomic.Pointer[page[T]]
@@ -28,8 +30,9 @@ type page[T comparable] struct {
 	byName map[string]entry[T]
 }
 
-// OpenBook reads the file of callers at path, as Open does. admit makes what is kept for a caller.
-func OpenBook[T comparable](path string, known Known, admit func(Caller) T) (*Book[T], error) {
+// OpenBook reads the file of callers at path, as Open does. admit makes what is kept for a caller, with the caller's policy as
+// File.Live returns it: work that is under way asks it, also once a T is no longer kept.
+func OpenBook[T comparable](path string, known Known, admit func(Caller, guard.Live) T) (*Book[T], error) {
 	file, err := Open(path, known)
 	if err != nil {
 		return nil, err
@@ -58,7 +61,7 @@ func (b *Book[T]) fill() {
 	for _, caller := range now.table.Callers() {
 		one, known := before[caller.Name]
 		if !known || !reflect.DeepEqual(one.caller, caller) {
-			one = entry[T]{caller, b.admit(caller)}
+			one = entry[T]{caller, b.admit(caller, b.file.Live(caller.Name, caller.Digest))}
 		}
 		now.byName[caller.Name] = one
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 // bookEntry is one caller of a file.
@@ -35,7 +36,7 @@ func TestBook(t *testing.T) {
 	benToken, ben := callers.NewToken()
 	writeBook(t, path, bookEntry{Name: "ann", Digest: ann}, bookEntry{Name: "ben", Digest: ben, ReadOnly: true})
 	made := map[string]int{}
-	book, err := callers.OpenBook(path, callers.Known{}, func(c callers.Caller) *string {
+	book, err := callers.OpenBook(path, callers.Known{}, func(c callers.Caller, _ guard.Live) *string {
 		made[c.Name]++
 		return &c.Name
 	})
@@ -89,7 +90,7 @@ func TestBookReadAndSearchedAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "callers.json")
 	token, digest := callers.NewToken()
 	writeBook(t, path, bookEntry{Name: "ann", Digest: digest})
-	book, err := callers.OpenBook(path, callers.Known{}, func(c callers.Caller) *string { return &c.Name })
+	book, err := callers.OpenBook(path, callers.Known{}, func(c callers.Caller, _ guard.Live) *string { return &c.Name })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 
 // useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
 func useCallers(path string, base *tools.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
-	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller) *tools.Toolbox {
+	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, _ guard.Live) *tools.Toolbox {
 		return base.Narrowed(one.Name, one.Policy, one.MaxMutationsPerHour)
 	})
 	if err != nil {

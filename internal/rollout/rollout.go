@@ -49,6 +49,9 @@ type Steps struct {
 	// when it only says that the look failed: what cannot be seen to be well does not let the others start. Check
 	// changes nothing, so it gets Run's own context. Optional.
 	Check func(ctx context.Context, target int) error
+	// Permit is asked immediately before a target is started. An error keeps it, and every later one, from being started: what
+	// was allowed when the rollout began may no longer be. It runs on Run's goroutine. Optional.
+	Permit func(target int) error
 	// Done hears what Do returned for a target, once per attempted target, with finished counting up from 1. It runs
 	// on Run's goroutine, so calls never overlap, and a slow one holds up the rollout. Optional.
 	Done func(target int, err error, finished, total int)
@@ -63,6 +66,7 @@ const (
 	CanaryFailed Stop = "canary_failed" // more failures than allowed in the canary batch or in the look at it
 	FailureLimit Stop = "failure_limit" // more failures than allowed in the main batch
 	Cancelled    Stop = "cancelled"     // the context ended
+	Forbidden    Stop = "forbidden"     // Permit gave an error
 )
 
 // Target is what is known about one target. Err and CheckErr are apart because a target that was found unwell has still
@@ -84,6 +88,7 @@ type Result struct {
 	Attempted int      // how many were attempted: always the first ones
 	Failures  int      // how many Failed
 	Stopped   Stop
+	Forbidden error // what Permit returned when it stopped the rollout
 	// DoneErr is the panic of Done, which was not called again. The rollout went on: its results matter more than
 	// their announcement.
 	DoneErr error
@@ -142,9 +147,9 @@ type rollout struct {
 	Result
 }
 
-// mayStart reports whether there may be more, and is asked only when there is more to do: the first "no" is the reason
-// that Run reports.
-func (r *rollout) mayStart(overLimit Stop) bool {
+// mayGoOn reports whether there may be more, and is asked only when there is more to do: the first "no" is the reason that
+// Run reports.
+func (r *rollout) mayGoOn(overLimit Stop) bool {
 	switch {
 	case r.Stopped != NotStopped:
 	case r.Failures > r.plan.MaxFailures:
@@ -161,7 +166,7 @@ func (r *rollout) attempt(first, end int, overLimit Stop) {
 	pool{
 		n:        end - first,
 		width:    r.plan.Concurrency,
-		mayStart: func() bool { return r.mayStart(overLimit) },
+		mayStart: func(i int) bool { return r.mayGoOn(overLimit) && r.isPermitted(first+i) },
 		do:       func(i int) error { return r.steps.Do(ctx, first+i) },
 		done: func(i int, err error) {
 			target := &r.Targets[first+i]
@@ -173,6 +178,16 @@ func (r *rollout) attempt(first, end int, overLimit Stop) {
 			r.announce(first+i, err)
 		},
 	}.run()
+}
+
+func (r *rollout) isPermitted(target int) bool {
+	if r.steps.Permit == nil {
+		return true
+	}
+	if err := r.steps.Permit(target); err != nil {
+		r.Stopped, r.Forbidden = Forbidden, err
+	}
+	return r.Stopped == NotStopped
 }
 
 func (r *rollout) announce(target int, err error) {
@@ -198,14 +213,14 @@ func (r *rollout) look() {
 		}
 	}
 	mainFollows := r.plan.Canary < r.plan.Targets
-	if len(ran) == 0 && !mainFollows || !r.mayStart(CanaryFailed) {
+	if len(ran) == 0 && !mainFollows || !r.mayGoOn(CanaryFailed) {
 		return
 	}
 	r.pause()
 	pool{
 		n:     len(ran),
 		width: r.plan.Concurrency,
-		mayStart: func() bool {
+		mayStart: func(int) bool {
 			if r.ctx.Err() != nil {
 				r.Stopped = Cancelled
 			}
@@ -225,7 +240,7 @@ func (r *rollout) look() {
 		},
 	}.run()
 	if mainFollows {
-		r.mayStart(CanaryFailed)
+		r.mayGoOn(CanaryFailed)
 	}
 }
 
@@ -246,7 +261,7 @@ func (r *rollout) wasCancelled(err error) bool {
 // pool calls do for 0 to n-1, in this order and at most width at once. All but do is called on the goroutine of run.
 type pool struct {
 	n, width int
-	mayStart func() bool
+	mayStart func(i int) bool
 	do       func(i int) error
 	done     func(i int, err error)
 }
@@ -264,7 +279,7 @@ func (p pool) run() {
 	for started, finished := 0, 0; ; {
 		inFlight := started - finished
 		// What has ended counts before anything else starts.
-		if started < p.n && inFlight < p.width && len(outcomes) == 0 && p.mayStart() {
+		if started < p.n && inFlight < p.width && len(outcomes) == 0 && p.mayStart(started) {
 			i := started
 			running.Go(func() { p.call(i, outcomes) })
 			started++

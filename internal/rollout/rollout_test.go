@@ -719,3 +719,40 @@ func BenchmarkThousandTargets(b *testing.B) {
 		}
 	}
 }
+
+// What is forbidden in the middle is not started, and what is under way ends.
+func TestForbiddenInTheMiddle(t *testing.T) {
+	const attempt, soak = time.Second, time.Minute
+	errGone := errors.New("removed")
+	for name, c := range map[string]struct {
+		plan      Plan
+		forbidden time.Duration // from then on
+		want      string
+		stop      Stop
+	}{
+		"from the beginning":     {Plan{Targets: 3, Concurrency: 2}, 0, "---", Forbidden},
+		"in the first batch":     {Plan{Targets: 4, Canary: 3, CanaryWait: soak, Concurrency: 1}, attempt + 1, "c?c?--", Forbidden},
+		"during the canary wait": {Plan{Targets: 4, Canary: 2, CanaryWait: soak, Concurrency: 2}, attempt + soak/2, "cc--", Forbidden},
+		"between the others":     {Plan{Targets: 5, Concurrency: 2}, attempt + 1, "mmmm-", Forbidden},
+		"afterwards":             {Plan{Targets: 2, Concurrency: 1}, 10 * attempt, "mm", NotStopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				started := time.Now()
+				r, err := Run(t.Context(), c.plan, Steps{
+					Do:    func(context.Context, int) error { time.Sleep(attempt); return nil },
+					Check: func(context.Context, int) error { return nil },
+					Permit: func(int) error {
+						if time.Since(started) >= c.forbidden {
+							return errGone
+						}
+						return nil
+					},
+				})
+				if err != nil || states(r) != c.want || r.Stopped != c.stop || errors.Is(r.Forbidden, errGone) != (c.stop == Forbidden) {
+					t.Errorf("%s, %s, %v, %v", states(r), r.Stopped, r.Forbidden, err)
+				}
+			})
+		})
+	}
+}
