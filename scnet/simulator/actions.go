@@ -20,7 +20,7 @@ func (c *call) restart() reply {
 	if status, _, _ := in.at(c.now, c.sim.timing); !ended(status) {
 		return fail(codeStart)
 	}
-	in.start(c.now, c.sim.newID())
+	in.start(c.now, c.sim.newID(), c.quirks.CardsRunOut)
 	switch c.quirks.RestartID {
 	case RestartSameID:
 		return ok(in.ID)
@@ -51,7 +51,8 @@ func (c *call) stop() reply {
 		}
 	}
 	for _, id := range ids {
-		if in := c.region.byID[id]; c.active(in) {
+		in := c.region.byID[id]
+		if status, _, _ := in.at(c.now, c.sim.timing); active(status) && status != Stopping {
 			in.end(c.now, c.sim.timing)
 		}
 	}

@@ -1,6 +1,11 @@
 package simulator
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 var (
 	taskTypes        = []string{"ssh", "jupyter", "codeserver", "rstudio"}
@@ -8,8 +13,9 @@ var (
 	scopes           = []string{"all", "header"}
 )
 
-// create is page container/create. The created instance waits first. 716865
-// for a resource group that does not exist or is too small is an assumption.
+// create is page container/create. The created instance waits first. That
+// 716865 is the answer for what the resource group does not have or allow is an
+// assumption.
 func (c *call) create() reply {
 	f := jsonForm(c.body)
 	in := Instance{
@@ -39,7 +45,9 @@ func (c *call) create() reply {
 		return out
 	}
 	group, found := c.group(in.ResourceGroup)
-	if !found || group.AcceleratorType != in.AcceleratorType || !group.holds(in) {
+	if !found || group.AcceleratorType != in.AcceleratorType || !group.holds(in) || !group.lasts(in.TimeLimit) ||
+		c.quirks.CardsRunOut && in.accelerators() > group.accelerators() ||
+		c.quirks.CreateChecks && !c.region.offers(in) {
 		return fail(codeCreate)
 	}
 	return ok(c.sim.insert(c.region, in, c.now).ID)
@@ -82,9 +90,9 @@ func portsOf(f *form) []Port {
 	return ports
 }
 
-// resize changes the resources of an instance that is not active. There is no
-// page on it; path and parameters are what clients send, the codes are
-// assumptions.
+// resize changes the resources of an instance that is not active, within the
+// limits of its group. There is no page on it; path and parameters are what
+// clients send, the codes are assumptions.
 func (c *call) resize() reply {
 	f := jsonForm(c.body)
 	id := f.text("id", true)
@@ -95,13 +103,15 @@ func (c *call) resize() reply {
 		return out
 	}
 	in := c.region.byID[id]
-	switch {
-	case in == nil:
+	if in == nil {
 		return fail(codeUnknown)
-	case c.active(in):
+	}
+	resized := in.Instance
+	resized.CPUNumber, resized.GPUNumber, resized.RAMSize = cpu, gpu, ram
+	if group, found := c.group(in.ResourceGroup); c.active(in) || found && !group.holds(resized) {
 		return fail(codeInvalid)
 	}
-	in.CPUNumber, in.GPUNumber, in.RAMSize = cpu, gpu, ram
+	in.Instance = resized
 	return ok(nil)
 }
 
@@ -118,4 +128,24 @@ func (c *call) group(name string) (ResourceGroup, bool) {
 // container of an instance.
 func (g ResourceGroup) holds(in Instance) bool {
 	return in.CPUNumber <= g.CPUNumber && in.GPUNumber <= g.GPUNumber && in.RAMSize <= g.MemorySize
+}
+
+// lasts reports whether the group lets an instance run that long.
+func (g ResourceGroup) lasts(limit time.Duration) bool {
+	most, ok := parseTimeLimit(g.MaxTime)
+	return !ok || most == 0 || limit > 0 && limit <= most
+}
+
+// offers reports whether the region has the image and the directories that an
+// instance names.
+func (r *region) offers(in Instance) bool {
+	image := slices.ContainsFunc(r.Images, func(im Image) bool {
+		return im.Path == in.ImagePath && im.AcceleratorType == in.AcceleratorType
+	})
+	foreign := slices.ContainsFunc(in.Mounts, func(m Mount) bool {
+		return !slices.ContainsFunc(r.MountDirs, func(d MountDir) bool {
+			return m.SourcePath == d.Path || strings.HasPrefix(m.SourcePath, strings.TrimSuffix(d.Path, "/")+"/")
+		})
+	})
+	return image && !foreign
 }

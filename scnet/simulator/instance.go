@@ -12,6 +12,10 @@ const (
 	Completed  = "Completed"
 )
 
+// Stopping is what an instance is called while a stop takes time. No page has
+// the word, nor any other for it; Quirks.StatusWords can replace it.
+const Stopping = "Stopping"
+
 // Instance is a container instance, with the fields of page container/query.
 type Instance struct {
 	ID               string // 32 hex digits; made up when empty
@@ -71,24 +75,39 @@ type Port struct {
 type instance struct {
 	Instance
 	queued time.Time // when it was last started; zero if Status is fixed
-	folded string    // Name in lower case, for the filter
+	// inLine says that it needs free accelerators to leave Waiting, and granted
+	// when it got them; see region.deal.
+	inLine  bool
+	granted time.Time
+	folded  string // Name in lower case, for the filter
 }
+
+// ready is when an instance that was started could begin to deploy.
+func (in *instance) ready(t Timing) time.Time { return in.queued.Add(t.Waiting) }
 
 // at is what the clock has made of an instance.
 func (in *instance) at(now time.Time, t Timing) (status string, start, end time.Time) {
 	status, start, end = in.Status, in.StartTime, in.EndTime
 	if !in.queued.IsZero() {
-		deploy := in.queued.Add(t.Waiting)
+		deploy := in.ready(t)
+		if in.inLine {
+			deploy = in.granted
+		}
 		start, end = deploy.Add(t.Deploying), time.Time{}
 		switch {
-		case now.Before(deploy):
+		case deploy.IsZero(), now.Before(deploy):
 			return Waiting, time.Time{}, end
 		case now.Before(start):
 			return Deploying, time.Time{}, end
 		}
 		status = Running
 	}
-	if status != Running {
+	switch {
+	case status == Stopping && !end.IsZero() && now.Before(end):
+		return Stopping, start, time.Time{}
+	case status == Stopping && !end.IsZero():
+		return Terminated, start, end
+	case status != Running:
 		return status, start, end
 	}
 	if start.IsZero() {
@@ -108,22 +127,29 @@ func (in *instance) view(now time.Time, t Timing) Instance {
 }
 
 // start begins the way from Waiting to Running.
-func (in *instance) start(now time.Time, taskID string) {
-	in.queued = now
+func (in *instance) start(now time.Time, taskID string, inLine bool) {
+	in.queued, in.inLine, in.granted = now, inLine, time.Time{}
 	in.HeaderNotebookID = taskID
 	in.Status, in.StartTime, in.EndTime = "", time.Time{}, time.Time{}
 }
 
-// end fixes an instance in a final status.
+// end stops an instance. What runs or is being deployed takes its time to end;
+// that what waits ends at once is an assumption.
 func (in *instance) end(now time.Time, t Timing) {
-	_, in.StartTime, _ = in.at(now, t)
-	in.queued = time.Time{}
+	status, start, _ := in.at(now, t)
+	in.StartTime, in.queued = start, time.Time{}
 	in.Status, in.EndTime = Terminated, now
+	if status != Waiting && t.Stopping > 0 {
+		in.Status, in.EndTime = Stopping, now.Add(t.Stopping)
+	}
 }
 
 // active reports whether a status occupies resources, or is about to.
-func active(status string) bool {
-	return status == Waiting || status == Deploying || status == Running
+func active(status string) bool { return status == Waiting || occupies(status) }
+
+// occupies reports whether a status keeps accelerators from others.
+func occupies(status string) bool {
+	return status == Deploying || status == Running || status == Stopping
 }
 
 // ended reports whether an instance in this status can be restarted (page

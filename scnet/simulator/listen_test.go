@@ -64,7 +64,7 @@ func TestRegionWithoutContainers(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	l := open(t, Options{Timing: Timing{-1, -1}})
+	l := open(t, Options{Timing: Timing{Waiting: -1, Deploying: -1}})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {

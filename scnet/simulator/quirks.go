@@ -89,6 +89,13 @@ type Quirks struct {
 	// DeleteBatch selects what happens when some of several ids cannot be
 	// deleted.
 	DeleteBatch DeleteBatch `key:"delete-batch" words:"atomic ignores-unknown partial"`
+	// CardsRunOut lets an instance wait until its resource group has as many
+	// accelerators free as it needs, instead of there always being enough. It
+	// matters from the next create or restart on.
+	CardsRunOut bool `key:"cards-run-out"`
+	// CreateChecks refuses to create, with 716865, what names an image that the
+	// region does not list, or mounts a directory outside those allowed.
+	CreateChecks bool `key:"create-checks"`
 	// ImagesRecords puts the images in data.records instead of data.data.
 	ImagesRecords bool `key:"images-records"`
 }

@@ -64,6 +64,7 @@ type region struct {
 	host  *host
 	byAge []*instance // by CreateTime, oldest first
 	byID  map[string]*instance
+	dealt time.Time // up to when accelerators have been dealt out
 }
 
 func (s *Simulator) newRegion(o Region, now time.Time) *region {
@@ -94,13 +95,23 @@ func (s *Simulator) newRegion(o Region, now time.Time) *region {
 	return r
 }
 
+// dealt is the region with the given id, as it is now; nil if there is none. The
+// caller holds s.mu.
+func (s *Simulator) dealt(id string, now time.Time) *region {
+	r := s.region(id)
+	if r != nil {
+		r.deal(now, s.timing)
+	}
+	return r
+}
+
 // AddInstance adds an instance and returns its id; empty if there is no such
 // region. An instance with the same id is replaced.
 func (s *Simulator) AddInstance(regionID string, in Instance) (id string) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(regionID)
+	r := s.dealt(regionID, now)
 	if r == nil {
 		return ""
 	}
@@ -110,9 +121,10 @@ func (s *Simulator) AddInstance(regionID string, in Instance) (id string) {
 // RemoveInstance makes an instance vanish, as if it had been deleted in the
 // web console. It reports whether there was one.
 func (s *Simulator) RemoveInstance(regionID, id string) bool {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(regionID)
+	r := s.dealt(regionID, now)
 	return r != nil && r.remove(id)
 }
 
@@ -123,7 +135,7 @@ func (s *Simulator) UpdateInstance(regionID, id string, change func(*Instance)) 
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(regionID)
+	r := s.dealt(regionID, now)
 	if r == nil || r.byID[id] == nil {
 		return false
 	}
@@ -136,12 +148,15 @@ func (s *Simulator) UpdateInstance(regionID, id string, change func(*Instance)) 
 	added := s.insert(r, in, now)
 	switch in.Status {
 	case status: // the clock goes on as before
-		added.queued = old.queued
+		added.queued, added.inLine, added.granted = old.queued, old.inLine, old.granted
+		if status == Stopping {
+			added.EndTime = old.EndTime
+		}
 		if !old.queued.IsZero() {
 			added.Status, added.StartTime, added.EndTime = "", time.Time{}, time.Time{}
 		}
 	case "":
-		added.start(now, s.newID())
+		added.start(now, s.newID(), s.quirks.CardsRunOut)
 	}
 	return true
 }
@@ -152,7 +167,7 @@ func (s *Simulator) Instances(regionID string) []Instance {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.region(regionID)
+	r := s.dealt(regionID, now)
 	if r == nil {
 		return nil
 	}
@@ -184,7 +199,7 @@ func (s *Simulator) insert(r *region, o Instance, now time.Time) *instance {
 		in.CreateTime = now
 	}
 	if in.Status == "" {
-		in.queued = in.CreateTime
+		in.queued, in.inLine = in.CreateTime, s.quirks.CardsRunOut
 	}
 	in.CurrentIndex = max(in.CurrentIndex, 1)
 	in.TaskNumber = max(in.TaskNumber, 1)

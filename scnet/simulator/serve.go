@@ -75,6 +75,9 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakeclou
 		sim: s, region: h.region, now: now, quirks: s.quirks,
 		header: r.Header, query: query, body: body, id: id,
 	}
+	if h.region != nil {
+		h.region.deal(now, s.timing)
+	}
 	var out reply
 	switch {
 	case h.region != nil && h.region.NoContainer && rt.Name != EndpointCluster:

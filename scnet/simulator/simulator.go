@@ -34,11 +34,14 @@ type Options struct {
 	Quirks Quirks
 }
 
-// Timing is the time an instance spends in its first two states after create
-// and restart. Zero means the default of a few seconds, negative means none.
+// Timing is the time that an instance spends in states it does not stay in. Zero
+// means the default, negative means none.
 type Timing struct {
 	Waiting   time.Duration `key:"waiting"`   // default 3s
 	Deploying time.Duration `key:"deploying"` // default 2s
+	// Stopping is how long a stop takes; none when zero. The pages do not say
+	// that it takes any.
+	Stopping time.Duration `key:"stopping"`
 }
 
 // Account is one SCNet login with one key pair.
@@ -82,6 +85,7 @@ func New(o Options) *Simulator {
 		timing: Timing{
 			Waiting:   duration(o.Timing.Waiting, 3*time.Second),
 			Deploying: duration(o.Timing.Deploying, 2*time.Second),
+			Stopping:  duration(o.Timing.Stopping, 0),
 		},
 		rng:     rand.New(rand.NewPCG(o.Seed, 0x5C4E7)),
 		revoked: map[string]bool{},
@@ -104,11 +108,11 @@ func New(o Options) *Simulator {
 	if o.Regions == nil {
 		o.Regions = DemoRegions(now)
 	}
+	s.SetQuirks(o.Quirks)
 	s.main = &host{sim: s, routes: platformRoutes, url: "https://scnet.test"}
 	for _, r := range o.Regions {
 		s.regions = append(s.regions, s.newRegion(r, now))
 	}
-	s.SetQuirks(o.Quirks)
 	return s
 }
 
