@@ -130,7 +130,7 @@ func TestServeRefuses(t *testing.T) {
 		"a password in another URL": {nil, []string{keyed, "--state=http://" + secret + "@127.0.0.1"},
 			[]string{"--state:", "valid is redis://"}},
 		"two passwords": {map[string]string{"SCNET_MCP_STATE_PASSWORD": secret, "SCNET_MCP_STATE_PASSWORD_FILE": key},
-			[]string{keyed, local}, []string{"SCNET_MCP_STATE_PASSWORD and SCNET_MCP_STATE_PASSWORD_FILE are both set; set one"}},
+			[]string{keyed, local}, []string{"SCNET_MCP_STATE_PASSWORD and SCNET_MCP_STATE_PASSWORD_FILE are both set. Unset one of them"}},
 		"a password file that is none": {map[string]string{"SCNET_MCP_STATE_PASSWORD_FILE": key + "x"},
 			[]string{keyed, local}, []string{"SCNET_MCP_STATE_PASSWORD_FILE: ", key + "x"}},
 		"a key that others can read": {nil, []string{"--key-file=" + open},
