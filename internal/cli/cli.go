@@ -70,9 +70,10 @@ func Run(args []string, streams Streams) (code int) {
 		kong.DefaultEnvars("SCNET_MCP"),
 		kong.Vars{"version": versionText()},
 		kong.Writers(streams.Out, streams.Err),
-		kong.Exit(func(code int) { exited = code }),
+		kong.Exit(func(code int) { exited = max(exited, code) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(printHelp),
 		kong.Bind(Streams{In: streams.In, Out: reader{streams.Out}, Err: streams.Err}, clientPipe{streams.Out}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)

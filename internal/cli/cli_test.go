@@ -15,7 +15,10 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
@@ -125,6 +128,49 @@ func TestCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every tool has help that names its arguments, from the schema and nothing else.
+func TestHelpOfTools(t *testing.T) {
+	for _, tool := range tools.All(tools.Mode{Workspace: true}) {
+		code, out, errs := run(t, nil, "", "call", tool.Name, "--help")
+		if code != 0 || errs != "" {
+			t.Errorf("%s: exit %d, %s", tool.Name, code, errs)
+		}
+		contains(t, tool.Name, out, tool.Name+": "+tool.Title, tool.Description, "Result (--json): ")
+		for _, name := range tool.Input.Properties() {
+			forModels := tool.Risk != guard.Read && (name == "confirm" || name == "preview_token")
+			if strings.Contains(out, "\n  "+name+"= ") == forModels {
+				t.Errorf("%s: the argument %s is told: %v", tool.Name, name, forModels)
+			}
+		}
+		if code, shown, _ := run(t, nil, "", "tools", "--demo", tool.Name); code != 0 || shown != out {
+			t.Errorf("%s: tools and call differ: %s", tool.Name, shown)
+		}
+		code, shown, _ := run(t, nil, "", "tools", "--demo", "--json", tool.Name)
+		if code != 0 || !strings.HasPrefix(shown, "{") || !strings.Contains(shown, `"name":"`+tool.Name+`"`) || strings.Count(shown, `"inputSchema"`) != 1 {
+			t.Errorf("%s: exit %d, %s", tool.Name, code, shown)
+		}
+	}
+	for _, args := range [][]string{{"call", "launch", "--help"}, {"tools", "--demo", "launch"}} {
+		if code, _, errs := run(t, nil, "", args...); code != exitUsage || !strings.Contains(errs, "the tools are") {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+	}
+	if code, out, _ := run(t, nil, "", "call", "--help"); code != 0 || !strings.Contains(out, "--confirm") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// The instructions speak of what there is: the sections of the toolsets that the catalogue has.
+func TestInstructionsOfTheWholeCatalogue(t *testing.T) {
+	service, closeAll, err := demoFlag{Demo: true}.open(policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll()
+	text := prompts.Instructions(situation(service, newToolbox(service), true))
+	contains(t, "instructions", text, "container instances on SCNet", "Huawei Cloud Workspace", "Demo mode")
 }
 
 func TestGoldenToolList(t *testing.T) {

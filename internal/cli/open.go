@@ -185,7 +185,9 @@ func situation(service tools.Service, offered *tools.Toolbox, demo bool) prompts
 	s := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
 	for _, t := range offered.Tools() {
 		s.Tools = append(s.Tools, t.Name)
-		s.Workspace = s.Workspace || t.Toolset == tools.WorkspaceToolset
+		if !slices.Contains(s.Toolsets, t.Toolset) {
+			s.Toolsets = append(s.Toolsets, t.Toolset)
+		}
 		s.Changing = s.Changing || t.Risk != guard.Read
 	}
 	return s

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -15,8 +16,9 @@ import (
 type toolsCommand struct {
 	demoFlag
 	policyFlags
-	JSON     bool `env:"-" xor:"form" help:"Print the result of tools/list as clients get it."`
-	Markdown bool `env:"-" xor:"form" help:"Print the tool table of the README."`
+	Tool     string `arg:"" optional:"" help:"Show the arguments of this tool."`
+	JSON     bool   `env:"-" xor:"form" help:"Print the result of tools/list as clients get it."`
+	Markdown bool   `env:"-" xor:"form" help:"Print the tool table of the README."`
 }
 
 // Run prints the tools.
@@ -27,6 +29,9 @@ func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 	}
 	defer closeAll()
 	toolbox := newToolbox(service)
+	if c.Tool != "" {
+		return c.one(ctx, streams, service, toolbox)
+	}
 	if c.Markdown {
 		return writeMarkdown(streams.Out, toolbox.Tools())
 	}
@@ -46,6 +51,40 @@ func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 	}
 	_, err = fmt.Fprintf(streams.Out, "%d tools; tools/list is %d bytes.\n", len(toolbox.Tools()), len(list))
 	return err
+}
+
+// one prints one of the offered tools.
+func (c toolsCommand) one(ctx context.Context, streams Streams, service tools.Service, toolbox *tools.Toolbox) error {
+	t, err := findTool(c.Tool, toolbox.Tools())
+	switch {
+	case err != nil:
+		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
+		return status(exitUsage)
+	case c.Markdown:
+		return writeMarkdown(streams.Out, []tools.Tool{t})
+	case !c.JSON:
+		return writeToolHelp(streams.Out, t)
+	}
+	list, err := newServer(service, toolbox, c.Demo, zerolog.Nop()).ListTools(ctx)
+	if err != nil {
+		return err
+	}
+	var all struct {
+		Tools []json.RawMessage `json:"tools"`
+	}
+	if err := json.Unmarshal(list, &all); err != nil {
+		return err
+	}
+	for _, text := range all.Tools {
+		var named struct {
+			Name string `json:"name"`
+		}
+		if err := json.Unmarshal(text, &named); err == nil && named.Name == t.Name {
+			_, err = fmt.Fprintf(streams.Out, "%s\n", text)
+			return err
+		}
+	}
+	return fmt.Errorf("tools/list lacks %s", t.Name)
 }
 
 // writeMarkdown writes the tool table that stands in both READMEs.

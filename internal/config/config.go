@@ -172,6 +172,12 @@ func (r *reader) workspace(cfg workspace.Config) {
 func Secret(env Environment, name string) (secret.Value, error) {
 	r := reader{env: env}
 	value := r.secret(name)
+	for i, err := range r.problems { // which nobody else tells with its fix
+		var problem *Problem
+		if errors.As(err, &problem) {
+			r.problems[i] = fmt.Errorf("%w. %s", err, problem.fix)
+		}
+	}
 	return value, errors.Join(r.problems...)
 }
 
