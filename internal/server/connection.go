@@ -46,6 +46,7 @@ type connection struct {
 	calls    map[string]*pendingCall // by the id's text
 	running  chan struct{}
 	pending  chan struct{}
+	bytes    *room
 	handlers sync.WaitGroup // of messages and requests
 }
 
@@ -74,6 +75,7 @@ func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error
 		calls:   map[string]*pendingCall{},
 		running: make(chan struct{}, maxRunning),
 		pending: make(chan struct{}, maxPending),
+		bytes:   newRoom(maxBytesOfCaller),
 	}
 	c.session = &session{
 		id:      id,
@@ -109,11 +111,19 @@ func (c *connection) begin() bool {
 }
 
 // receive handles one message. It must not wait for a tool.
-func (c *connection) receive(text []byte) { c.receiveFor(c.context, text) }
+func (c *connection) receive(text []byte) { c.receiveFor(c.context, text, nil) }
 
-// receiveFor is receive for a message with a context of its own, which must be derived from that of the connection.
-func (c *connection) receiveFor(ctx context.Context, text []byte) {
+// receiveFor is receive for a message with a context of its own, which must be derived from that of the connection. done is
+// called when the message is answered, or needs no answer; nil: its bytes are counted here.
+func (c *connection) receiveFor(ctx context.Context, text []byte, done func()) {
 	m, k, problem := readMessage(text)
+	if problem == nil && k == request && m.Method != string(mcp.MethodInitialize) {
+		c.start(ctx, m, done)
+		return
+	}
+	if done != nil {
+		defer done()
+	}
 	switch {
 	case problem != nil:
 		_ = c.write(problem.reply())
@@ -123,22 +133,19 @@ func (c *connection) receiveFor(ctx context.Context, text []byte) {
 		c.cancelCall(m.Params.RequestID)
 	case k == notification:
 		c.server.handle(ctx, text)
-	case m.Method == "initialize":
+	default:
 		// Answered before the next message is read, because later requests depend on what it declares.
 		_ = c.write(c.server.answer(ctx, m))
-	default:
-		c.start(ctx, m)
 	}
 }
 
-// start runs a request on its own goroutine.
-func (c *connection) start(ctx context.Context, m message) {
-	select {
-	case c.pending <- struct{}{}:
-	case <-c.broken:
-		return
-	case <-c.stop:
-		_ = c.write((&problem{m.ID, mcp.INTERNAL_ERROR, "the server is stopping"}).reply())
+// start runs a request on its own goroutine. While too many requests or bytes wait, so does the reading.
+func (c *connection) start(ctx context.Context, m message, done func()) {
+	done, ok := c.admit(m, done)
+	if !ok {
+		if !c.isBroken() {
+			_ = c.write((&problem{m.ID, mcp.INTERNAL_ERROR, stoppingText}).reply())
+		}
 		return
 	}
 	ctx, cancel := context.WithCancel(m.context(ctx))
@@ -158,7 +165,7 @@ func (c *connection) start(ctx context.Context, m message) {
 				delete(c.calls, key)
 			}
 			c.mu.Unlock()
-			<-c.pending
+			done()
 		}()
 		if m.Method == string(mcp.MethodToolsCall) { // the rest takes no time, or as long as the client wants
 			select {
@@ -176,6 +183,28 @@ func (c *connection) start(ctx context.Context, m message) {
 			_ = c.write(reply)
 		}
 	})
+}
+
+// admit waits until there is room for a request, and returns what gives it back.
+func (c *connection) admit(m message, done func()) (_ func(), ok bool) {
+	if done == nil {
+		n := cost(int64(len(m.payload.text)))
+		if !c.bytes.wait(n, c.broken, c.stop) {
+			return nil, false
+		}
+		done = func() { c.bytes.give(n) }
+	}
+	select {
+	case c.pending <- struct{}{}:
+		return func() {
+			<-c.pending
+			done()
+		}, true
+	case <-c.broken:
+	case <-c.stop:
+	}
+	done()
+	return nil, false
 }
 
 func (c *connection) cancelCall(id json.RawMessage) {
@@ -243,6 +272,8 @@ func (c *connection) drain(grace time.Duration) {
 }
 
 var errStopping = errors.New("the server is stopping")
+
+const stoppingText = "the server is stopping; nothing was done, repeat it a little later"
 
 func waitFor(done <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)

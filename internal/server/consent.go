@@ -35,11 +35,14 @@ func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Ca
 		call.Answer = answerOf(mcpserver.ElicitationResponse(params.InputResponses, consentKey))
 		call.Answer.Token = params.RequestState
 	}
-	result, err := toolbox.Call(ctx, call)
-	if err == nil && result.Question != nil {
-		if modern {
+	var result tools.Result
+	var err error
+	if modern || !call.Caller.CanAsk {
+		result, err = toolbox.Call(ctx, call) // the arguments are let go here
+		if err == nil && result.Question != nil {
 			return mcpserver.NewInputRequestBuilder(result.Question.Token).Elicit(consentKey, form(*result.Question)).ToolResult(), nil
 		}
+	} else if result, err = toolbox.Call(ctx, call); err == nil && result.Question != nil {
 		call.Answer = s.ask(ctx, *result.Question)
 		result, err = toolbox.Call(ctx, call)
 	}

@@ -94,6 +94,7 @@ type HTTP struct {
 
 	mu      sync.Mutex
 	callers map[string]*callerLimits
+	bytes   *room
 	running map[runningKey]*pendingCall // legacy calls that can be cancelled
 	streams map[*stream]struct{}
 
@@ -118,6 +119,7 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 		routes:   map[string]http.HandlerFunc{},
 		stopping: make(chan struct{}),
 		callers:  map[string]*callerLimits{},
+		bytes:    newRoom(maxBytesInFlight),
 		running:  map[runningKey]*pendingCall{},
 		streams:  map[*stream]struct{}{},
 	}

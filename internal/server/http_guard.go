@@ -1,9 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"log"
 	"math"
 	"mime"
@@ -154,6 +154,7 @@ func (h *HTTP) authenticate(w http.ResponseWriter, r *http.Request) (Caller, boo
 type callerLimits struct {
 	requests *rate.Limiter
 	running  chan struct{} // tool calls
+	bytes    *room
 }
 
 func (h *HTTP) limits(caller Caller) *callerLimits {
@@ -162,7 +163,8 @@ func (h *HTTP) limits(caller Caller) *callerLimits {
 	limits, known := h.callers[caller.Name] // as many as the operator has named
 	if !known {
 		perSecond := h.options.RequestsPerSecond
-		limits = &callerLimits{requests: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond), running: make(chan struct{}, maxRunning)}
+		limits = &callerLimits{requests: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond), running: make(chan struct{}, maxRunning),
+			bytes: newRoom(maxBytesOfCaller)}
 		h.callers[caller.Name] = limits
 	}
 	return limits
@@ -191,29 +193,61 @@ func (h *HTTP) admitCall(w http.ResponseWriter) bool {
 	return false
 }
 
-// readBody returns the message in a POST.
-func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+// readBody returns the message in a POST, and what gives its bytes back when it is answered.
+func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request, caller Caller) (text []byte, done func(), ok bool) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		h.refused(w, "content_type", http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
-		return nil, false
+		return nil, nil, false
+	}
+	length := r.ContentLength
+	if length < 0 || length > maxBody { // not known, or too long
+		length = maxBody
+	}
+	charged := h.admitBytes(w, caller, cost(length))
+	if charged == nil {
+		return nil, nil, false
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
+	var body bytes.Buffer
+	if r.ContentLength >= 0 {
+		body.Grow(int(length) + bytes.MinRead) // else it would grow to twice as much
+	}
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		charged.end()
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			h.refused(w, "body", http.StatusRequestEntityTooLarge, "the message is longer than 4 MiB; nothing was done")
-			return nil, false
+			return nil, nil, false
 		}
 		w.Header().Set("Connection", "close")
 		h.refused(w, "body", http.StatusRequestTimeout, "the message did not arrive; nothing was done")
-		return nil, false
+		return nil, nil, false
 	}
-	waitAsLongAsItTakes(w)
-	return body, true
+	charged.keep(cost(int64(body.Len())))
+	clearReadDeadline(w)
+	return body.Bytes(), charged.end, true
 }
 
-// waitAsLongAsItTakes lifts the limit for the request's body, which would end calls and streams.
-func waitAsLongAsItTakes(w http.ResponseWriter) {
+// admitBytes takes n bytes of what the caller, and all callers together, may have in flight; nil: there is no room.
+func (h *HTTP) admitBytes(w http.ResponseWriter, caller Caller, n int64) *charge {
+	own := h.limits(caller).bytes
+	switch {
+	case !own.take(n):
+		w.Header().Set("Retry-After", "1")
+		h.refused(w, "bytes", http.StatusTooManyRequests,
+			"too much of what this caller sent is not answered yet; nothing was done, repeat it after the time in Retry-After")
+	case !h.bytes.take(n):
+		own.give(n)
+		w.Header().Set("Retry-After", "1")
+		h.refused(w, "bytes", http.StatusServiceUnavailable,
+			"too much of what all callers sent is not answered yet; nothing was done, repeat it after the time in Retry-After")
+	default:
+		return &charge{rooms: []*room{h.bytes, own}, n: n}
+	}
+	return nil
+}
+
+// clearReadDeadline lifts the limit for the request's body, which would end calls and streams.
+func clearReadDeadline(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
 

@@ -11,15 +11,12 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
-
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 )
 
 const (
 	// sessionLifetime is long because many clients do not make a new session when theirs has ended.
 	sessionLifetime = 30 * 24 * time.Hour
 	maxRemembered   = 10_000 // things known of sessions; forgetting one is harmless
-	maxClientName   = 64     // runes
 )
 
 // sessions makes and reads the session ids of the protocol revisions with a handshake. An id holds what the handshake said,
@@ -54,7 +51,7 @@ func newSessions(key []byte, now func() time.Time) *sessions {
 func (t *sessions) issue(caller string, s *session) string {
 	client := s.GetClientInfo()
 	body, _ := json.Marshal(claims{ // strings, numbers and a boolean always encode
-		Caller: caller, Client: sanitize.Line(client.Name, maxClientName), Version: sanitize.Line(client.Version, maxClientName),
+		Caller: caller, Client: shorten(client.Name), Version: shorten(client.Version),
 		Protocol: s.ProtocolVersion(), Forms: canShowForm(s.GetClientCapabilities()),
 		Made: t.now().Unix(), Nonce: rand.Text(),
 	})

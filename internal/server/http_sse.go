@@ -34,7 +34,7 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request, caller Caller) {
 		return
 	}
 	defer closeStream()
-	waitAsLongAsItTakes(w)
+	clearReadDeadline(w)
 	events := &eventStream{w: w}
 	id := rand.Text()
 	c, err := h.server.connect(ctx, id, func(encoded []byte) error { return events.event("message", encoded) })
@@ -85,10 +85,16 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 		refuse(w, http.StatusMethodNotAllowed, "messages are sent with POST")
 		return
 	}
-	text, ok := h.readBody(w, r)
+	text, done, ok := h.readBody(w, r, caller)
 	if !ok {
 		return
 	}
+	handed := false
+	defer func() {
+		if !handed {
+			done()
+		}
+	}()
 	known, _ := h.connections.Load(r.URL.Query().Get("sessionId"))
 	c, ok := known.(*sseConnection)
 	if !ok || c.caller.Name != caller.Name { // the id alone opens nothing
@@ -107,6 +113,7 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 	}
 	defer c.handlers.Done()
 	w.WriteHeader(http.StatusAccepted)
-	_ = http.NewResponseController(w).Flush()                // before the answer, which may take the other way faster
-	c.receiveFor(withRemote(c.context, caller, "sse"), text) // the caller's policy may have changed since the stream was opened
+	_ = http.NewResponseController(w).Flush() // before the answer, which may take the other way faster
+	handed = true
+	c.receiveFor(withRemote(c.context, caller, "sse"), text, done) // the caller's policy may have changed since the stream was opened
 }

@@ -68,10 +68,11 @@ type exchange struct {
 
 // post takes one message.
 func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Caller) {
-	text, ok := h.readBody(w, r)
+	text, done, ok := h.readBody(w, r, caller)
 	if !ok {
 		return
 	}
+	defer done()
 	json, stream := accepts(r)
 	if !json && !stream {
 		h.refused(w, "accept", http.StatusNotAcceptable, "the answer is application/json or text/event-stream; accept both")

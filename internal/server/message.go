@@ -14,14 +14,14 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 const (
-	maxID     = 1 << 10 // bytes of a request's id or of a progress token, which come back with every message
-	maxName   = 64      // runes of a name in the log
+	maxID   = 1 << 10 // bytes of a request's id or of a progress token, which come back with every message
+	maxName = 64      // runes of a name that a client gives to itself, a method or a tool
 )
 
 // message is what has to be known of a message before it is handed on.
@@ -208,7 +208,7 @@ func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMes
 }
 
 // shorten makes a name that a client sent fit for logs and messages.
-func shorten(name string) string { return sanitize.Line(name, maxName) }
+func shorten(name string) string { return text.Line(name, maxName) }
 
 // handle passes a message to mcp-go. A panic there becomes an error with an id that the log explains.
 func (s *Server) handle(ctx context.Context, text []byte) (reply mcp.JSONRPCMessage) {

@@ -14,7 +14,9 @@ func TestAmbiguousMessages(t *testing.T) {
 	s := newFakes().newServer(io.Discard)
 	const version = `"io.modelcontextprotocol/protocolVersion"`
 	request := func(members string) string { return `{"jsonrpc":"2.0","id":1,` + members + `}` }
-	echo := func(params string) string { return request(`"method":"tools/call","params":{"name":"echo",` + params + `}`) }
+	echo := func(params string) string {
+		return request(`"method":"tools/call","params":{"name":"echo",` + params + `}`)
+	}
 	for _, c := range []struct{ line, id, want string }{
 		{echo(`"arguments":{"text":"a"},"Arguments":{"text":"b"}`), `1`, `"arguments"`},
 		{echo(`"arguments":{"text":"a"},"arguments":{"text":"b"}`), `1`, "twice"},
