@@ -108,6 +108,10 @@ func (f *fakes) tools() []tools.Tool {
 				tools.ReportProgress(ctx, int(i+1), int(in.N), "step")
 			}
 			go tools.ReportProgress(ctx, int(in.N+1), 0, "too late, or just in time")
+			select {
+			case f.ended <- nil:
+			default:
+			}
 			return textOutput{N: in.N}, nil
 		}),
 		declareFake("panic", guard.Read, func(context.Context, textInput) (textOutput, error) { panic(panicText) }),

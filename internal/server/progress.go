@@ -27,41 +27,86 @@ func withProgressToken(ctx context.Context, token json.RawMessage) context.Conte
 	return context.WithValue(ctx, tokenKey{}, token)
 }
 
-// withProgress passes a tool's progress on when the request asked for it. After finish nothing is sent any more: progress
-// must not follow its result.
+// maxProgress is how much of a call's progress waits while the client does not read. What is older is dropped.
+const maxProgress = 64
+
+// progress is what a call tells about itself while it runs. The tool never waits for the client.
+type progress struct {
+	ctx    context.Context
+	notify func(mcp.JSONRPCNotification) error
+	token  json.RawMessage
+
+	mu    sync.Mutex
+	last  int                          // done
+	queue chan mcp.JSONRPCNotification // nil before the first report and after the last
+	sent  chan struct{}                // closed when the queue is empty and closed
+}
+
+// withProgress passes a tool's progress on when the request asked for it. finish returns when what was reported is written:
+// progress must not follow its result.
 func withProgress(ctx context.Context) (_ context.Context, finish func()) {
 	notify, reachable := ctx.Value(notifyKey{}).(func(mcp.JSONRPCNotification) error)
 	token, wanted := ctx.Value(tokenKey{}).(json.RawMessage)
 	if !reachable || !wanted {
 		return ctx, func() {}
 	}
-	var mu sync.Mutex
-	finished, last := false, -1
-	report := func(done, total int, message string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if finished || done <= last || ctx.Err() != nil { // progress must rise with every notification
+	p := &progress{ctx: ctx, notify: notify, token: token, last: -1, queue: make(chan mcp.JSONRPCNotification, maxProgress)}
+	return tools.WithProgress(ctx, p.report), p.finish
+}
+
+func (p *progress) report(done, total int, message string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.queue == nil || done <= p.last || p.ctx.Err() != nil { // progress must rise with every notification
+		return
+	}
+	p.last = done
+	params := map[string]any{"progressToken": p.token, "progress": done, "message": message}
+	if total > 0 {
+		params["total"] = total
+	}
+	n := mcp.JSONRPCNotification{
+		JSONRPC: mcp.JSONRPC_VERSION,
+		Notification: mcp.Notification{
+			Method: "notifications/progress", Params: mcp.NotificationParams{AdditionalFields: params},
+		},
+	}
+	if p.sent == nil {
+		p.sent = make(chan struct{})
+		go p.send(p.queue)
+	}
+	for {
+		select {
+		case p.queue <- n:
 			return
+		default:
 		}
-		last = done
-		params := map[string]any{"progressToken": token, "progress": done, "message": message}
-		if total > 0 {
-			params["total"] = total
-		}
-		err := notify(mcp.JSONRPCNotification{
-			JSONRPC: mcp.JSONRPC_VERSION,
-			Notification: mcp.Notification{
-				Method: "notifications/progress",
-				Params: mcp.NotificationParams{AdditionalFields: params},
-			},
-		})
-		if err != nil {
-			zerolog.Ctx(ctx).Debug().Err(err).Msg("progress was not delivered")
+		select {
+		case <-p.queue: // the oldest
+		default:
 		}
 	}
-	return tools.WithProgress(ctx, report), func() {
-		mu.Lock()
-		defer mu.Unlock()
-		finished = true
+}
+
+func (p *progress) send(queue <-chan mcp.JSONRPCNotification) {
+	defer close(p.sent)
+	for n := range queue {
+		if p.ctx.Err() != nil {
+			continue
+		}
+		if err := p.notify(n); err != nil {
+			zerolog.Ctx(p.ctx).Debug().Err(err).Msg("progress was not delivered")
+		}
+	}
+}
+
+func (p *progress) finish() {
+	p.mu.Lock()
+	close(p.queue)
+	p.queue = nil
+	sent := p.sent
+	p.mu.Unlock()
+	if sent != nil {
+		<-sent
 	}
 }

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// pipe is stdin or stdout where another process has the other end, or the same one: whoever sets it to O_NONBLOCK sets it
+// for all. Then a read without data, or a write without room, fails with EAGAIN, which is not the end.
+type pipe struct {
+	file *os.File
+	fd   uintptr
+}
+
+// retry is how long a pipe that cannot be waited for is left alone.
+const retry = 10 * time.Millisecond
+
+func patientReader(in io.Reader) io.Reader {
+	if file, ok := in.(*os.File); ok {
+		return &pipe{file, file.Fd()}
+	}
+	return in
+}
+
+func patientWriter(out io.Writer) io.Writer {
+	if file, ok := out.(*os.File); ok {
+		return &pipe{file, file.Fd()}
+	}
+	return out
+}
+
+// Read implements io.Reader.
+func (p *pipe) Read(data []byte) (int, error) {
+	for again := false; ; again = true {
+		n, err := p.file.Read(data)
+		if n > 0 || !errors.Is(err, syscall.EAGAIN) {
+			return n, err
+		}
+		p.reopen(again)
+	}
+}
+
+// Write implements io.Writer.
+func (p *pipe) Write(data []byte) (int, error) {
+	written := 0
+	for again := false; ; again = true {
+		n, err := p.file.Write(data[written:])
+		written += n
+		if !errors.Is(err, syscall.EAGAIN) {
+			return written, err
+		}
+		p.reopen(again && n == 0)
+	}
+}
+
+// reopen makes a file of the descriptor that waits in Go's poller, as os.NewFile does for a descriptor that does not block.
+func (p *pipe) reopen(again bool) {
+	if again { // the flag may have been taken back meanwhile
+		time.Sleep(retry)
+	}
+	p.file = os.NewFile(p.fd, p.file.Name())
+}

@@ -1,0 +1,70 @@
+//go:build unix
+
+package server
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// blocking returns the ends of a pipe as a program inherits them: not in Go's poller.
+func blocking(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	var fds [2]int
+	if err := syscall.Pipe(fds[:]); err != nil {
+		t.Fatal(err)
+	}
+	r, w = os.NewFile(uintptr(fds[0]), "r"), os.NewFile(uintptr(fds[1]), "w")
+	t.Cleanup(func() {
+		_ = r.Close()
+		_ = w.Close()
+	})
+	return r, w
+}
+
+// Another process may set a pipe that it shares to O_NONBLOCK at any time.
+func TestNonblockingPipes(t *testing.T) {
+	inReader, inWriter := blocking(t)
+	outReader, outWriter := blocking(t)
+	for _, f := range []*os.File{inReader, outWriter} {
+		if err := syscall.SetNonblock(int(f.Fd()), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := inReader.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "temporarily unavailable") {
+		t.Fatalf("the pipe is not one that fails: %v", err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- newFakes().newServer(io.Discard).ServeStdio(t.Context(), inReader, outWriter, DefaultGrace)
+	}()
+	const n = 300_000 // more than a pipe holds
+	if _, err := io.WriteString(inWriter, call("1", "huge", `{"n":300000}`)+ping("2")); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	buffer := make([]byte, 64<<10)
+	for bytes.Count(got, []byte("\n")) < 2 {
+		k, err := outReader.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, buffer[:k]...)
+	}
+	if len(got) < n {
+		t.Errorf("%d bytes", len(got))
+	}
+	for line := range bytes.Lines(got) {
+		if r := parse(t, line); r.code() != 0 {
+			t.Error(r.line)
+		}
+	}
+	_ = inWriter.Close()
+	if err := receive(t, served); err != nil {
+		t.Error(err)
+	}
+}
