@@ -12,9 +12,13 @@ import (
 )
 
 const (
-	// DefaultGrace is how long calls that are running at the end of the input may go on.
-	DefaultGrace = 10 * time.Second
-	// wrapUp is how long calls that were cancelled after the grace may take to say so.
+	// DefaultGrace is how long calls that are running at the end of the input may go on. It leaves time to record what
+	// became of them before the 10 seconds are over that most supervisors give.
+	DefaultGrace = 8 * time.Second
+	// settle is how long calls that were cancelled after the grace may take to record what became of them: as long as an
+	// answer to a change that was sent is waited for.
+	settle = 30 * time.Second
+	// wrapUp is how long their answers may take.
 	wrapUp = time.Second
 
 	maxRunning = 64   // tool calls of one client that run at the same time
@@ -43,7 +47,8 @@ type connection struct {
 
 	mu       sync.Mutex
 	stopping bool
-	calls    map[string]*pendingCall // by the id's text
+	calls    map[*pendingCall]string // with the id's text, which a careless client may use twice
+	calling  *tally
 	running  chan struct{}
 	pending  chan struct{}
 	bytes    *room
@@ -72,7 +77,8 @@ func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error
 		server: s, cancel: cancel, emit: emit,
 		stop: ctx.Done(), broken: make(chan struct{}), ended: make(chan struct{}), inputEnded: make(chan struct{}),
 		asked:   &asked{},
-		calls:   map[string]*pendingCall{},
+		calls:   map[*pendingCall]string{},
+		calling: &tally{},
 		running: make(chan struct{}, maxRunning),
 		pending: make(chan struct{}, maxPending),
 		bytes:   newRoom(maxBytesOfCaller),
@@ -82,7 +88,7 @@ func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error
 		forward: &forwarder{send: c.write, ended: c.ended},
 		request: asker{asked: c.asked, send: c.write, ended: c.inputEnded}.request,
 	}
-	c.context = withNotify(s.mcp.WithContext(calls, c.session), func(n mcp.JSONRPCNotification) error { return c.write(n) })
+	c.context = withNotify(withTally(s.mcp.WithContext(calls, c.session), c.calling), func(n mcp.JSONRPCNotification) error { return c.write(n) })
 	if err := s.mcp.RegisterSession(c.context, c.session); err != nil {
 		cancel(context.Canceled)
 		return nil, err
@@ -150,9 +156,8 @@ func (c *connection) start(ctx context.Context, m message, done func()) {
 	}
 	ctx, cancel := context.WithCancel(m.context(ctx))
 	call := &pendingCall{cancel: cancel, method: m.Method}
-	key := sameID(m.ID)
 	c.mu.Lock()
-	c.calls[key] = call
+	c.calls[call] = sameID(m.ID)
 	if c.stopping {
 		call.endListening()
 	}
@@ -161,9 +166,7 @@ func (c *connection) start(ctx context.Context, m message, done func()) {
 		defer func() {
 			cancel()
 			c.mu.Lock()
-			if c.calls[key] == call {
-				delete(c.calls, key)
-			}
+			delete(c.calls, call)
 			c.mu.Unlock()
 			done()
 		}()
@@ -187,6 +190,14 @@ func (c *connection) start(ctx context.Context, m message, done func()) {
 
 // admit waits until there is room for a request, and returns what gives it back.
 func (c *connection) admit(m message, done func()) (_ func(), ok bool) {
+	select {
+	case <-c.stop:
+		if done != nil {
+			done()
+		}
+		return nil, false
+	default:
+	}
 	if done == nil {
 		n := cost(int64(len(m.payload.text)))
 		if !c.bytes.wait(n, c.broken, c.stop) {
@@ -210,9 +221,11 @@ func (c *connection) admit(m message, done func()) (_ func(), ok bool) {
 func (c *connection) cancelCall(id json.RawMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if call := c.calls[sameID(id)]; call != nil {
-		call.cancelled = true
-		call.cancel()
+	for call, own := range c.calls {
+		if own == sameID(id) {
+			call.cancelled = true
+			call.cancel()
+		}
 	}
 }
 
@@ -250,11 +263,12 @@ func (c *connection) isBroken() bool {
 	}
 }
 
-// drain waits until every request is answered, at most for grace; then it cancels the rest and lets them say so.
+// drain waits until every request is answered, at most for grace; then it cancels the rest, lets them record what became of
+// them, and say so.
 func (c *connection) drain(grace time.Duration) {
 	c.mu.Lock()
 	c.stopping = true
-	for _, call := range c.calls {
+	for call := range c.calls {
 		call.endListening()
 	}
 	c.mu.Unlock()
@@ -268,6 +282,7 @@ func (c *connection) drain(grace time.Duration) {
 	}
 	c.server.log.Warn().Dur("grace", grace).Msg("calls still run after the grace; they are cancelled")
 	c.cancel(errStopping)
+	c.calling.wait(settle)
 	waitFor(idle, wrapUp)
 }
 

@@ -92,6 +92,14 @@ func (f *fakes) tools() []tools.Tool {
 			<-f.release
 			return textOutput{Echo: in.Text}, nil
 		}),
+		declareFake("change", guard.Destructive, func(ctx context.Context, in textInput) (textOutput, error) {
+			f.started <- in.Text
+			tools.ReportProgress(ctx, 1, 2, "step")
+			<-ctx.Done()
+			<-time.After(time.Duration(in.N) * time.Second) // the answer to what was sent
+			f.ended <- ctx.Err()
+			return textOutput{}, ctx.Err()
+		}),
 		declareFake("sleep", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			select {
 			case <-time.After(time.Duration(in.N) * time.Second):
@@ -280,7 +288,7 @@ func connect(t *testing.T, s *Server, grace time.Duration) *peer {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func (p *peer) send(lines ...string) {
 	p.t.Helper()

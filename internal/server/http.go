@@ -95,7 +95,8 @@ type HTTP struct {
 	mu      sync.Mutex
 	callers map[string]*callerLimits
 	bytes   *room
-	running map[runningKey]*pendingCall // legacy calls that can be cancelled
+	running map[*pendingCall]runningKey // legacy calls that can be cancelled
+	calling *tally
 	streams map[*stream]struct{}
 
 	connections sync.Map // of HTTP+SSE: id to *sseConnection
@@ -120,7 +121,8 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 		stopping: make(chan struct{}),
 		callers:  map[string]*callerLimits{},
 		bytes:    newRoom(maxBytesInFlight),
-		running:  map[runningKey]*pendingCall{},
+		running:  map[*pendingCall]runningKey{},
+		calling:  &tally{},
 		streams:  map[*stream]struct{}{},
 	}
 	h.calls, h.endCalls = context.WithCancelCause(context.Background())
@@ -190,6 +192,7 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	h.server.log.Warn().Int64("requests", h.inFlight.Load()).Dur("grace", h.options.Grace).
 		Msg("requests still run after the grace; they are cancelled")
 	h.endCalls(errStopping)
+	h.calling.wait(settle)
 	if shutdown(s, 2*wrapUp) { // streams let their calls wrap up for themselves
 		return nil
 	}

@@ -169,6 +169,24 @@ func TestHTTPEndOfSessionEndsCalls(t *testing.T) {
 	}
 }
 
+// Calls with the same id all end with their session.
+func TestHTTPEndOfSessionEndsTwins(t *testing.T) {
+	s := newSite(t)
+	session := s.shakeHands()
+	twins := []*flight{s.launch(call("7", "wait", `{}`), session...), s.launch(call("7", "wait", `{}`), session...)}
+	receive(t, s.fakes.started)
+	receive(t, s.fakes.started)
+	if a := s.do(http.MethodDelete, "/mcp", "", session...); a.status != http.StatusNoContent {
+		t.Fatal(a.status)
+	}
+	for _, twin := range twins {
+		if err := receive(t, s.fakes.ended); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		receive(t, twin.answer)
+	}
+}
+
 // Who hangs up ends the call.
 func TestHTTPHangUp(t *testing.T) {
 	s := newSite(t)

@@ -42,6 +42,7 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request, caller Caller) {
 		refuse(w, http.StatusInternalServerError, "the stream could not be opened")
 		return
 	}
+	c.calling.all = h.calling
 	c.running = h.limits(caller).running // all streams of a caller share it
 	h.connections.Store(id, &sseConnection{c, caller})
 	defer h.connections.Delete(id)

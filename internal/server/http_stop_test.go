@@ -77,7 +77,7 @@ func TestStopCutsLongCalls(t *testing.T) {
 			receive(t, s.fakes.started)
 			begun := time.Now()
 			err := stop()
-			if took := time.Since(begun); took < grace || took > grace+2*wrapUp+time.Second {
+			if took := time.Since(begun); took < grace || took > grace+settle+2*wrapUp+time.Second {
 				t.Errorf("%s: %v after %s", tool, err, took)
 			}
 			if tool == "stubborn" {
@@ -98,6 +98,31 @@ func TestStopCutsLongCalls(t *testing.T) {
 			}
 		}, func(o *HTTPOptions) { o.Grace = grace })
 	}
+}
+
+// What a call did is recorded before the end, also when it takes its time after the cancellation.
+func TestStopWaitsForRecords(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *site, _ *pipes, stop func() error) {
+		c := s.openSSE()
+		c.send(call("1", "change", `{"n":20}`))
+		running := s.launch(call("2", "change", `{"n":10}`))
+		receive(t, s.fakes.started)
+		receive(t, s.fakes.started)
+		begun := time.Now()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took < DefaultGrace+20*time.Second || took > DefaultGrace+21*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if len(s.fakes.ended) != 2 {
+			t.Errorf("%d of 2 calls have recorded what they did", len(s.fakes.ended))
+		}
+		receive(t, running.answer)
+		if r := c.next(); string(r.ID) != "1" {
+			t.Error(r.line)
+		}
+	}, withSSE)
 }
 
 // A call on a stream that takes longer is cancelled, and says so on the stream.

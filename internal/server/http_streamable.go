@@ -12,7 +12,8 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// runningKey names a call of a client with a session. Ids are the client's, and two clients may use the same.
+// runningKey names the calls of a client with a session. Ids are the client's: two clients may use the same, and a careless
+// one may use its own twice.
 type runningKey struct{ session, id string }
 
 // serveMCP serves Streamable HTTP in both protocol eras.
@@ -43,7 +44,7 @@ func (h *HTTP) endSession(w http.ResponseWriter, r *http.Request, caller Caller)
 	}
 	h.sessions.ended.put(id)
 	h.mu.Lock()
-	for key, call := range h.running {
+	for call, key := range h.running {
 		if key.session == id {
 			call.cancel()
 		}
@@ -230,9 +231,11 @@ func (e *exchange) cancelCall() {
 	}
 	e.http.mu.Lock()
 	defer e.http.mu.Unlock()
-	if call := e.http.running[runningKey{e.session.id, sameID(e.message.Params.RequestID)}]; call != nil {
-		call.cancelled = true
-		call.cancel()
+	for call, key := range e.http.running {
+		if key == (runningKey{e.session.id, sameID(e.message.Params.RequestID)}) {
+			call.cancelled = true
+			call.cancel()
+		}
 	}
 }
 
@@ -240,7 +243,7 @@ func (e *exchange) cancelCall() {
 func (e *exchange) run() {
 	defer close(e.ended)
 	ctx := e.message.context(withRemote(e.r.Context(), e.caller, "http"))
-	ctx = e.http.server.mcp.WithContext(ctx, e.session)
+	ctx = withTally(e.http.server.mcp.WithContext(ctx, e.session), e.http.calling)
 	if e.stream {
 		ctx = withNotify(ctx, func(n mcp.JSONRPCNotification) error { return e.send(n) })
 		if e.session.id != "" {
@@ -304,18 +307,15 @@ func (h *HTTP) register(ctx context.Context, e *exchange) (context.Context, *pen
 			cancel()
 		}
 	}
-	key := runningKey{e.session.id, sameID(e.message.ID)}
 	h.mu.Lock()
-	h.running[key] = call
+	h.running[call] = runningKey{e.session.id, sameID(e.message.ID)}
 	h.mu.Unlock()
 	return ctx, call, func() {
 		unbind()
 		cancel()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if h.running[key] == call {
-			delete(h.running, key)
-		}
+		delete(h.running, call)
 	}
 }
 

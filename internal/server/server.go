@@ -114,6 +114,7 @@ func (s *Server) handler(name string) mcpserver.ToolHandlerFunc {
 		ctx = s.log.WithContext(ctx)
 		ctx, finish := withProgress(ctx)
 		defer finish()
+		defer started(ctx)() // what the call did is recorded when this ends; that the client hears of it may take longer
 		call := tools.Call{Tool: name}
 		if cut, ok := ctx.Value(argumentsKey{}).(*payload); ok {
 			call.Arguments, _ = cut.take()

@@ -27,12 +27,10 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 	// Lines are handled where they are read, not here: a client that does not take its answers can hold that up, and must
 	// not hold up the end of the run.
 	readEnded := make(chan error, 1)
+	source := &source{in: in, connection: c, counted: c.begin()}
 	go func() {
-		readEnded <- readLines(in, maxLine, func(line input) bool {
-			if !c.begin() {
-				return false
-			}
-			defer c.handlers.Done()
+		defer source.stopCounting()
+		readEnded <- readLines(source, maxLine, func(line input) bool {
 			if line.tooLong {
 				text := fmt.Sprintf("the message is longer than %d bytes; it was skipped", maxLine)
 				_ = c.write((&problem{line.id, mcp.INVALID_REQUEST, text}).reply())
@@ -53,4 +51,29 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 		err = ErrOutputClosed
 	}
 	return err
+}
+
+// source is the input of a connection. While something that was read is not handled, it counts as a message: at the end of
+// the run every line that was read is answered. What comes later is not read any more.
+type source struct {
+	in         io.Reader
+	connection *connection
+	counted    bool
+}
+
+// Read implements io.Reader.
+func (s *source) Read(data []byte) (int, error) {
+	s.stopCounting()
+	n, err := s.in.Read(data)
+	if s.counted = s.connection.begin(); !s.counted {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+func (s *source) stopCounting() {
+	if s.counted {
+		s.counted = false
+		s.connection.handlers.Done()
+	}
 }

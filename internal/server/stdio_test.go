@@ -272,13 +272,13 @@ func TestEOFWaitsForCalls(t *testing.T) {
 		p := connect(t, newFakes().newServer(io.Discard), DefaultGrace)
 		begun := time.Now()
 		for i := range 20 {
-			p.send(call(fmt.Sprint(i), "sleep", `{"n":9}`))
+			p.send(call(fmt.Sprint(i), "sleep", `{"n":7}`))
 		}
 		_ = p.in.Close()
 		if err := p.wait(); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(begun); took != 9*time.Second {
+		if took := time.Since(begun); took != 7*time.Second {
 			t.Errorf("it took %s", took)
 		}
 		for range 20 {
@@ -325,7 +325,7 @@ func TestEndDoesNotWaitForStubbornCalls(t *testing.T) {
 		if err := p.wait(); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(begun); took != 3*time.Second+wrapUp {
+		if took := time.Since(begun); took != 3*time.Second+settle+wrapUp {
 			t.Errorf("it took %s", took)
 		}
 		p.silent()
@@ -393,6 +393,79 @@ func TestStopAnswersWhatWasRead(t *testing.T) {
 		}
 		p.silent()
 	})
+}
+
+// What was read when the server is told to stop is answered, also by those lines that nobody has looked at yet.
+func TestStopAnswersEveryLineThatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, newFakes().newServer(io.Discard), DefaultGrace)
+		var burst strings.Builder
+		for i := range maxPending + 50 {
+			burst.WriteString(call(fmt.Sprint(i), "sleep", `{"n":1000}`))
+		}
+		p.send(burst.String())
+		synctest.Wait() // reading waits for room; the rest is in its buffer
+		p.cancel()
+		answered, stopping := map[string]bool{}, 0
+		if err := p.wait(); err != nil {
+			t.Error(err)
+		}
+		for len(p.lines) > 0 {
+			r := p.next()
+			answered[string(r.ID)] = true
+			if r.code() == -32603 && strings.Contains(r.Error.Message, "stopping; nothing was done") {
+				stopping++
+			}
+		}
+		if len(answered) < maxPending+2 || stopping != len(answered)-maxPending {
+			t.Errorf("%d requests were answered, %d as not done", len(answered), stopping)
+		}
+	})
+}
+
+// What a call did is recorded before the end, also when it takes its time after the cancellation and the client does not
+// read.
+func TestEndWaitsForRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes()
+		inReader, inWriter := io.Pipe()
+		outReader, outWriter := io.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- f.newServer(io.Discard).ServeStdio(ctx, inReader, outWriter, 2*time.Second) }()
+		_, _ = io.WriteString(inWriter, withMeta(call("1", "change", `{"n":20}`), `"progressToken":1`))
+		<-f.started
+		begun := time.Now()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 22*time.Second+wrapUp {
+			t.Errorf("it took %s", took)
+		}
+		select {
+		case <-f.ended:
+		default:
+			t.Error("the end came before the record")
+		}
+		_ = outReader.Close()
+		_ = inWriter.Close()
+	})
+}
+
+// Two calls may have one id, of a client that is careless. A cancellation is for both.
+func TestSameIDTwice(t *testing.T) {
+	f := newFakes()
+	p := connect(t, f.newServer(io.Discard), DefaultGrace)
+	p.send(call(`1`, "wait", `{}`), call(`1`, "wait", `{}`))
+	receive(t, f.started)
+	receive(t, f.started)
+	p.send(cancelled(`1`))
+	for range 2 {
+		if err := receive(t, f.ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+	}
 }
 
 // A client that takes no answers cannot keep the server from stopping.
