@@ -32,7 +32,8 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 		return err
 	}
 	defer closeAll()
-	ctx = withLog(ctx, log)
+	ctx, ignore := untilHangup(withLog(ctx, log))
+	defer ignore()
 	s := shell{toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
 	result, err := s.call(ctx, c.Tool, arguments)
 	exit := tools.ExitStatus(result, err)

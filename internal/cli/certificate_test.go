@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -142,6 +143,17 @@ func TestServeOverTLS(t *testing.T) {
 		c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}); err == nil {
 		t.Error("an old version of TLS is spoken")
+	}
+	for _, suite := range tls.CipherSuites() {
+		weak := slices.Contains(suite.SupportedVersions, tls.VersionTLS12) && strings.Contains(suite.Name, "CBC")
+		if _, err := presented(t, s.url, trusted, func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{suite.ID}
+		}); weak && err == nil {
+			t.Errorf("%s is spoken", suite.Name)
+		}
+	}
+	if _, err := presented(t, s.url, trusted, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }); err != nil {
+		t.Errorf("TLS 1.2 is not spoken: %v", err)
 	}
 	plain := strings.Replace(s.url, "https", "http", 1)
 	if response, err := s.client.Get(plain + "/healthz"); err == nil {

@@ -34,7 +34,7 @@ type httpFlags struct {
 
 	RequestsPerSecond int           `group:"http" placeholder:"N" help:"Requests of one caller per second, in the long run; default: 200."`
 	MaxConnections    int           `group:"http" placeholder:"N" help:"Connections at the same time; default: 4096."`
-	ShutdownGrace     time.Duration `group:"http" placeholder:"TIME" help:"How long running calls may go on after SIGTERM; default: 10s."`
+	ShutdownGrace     time.Duration `group:"http" placeholder:"TIME" help:"How long running calls may go on after SIGTERM; default: 8s."`
 
 	KeyFile string `group:"http" placeholder:"FILE" type:"path" help:"A secret of at least 32 bytes that preview tokens and sessions are sealed with: replicas share it, and with it they outlive a restart."`
 	State   string `group:"http" placeholder:"URL" help:"Redis that replicas share for what must happen once, such as redis://HOST:PORT, with SCNET_MCP_STATE_PASSWORD as password; needs --key-file."`

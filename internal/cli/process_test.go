@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -171,5 +173,39 @@ func runPrinted(t *testing.T, env map[string]string, comments string) {
 	}
 	if want := env["SCNET_LOGIN_URL"] + "/api/user/v3/tokens"; env["SCNET_TOKEN_URL"] != want {
 		t.Errorf("SCNET_TOKEN_URL is %q", env["SCNET_TOKEN_URL"])
+	}
+}
+
+// A closed terminal stops the server as SIGTERM does; the signal itself would end it in the middle of a change.
+func TestHangupStopsStdio(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals on Windows")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	server := exec.CommandContext(ctx, program(t), "serve", "--demo")
+	stdin, err := server.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	stdout, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(stdin, `{"jsonrpc":"2.0","id":1,"method":"ping"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bufio.NewScanner(stdout); !lines.Scan() {
+		t.Fatal("no answer")
+	}
+	if err := server.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("the server did not stop cleanly: %v", err)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,6 +28,8 @@ type serveCommand struct {
 // releaseAfter is when memory is given back: not while the client waits for its first answers.
 const releaseAfter = time.Second
 
+const memoryLimit = 384 << 20
+
 // parentPoll is how often the server looks whether the process that started it still lives.
 const parentPoll = 2 * time.Second
 
@@ -34,11 +38,12 @@ func (c *serveCommand) Run(ctx context.Context, streams Streams, stdout clientPi
 	if err := c.httpFlags.check(); err != nil {
 		return err
 	}
+	limitMemory()
 	// A third of what the start took is not needed any more, and hosts run one server per window.
 	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
 	defer release.Stop()
 	if c.Transport == overStdio {
-		return c.serveStdio(ctx, streams.In, stdout, log)
+		return c.serveStdio(ctx, streams.In, stdout.Writer, log)
 	}
 	return c.serveHTTP(ctx, streams, log)
 }
@@ -52,6 +57,8 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 	warnUnconfigured(service, log)
 	warnOfAudit(service, log)
 	s := newServer(service, newToolbox(service), c.Demo, log)
+	ctx, ignore := untilHangup(ctx)
+	defer ignore()
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go watchParent(ctx, cancel, log)
@@ -67,6 +74,23 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 func warnOfAudit(service tools.Service, log zerolog.Logger) {
 	if audited, ok := service.Audit.(*audit.Log); ok {
 		audited.WarnTo(func(note string) { log.Warn().Str("note", note).Msg("the audit log is not as it was left") })
+	}
+}
+
+// untilHangup returns a context that also ends when the terminal is closed or the connection to it drops. Unheard, SIGHUP
+// would end the process in the middle of a change. Under nohup it is ignored, and stays so.
+func untilHangup(ctx context.Context) (_ context.Context, ignore context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
+// limitMemory lets the garbage collector run before the heap has grown to memoryLimit, which all that the server's limits
+// admit at the same time stays below. GOMEMLIMIT says otherwise.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
