@@ -128,7 +128,7 @@ func TestDeclaredButUnknown(t *testing.T) {
 		refused(t, p.answerTo(`1`).tool(t), "could not")
 		w.recorded(audit.Refused, "impossible")
 		p.send(call(`2`, "delete_instances", deletion(running, confirmed)))
-		refused(t, p.answerTo(`2`).tool(t), "cannot ask one")
+		refused(t, p.answerTo(`2`).tool(t), "cannot ask")
 		w.untouched()
 	})
 }

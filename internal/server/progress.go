@@ -28,7 +28,7 @@ func withProgressToken(ctx context.Context, token json.RawMessage) context.Conte
 }
 
 // maxProgress is how much of a call's progress waits while the client does not read. What is older is dropped.
-const maxProgress = 64
+const maxProgress = 128
 
 // progress is what a call tells about itself while it runs. The tool never waits for the client.
 type progress struct {
