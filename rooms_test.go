@@ -34,7 +34,7 @@ var rooms = map[string][]string{
 		module + "scnet", module + "workspace", module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"prompts":            {module + "scnet"},
-	"internal/audit":     {},
+	"internal/audit":     {module + "internal/text"},
 	"internal/fakecloud": {},
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/lenient":   {},

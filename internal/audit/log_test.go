@@ -200,6 +200,18 @@ func TestLongRecords(t *testing.T) {
 	}
 }
 
+// A client names itself. The name must not hide anything from whoever reads the log.
+func TestNames(t *testing.T) {
+	path, l := filled(t, 1)
+	add(t, l, Record{
+		Event: Intent, Call: "c", Client: "a\u202egnirts\x1b[2J\nb" + strings.Repeat("x", 500), ClientVersion: "1\u200b", Caller: "ann\u2066",
+	})
+	r := records(t, path)[1]
+	if strings.ContainsAny(r.Client+r.ClientVersion+r.Caller, "\u202e\x1b\n\u200b\u2066") || len(r.Client) > maxName+len("…") {
+		t.Errorf("%q, %q, %q", r.Client, r.ClientVersion, r.Caller)
+	}
+}
+
 func TestEncodingError(t *testing.T) {
 	path, l := filled(t, 1)
 	var unsupported *json.MarshalerError

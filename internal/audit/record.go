@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
 // Event says at which point of a call a record was written.
@@ -252,6 +254,8 @@ func shorten(r Record) (Record, []string) {
 	} {
 		short(field.name, field.text, maxText)
 	}
+	// What a client calls itself is the only text here that nobody has looked at.
+	r.Client, r.ClientVersion, r.Caller = clean.Line(r.Client, 0), clean.Line(r.ClientVersion, 0), clean.Line(r.Caller, 0)
 	short("client", &r.Client, maxName)
 	short("client_version", &r.ClientVersion, maxName)
 	errorText := maxError
