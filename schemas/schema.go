@@ -31,18 +31,18 @@ type Schema struct {
 }
 
 // Option changes the schema that [For] makes.
-type Option func(*jsonschema.Schema) error
+type Option struct{ without string }
 
 // Without leaves a property out, for an argument that is offered only
 // sometimes. A caller who sends it all the same is told that it is unknown.
-func Without(property string) Option {
-	return func(schema *jsonschema.Schema) error {
-		if _, ok := schema.Properties.Delete(property); !ok {
-			return fmt.Errorf("there is no property %q to leave out", property)
-		}
-		schema.Required = slices.DeleteFunc(schema.Required, func(name string) bool { return name == property })
-		return nil
+func Without(property string) Option { return Option{without: property} }
+
+func (o Option) apply(schema *jsonschema.Schema) error {
+	if _, ok := schema.Properties.Delete(o.without); !ok {
+		return fmt.Errorf("there is no property %q to leave out", o.without)
 	}
+	schema.Required = slices.DeleteFunc(schema.Required, func(name string) bool { return name == o.without })
+	return nil
 }
 
 // For returns the schema of the struct T.
@@ -55,14 +55,29 @@ func Without(property string) Option {
 // items.
 //
 // For returns an error when T cannot be expressed in the portable subset.
+//
+// A schema is made once for a type and its options: making them takes most of
+// the time that a server needs to start.
 func For[T any](options ...Option) (*Schema, error) {
 	t := reflect.TypeFor[T]()
-	schema, err := reflectType(t, options)
-	if err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", t, err)
-	}
-	return schema, nil
+	once, _ := schemasOf.LoadOrStore(made{t, fmt.Sprint(options)}, sync.OnceValues(func() (*Schema, error) {
+		schema, err := reflectType(t, options)
+		if err != nil {
+			return nil, fmt.Errorf("schema of %s: %w", t, err)
+		}
+		return schema, nil
+	}))
+	return once.(func() (*Schema, error))()
 }
+
+// made is what a schema is made of.
+type made struct {
+	t       reflect.Type
+	options string
+}
+
+// schemasOf holds a function for each made, which returns what [For] does.
+var schemasOf sync.Map
 
 // MustFor is [For] for package-level declarations: it panics on an error.
 func MustFor[T any](options ...Option) *Schema {
@@ -93,7 +108,7 @@ func reflectType(t reflect.Type, options []Option) (*Schema, error) {
 	schema := reflector.ReflectFromType(t)
 	schema.Version, schema.ID = "", ""
 	for _, option := range options {
-		if err := option(schema); err != nil {
+		if err := option.apply(schema); err != nil {
 			return nil, err
 		}
 	}

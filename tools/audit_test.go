@@ -18,8 +18,8 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // auditLog opens a log and returns a function that reads what is in it, after a check of its chain.
@@ -76,7 +76,7 @@ func TestEveryAttemptIsRecorded(t *testing.T) {
 		log, records := auditLog(t)
 		const script = "export PASSWORD=hunter2\n"
 		w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Failed)),
-			service: tools.Service{Audit: log, Policy: guard.Policy{Protect: patterns(t, id(3))}}})
+			rules: toolbox.Rules{Audit: log, Policy: guard.Policy{Protect: patterns(t, id(3))}}})
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, After: 1, Code: "716864", Latency: 250 * time.Millisecond})
 		w.fails(t, "execute_script", arguments{"instance_ids": ids(2), "script": map[string]any{"hunter2": script}, "concurrency": script, script: 1})
 		w.fails(t, "execute_script", execution(script, id(9)))
@@ -97,7 +97,7 @@ func TestEveryAttemptIsRecorded(t *testing.T) {
 		want := []string{
 			"refused arguments", "refused plan", "refused protect", "refused max-targets", "previewed none confirmation_required",
 			"previewed asked confirmation_required", "declined decline", "intent preview_token", "result preview_token partial",
-			"previewed token_used confirmation_required", "refused nothing_to_do done", "intent flag", "result flag failed",
+			"previewed token_used confirmation_required", "nothing_to_do done", "intent flag", "result flag failed",
 		}
 		if got := steps(all); !slices.Equal(got, want) {
 			t.Fatalf("steps %q\nwant  %q", got, want)
@@ -159,7 +159,7 @@ func TestAuditLogThatCannotBeWritten(t *testing.T) {
 					t.Fatal(err)
 				}
 				w := newWorld(t, setup{instances: []simulator.Instance{job(1, simulator.Running), job(2, simulator.Failed)},
-					service: tools.Service{Audit: log, AuditOptional: optional, MaxMutationsPerHour: 1}})
+					rules: toolbox.Rules{Audit: log, AuditOptional: optional, MaxMutationsPerHour: 1}})
 				again := a
 				if tool != "restart_instance" {
 					_, again = w.previewed(t, tool, a)
@@ -199,7 +199,7 @@ func TestAuditLogThatFillsUpInTheMiddle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{Audit: log}})
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), rules: toolbox.Rules{Audit: log}})
 		w.wire.Before = func(r *http.Request) {
 			if r.Method == http.MethodDelete {
 				fill(t, path)
@@ -214,19 +214,19 @@ func TestAuditLogThatFillsUpInTheMiddle(t *testing.T) {
 func TestFaultsOfOursAreRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
-		w := newWorld(t, setup{instances: jobs(2, simulator.Failed), service: tools.Service{Audit: log}})
+		w := newWorld(t, setup{instances: jobs(2, simulator.Failed), rules: toolbox.Rules{Audit: log}})
 		w.wire.Before = func(r *http.Request) {
 			if isWrite(r, "restart") || strings.Contains(r.URL.Path, id(2)) {
 				panic("secret of the server")
 			}
 		}
 		err := w.fails(t, "restart_instance", restart, "a fault in the server", "may be done, half-done or not done", "list_instances")
-		if strings.Contains(tools.Explain(err), "secret") {
+		if strings.Contains(toolbox.Explain(err), "secret") {
 			t.Errorf("the panic is in the answer: %v", err)
 		}
 		// One while the targets are looked up, which happens on goroutines of their own.
 		err = w.fails(t, "delete_instances", deletion(ids(2)...), "a fault in the server", "error id")
-		if text := tools.Explain(err); strings.Contains(text, "secret") || strings.Contains(text, "half-done") {
+		if text := toolbox.Explain(err); strings.Contains(text, "secret") || strings.Contains(text, "half-done") {
 			t.Errorf("%s", text)
 		}
 		all := records()
@@ -247,14 +247,14 @@ func TestCrashShowsInTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newWorld(t, setup{instances: jobs(1, simulator.Failed), service: tools.Service{Audit: log}})
+		w := newWorld(t, setup{instances: jobs(1, simulator.Failed), rules: toolbox.Rules{Audit: log}})
 		w.wire.Before = func(r *http.Request) {
 			if isWrite(r, "restart") {
 				runtime.Goexit() // nothing after this runs, as little as it would after a crash
 			}
 		}
 		var dead sync.WaitGroup
-		dead.Go(func() { _, _ = w.try(t.Context(), tools.Call{Tool: "restart_instance", Arguments: encoded(restart)}) })
+		dead.Go(func() { _, _ = w.try(t.Context(), toolbox.Call{Tool: "restart_instance", Arguments: encoded(restart)}) })
 		dead.Wait()
 		report, err := audit.Verify(path)
 		if err != nil || report.Problem != nil || len(report.Unfinished) != 1 || report.Unfinished[0].Targets[0].ID != id(1) {

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // issued is what a preview token was given for.
@@ -54,9 +54,9 @@ func TestNothingWithoutConsentProperty(t *testing.T) {
 	for seed := range uint64(40) {
 		bubble(t, fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
-			service := unlimited()
-			service.Policy.Consent = levels
-			w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Failed)), service: service})
+			rules := unlimited()
+			rules.Policy.Consent = levels
+			w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Failed)), rules: rules})
 			tokens := map[string]*issued{"": {used: true}, "aaaaaaaa": {used: true}}
 			order := []string{"", "aaaaaaaa"}
 			for step := range 60 {
@@ -73,7 +73,7 @@ func TestNothingWithoutConsentProperty(t *testing.T) {
 				call := fmt.Sprint(tool, caller.Name, string(encoded(a)))
 				do := func(more arguments) (reply, int, error) {
 					before := w.writes()
-					r, err := w.try(t.Context(), tools.Call{Tool: tool, Caller: caller, Arguments: encoded(a.with(more))})
+					r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Caller: caller, Arguments: encoded(a.with(more))})
 					if r.Token != "" {
 						tokens[r.Token] = &issued{call: call, state: w.look(targets), at: time.Now()}
 						order = append(order, r.Token)
@@ -151,7 +151,7 @@ func slow(r *http.Request) {
 
 func TestThousandTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{instances: jobs(1000, simulator.Running), service: unlimited()})
+		w := newWorld(t, setup{instances: jobs(1000, simulator.Running), rules: unlimited()})
 		memory := func() uint64 {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
@@ -178,9 +178,9 @@ func TestThousandTargets(t *testing.T) {
 }
 
 func BenchmarkExecuteScript1000(b *testing.B) {
-	service := unlimited()
-	service.MaxMutationsPerHour = 1 << 30
-	w := newWorld(b, setup{instances: jobs(1000, simulator.Running), service: service})
+	rules := unlimited()
+	rules.MaxMutationsPerHour = 1 << 30
+	w := newWorld(b, setup{instances: jobs(1000, simulator.Running), rules: rules})
 	w.wire.Before = slow
 	var took time.Duration
 	for b.Loop() {
@@ -206,8 +206,8 @@ func FuzzArguments(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{instances: []simulator.Instance{job(1, simulator.Failed), job(2, simulator.Running), job(3, simulator.Waiting)}})
 			name := names[int(tool)%len(names)]
-			r, err := w.try(context.WithoutCancel(t.Context()), tools.Call{Tool: name, Arguments: json.RawMessage(raw)})
-			if err != nil && (tools.Explain(err) == "" || strings.Contains(err.Error(), "fault in the server")) {
+			r, err := w.try(context.WithoutCancel(t.Context()), toolbox.Call{Tool: name, Arguments: json.RawMessage(raw)})
+			if err != nil && (toolbox.Explain(err) == "" || strings.Contains(err.Error(), "fault in the server")) {
 				t.Errorf("%v", err)
 			}
 			if sent := w.writes(); sent > 0 && (name != "restart_instance" || sent > 1 || !strings.Contains(raw, "onfirm") && !strings.Contains(raw, `\u`)) {

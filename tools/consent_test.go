@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // What becomes of a token between preview and confirmation, for each of the tools.
@@ -165,7 +165,7 @@ func TestOneTokenTwiceAtOnce(t *testing.T) {
 // asked makes the calls of a client that can ask: the one that gets the question, and the one with the human's answer.
 func (w *world) asked(t testing.TB, tool string, a arguments, answer func(guard.Question) guard.Answer) (reply, error) {
 	t.Helper()
-	call := tools.Call{Tool: tool, Arguments: encoded(a), Caller: w.caller}
+	call := toolbox.Call{Tool: tool, Arguments: encoded(a), Caller: w.caller}
 	call.Caller.CanAsk = true
 	r, err := w.try(t.Context(), call)
 	if err != nil || r.Question == nil {
@@ -204,7 +204,7 @@ func TestHumanAnswers(t *testing.T) {
 		} {
 			bubble(t, tool+"/"+name, func(t *testing.T) {
 				levels := map[string]guard.Level{tool: guard.Human}
-				w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated)), service: tools.Service{Policy: guard.Policy{Consent: levels}}})
+				w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated)), rules: toolbox.Rules{Policy: guard.Policy{Consent: levels}}})
 				w.caller.CanAsk = true
 				preview := w.call(t, tool, c.arguments)
 				w.caller.CanAsk = false
@@ -223,8 +223,8 @@ func TestHumanAnswers(t *testing.T) {
 				if err == nil {
 					t.Fatalf("no error but %s", r.Text)
 				}
-				wantParts(t, tools.Explain(err), a.notice, "Nothing was changed")
-				if declined := errors.Is(err, tools.ErrDeclined); declined != (name != "cannot be asked") {
+				wantParts(t, toolbox.Explain(err), a.notice, "Nothing was changed")
+				if declined := errors.Is(err, toolbox.ErrDeclined); declined != (name != "cannot be asked") {
 					t.Errorf("declined: %v", declined)
 				}
 				// After a no the token of the preview is worth nothing, asked or not.
@@ -258,7 +258,7 @@ func TestConsentLevels(t *testing.T) {
 	for level, sent := range map[guard.Level]int{guard.Flag: 1, guard.Preview: 0, guard.Human: 0} {
 		bubble(t, string(level), func(t *testing.T) {
 			levels := map[string]guard.Level{"restart_instance": level, "delete_instances": level, "execute_script": level}
-			w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated)), service: tools.Service{Policy: guard.Policy{Consent: levels}}})
+			w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated)), rules: toolbox.Rules{Policy: guard.Policy{Consent: levels}}})
 			for tool, a := range map[string]arguments{
 				"execute_script": execution("date", id(1)), "restart_instance": {"instance_id": id(3)}, "delete_instances": deletion(id(2)),
 			} {
@@ -266,9 +266,9 @@ func TestConsentLevels(t *testing.T) {
 				if r := w.call(t, tool, a); r.State != "confirmation_required" {
 					t.Errorf("%s without confirm: %s", tool, r.Text)
 				}
-				r, err := w.try(t.Context(), tools.Call{Tool: tool, Arguments: encoded(a.with(arguments{"confirm": true}))})
+				r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Arguments: encoded(a.with(arguments{"confirm": true}))})
 				switch text := r.Text; {
-				case level == guard.Human && (err == nil || !strings.Contains(tools.Explain(err), "demands a human's answer")):
+				case level == guard.Human && (err == nil || !strings.Contains(toolbox.Explain(err), "demands a human's answer")):
 					t.Errorf("%s: %v", tool, err)
 				case level == guard.Preview && (err != nil || !strings.Contains(text, "confirm: true alone is not enough")):
 					t.Errorf("%s: %v %s", tool, err, text)
@@ -302,16 +302,16 @@ func TestCancelledBeforeTheAct(t *testing.T) {
 				t.Fatal(err)
 			}
 			log, records := auditLog(t)
-			w := newWorld(t, setup{instances: jobs(2, simulator.Running), service: tools.Service{Tokens: tokens, Audit: log}})
+			w := newWorld(t, setup{instances: jobs(2, simulator.Running), rules: toolbox.Rules{Tokens: tokens, Audit: log}})
 			_, second := w.previewed(t, "delete_instances", deletion(ids(2)...))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			arm(w, &hook, cancel)
-			r, err := w.try(ctx, tools.Call{Tool: "delete_instances", Arguments: encoded(second)})
+			r, err := w.try(ctx, toolbox.Call{Tool: "delete_instances", Arguments: encoded(second)})
 			if err == nil {
 				t.Fatalf("no error but %s", r.Text)
 			}
-			wantParts(t, tools.Explain(err), "cancel")
+			wantParts(t, toolbox.Explain(err), "cancel")
 			w.nothingSent(t)
 			if all := records(); all[len(all)-1].Event != "refused" {
 				t.Errorf("steps %q", steps(all))
@@ -325,7 +325,7 @@ func TestANoHoldsWhenTheLookUpFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(1, simulator.Running)})
 		token := w.call(t, "delete_instances", deletion(id(1))).Token
-		call := tools.Call{Tool: "delete_instances", Caller: tools.Caller{Name: "local", CanAsk: true},
+		call := toolbox.Call{Tool: "delete_instances", Caller: toolbox.Caller{Name: "local", CanAsk: true},
 			Arguments: json.RawMessage(`{"instance_ids":["` + id(1) + `"],"confirm":true,"preview_token":"` + token + `"}`)}
 		asked, err := w.toolbox.Call(t.Context(), call)
 		if err != nil || asked.Question == nil {
@@ -333,7 +333,7 @@ func TestANoHoldsWhenTheLookUpFails(t *testing.T) {
 		}
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointDetail, Code: "716020"})
 		call.Answer = &guard.Answer{Action: guard.Decline, Token: asked.Question.Token}
-		if _, err = w.toolbox.Call(t.Context(), call); !errors.Is(err, tools.ErrDeclined) {
+		if _, err = w.toolbox.Call(t.Context(), call); !errors.Is(err, toolbox.ErrDeclined) {
 			t.Errorf("err = %v", err)
 		}
 		w.ClearFaults()

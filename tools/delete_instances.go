@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -24,141 +24,123 @@ const settleTimeout = 15 * time.Second
 // DeleteInstancesInput are the arguments of delete_instances.
 type DeleteInstancesInput struct {
 	InstanceIDs []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instance ids"`
-	Region      string   `json:"region,omitempty" jsonschema_description:"Region id or name"`
-	Consent
+	Region      string   `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
+	toolbox.Consent
 }
-
-func (DeleteInstancesInput) regional() {}
 
 // DeleteInstancesOutput is the result of delete_instances.
-type DeleteInstancesOutput struct {
-	State   string          `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown" jsonschema_description:"Outcome"`
-	Targets []TargetOutcome `json:"targets" jsonschema_description:"deleted, still_listed, not_found, refused, failed or unknown"`
-	Preview *Preview        `json:"preview,omitempty" jsonschema_description:"Before consent"`
-}
+type DeleteInstancesOutput struct{ toolbox.Changed }
 
-func deleteInstances(mode Mode) Tool {
-	return declareChange(Tool{
+func (s Instances) deleteInstances() toolbox.Tool {
+	return toolbox.Change(toolbox.Tool{
 		Name:    "delete_instances",
 		Title:   "Delete instances",
-		Toolset: "instances",
+		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Deletes instances for good, with all that is not in mounted storage. The first call shows a preview; the same with " +
 			"confirm=true and its preview_token deletes.",
-	}, mode, change[DeleteInstancesInput, DeleteInstancesOutput]{
-		plan: planDelete,
-		preview: func(_ DeleteInstancesInput, plan Plan, p *Preview) DeleteInstancesOutput {
-			return DeleteInstancesOutput{State: stateConfirm, Targets: plan.previewed(), Preview: p}
+	}, toolbox.Steps[DeleteInstancesInput, chosen, DeleteInstancesOutput]{
+		Plan: s.planDelete,
+		Nothing: func(DeleteInstancesInput, toolbox.Plan) DeleteInstancesOutput {
+			return DeleteInstancesOutput{toolbox.Changed{State: toolbox.Done}}
 		},
-		question: askDelete,
-		act:      runDelete,
-		state:    func(out DeleteInstancesOutput) string { return out.State },
-	})
+		Ask: askDelete,
+		Act: actDelete,
+	}, s.options()...)
 }
 
-func planDelete(ctx context.Context, service Service, in *DeleteInstancesInput) (Plan, error) {
-	region, err := service.region(ctx, in.Region)
+func (s Instances) planDelete(ctx context.Context, policy guard.Policy, in *DeleteInstancesInput) (plan toolbox.Plan, work chosen, err error) {
+	region, err := s.region(ctx, in.Region)
 	if err != nil {
-		return Plan{}, err
+		return plan, work, err
 	}
-	in.Region = region.ID
-	targets, err := resolve(ctx, service, region, in.InstanceIDs)
-	plan := Plan{Region: region, Targets: targets}
-	if err != nil {
-		return plan, err
+	in.Region, plan.Place = region.ID, place(region)
+	if plan.Targets, _, err = resolve(ctx, policy, region, in.InstanceIDs); err != nil {
+		return plan, work, err
 	}
-	in.InstanceIDs = plan.ids()
+	in.InstanceIDs = toolbox.IDs(plan.Targets)
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
 		switch {
-		case t.Instance == nil:
-			t.Effect, t.Spared = "does not exist (any more)", true
-		case active(t.Instance.Status):
+		case !t.Exists:
+			t.Effect = "does not exist (any more)"
+		case active(scnet.Status(t.Status)):
 			t.Effect = "deleted for good; its processes end"
 		default:
 			t.Effect = "deleted for good"
 		}
 	}
-	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.", text.Count(plan.changes(), "instance"), region)
-	return plan, nil
+	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.",
+		text.Count(plan.Changes(), "instance"), region)
+	return plan, chosen{region: region, targets: plan.Targets}, nil
 }
 
-func askDelete(_ DeleteInstancesInput, plan Plan) guard.Question {
-	phrases := []string{fmt.Sprintf("delete %d", plan.changes()), fmt.Sprintf("删除 %d", plan.changes())}
+func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
+	phrases := []string{fmt.Sprintf("delete %d", plan.Changes()), fmt.Sprintf("删除 %d", plan.Changes())}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.changes(), "instance"), plan.Region)
+	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.Changes(), "instance"), plan.Place)
 	for _, t := range plan.Targets {
-		if !t.Spared {
-			fmt.Fprintf(&b, "- %q (%s), %s\n", text.Field(t.Instance.Name), text.Field(t.ID), text.Field(string(t.Instance.Status)))
+		if !t.Spared() {
+			fmt.Fprintf(&b, "- %s, %s\n", t, text.Field(t.Status))
 		}
 	}
 	fmt.Fprintf(&b, "Type %q to delete.", phrases[0])
 	return guard.Question{Message: b.String(), Phrases: phrases}
 }
 
-func runDelete(ctx context.Context, _ Service, _ DeleteInstancesInput, plan Plan) (DeleteInstancesOutput, []audit.Outcome, error) {
-	outcomes := make([]TargetOutcome, len(plan.Targets))
-	var present []int // indices of the targets to delete
-	for i, t := range plan.Targets {
-		outcomes[i] = TargetOutcome{ID: text.Field(t.ID), Outcome: outcomeNotFound}
-		if !t.Spared {
-			outcomes[i].Name, outcomes[i].Status = text.Field(t.Instance.Name), text.Field(string(t.Instance.Status))
-			present = append(present, i)
-		}
-	}
+func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (DeleteInstancesOutput, error) {
+	targets, present := slices.Clone(work.targets), work.present()
 	chunks := slices.Collect(slices.Chunk(present, scnet.MaxDeleteIDs))
 	done := 0
 	result, err := rollout.Run(ctx, rollout.Plan{Targets: len(chunks), Concurrency: 1, MaxFailures: len(chunks)}, rollout.Steps{
 		Do: func(ctx context.Context, i int) error {
 			ids := make([]string, len(chunks[i]))
 			for j, target := range chunks[i] {
-				ids[j] = plan.Targets[target].ID
+				ids[j] = targets[target].ID
 			}
-			return plan.Region.Delete(ctx, ids...)
+			return work.region.Delete(ctx, ids...)
 		},
 		Done: func(i int, _ error, _, _ int) {
 			done += len(chunks[i])
-			ReportProgress(ctx, done, len(present), "deletions sent")
+			toolbox.ReportProgress(ctx, done, len(present), "deletions sent")
 		},
 	})
 	if err != nil {
-		return DeleteInstancesOutput{}, nil, err
+		return DeleteInstancesOutput{}, err
 	}
 	logFaults(ctx, result)
 	for i, chunk := range result.Targets {
-		outcome, note := outcomeDeleted, ""
+		outcome, note := toolbox.Deleted, ""
 		switch {
 		case !chunk.Attempted:
-			outcome, note = outcomeFailed, "not sent: the call was cancelled or took too long"
+			outcome, note = toolbox.OutcomeFailed, "not sent: the call was cancelled or took too long"
 		case chunk.Err != nil:
-			outcome, note = writeOutcome(chunk.Err), briefly(chunk.Err)
+			outcome, note = toolbox.OutcomeOf(chunk.Err), toolbox.Briefly(chunk.Err)
 		}
 		for _, target := range chunks[i] {
-			outcomes[target].Outcome, outcomes[target].Note = outcome, note
+			targets[target].Outcome, targets[target].Note = outcome, note
 		}
 	}
-	settleDeletes(ctx, plan, outcomes, present)
-
-	out := DeleteInstancesOutput{State: deleteState(outcomes), Targets: outcomes}
-	return out, auditOutcomes(outcomes), nil
+	settleDeletes(ctx, work.region, targets, present)
+	return DeleteInstancesOutput{toolbox.Changed{State: deleteState(targets), Targets: targets}}, nil
 }
 
 // settleDeletes looks at every target that something was sent for, until nothing is left or the pauses are used up. What
 // the last look shows outranks what the delete call answered. It goes on after the caller has gone, because the audit log
 // wants to know too.
-func settleDeletes(ctx context.Context, plan Plan, outcomes []TargetOutcome, present []int) {
+func settleDeletes(ctx context.Context, region *scnet.Region, targets []toolbox.Target, present []int) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout,
 		fmt.Errorf("looking took longer than %s", settleTimeout))
 	defer cancel()
-	sent := slices.Clone(outcomes)
-	left := slices.DeleteFunc(slices.Clone(present), func(i int) bool { return sent[i].Outcome == outcomeFailed })
+	sent := slices.Clone(targets)
+	left := slices.DeleteFunc(slices.Clone(present), func(i int) bool { return sent[i].Outcome == toolbox.OutcomeFailed })
 	for _, pause := range afterDelete {
 		if len(left) == 0 || !sleep(ctx, pause) {
 			break
 		}
 		looks := make([]error, len(left))
 		fault := lookUp(ctx, len(left), func(i int) error {
-			_, looks[i] = plan.Region.Detail(ctx, plan.Targets[left[i]].ID)
+			_, looks[i] = region.Detail(ctx, targets[left[i]].ID)
 			return nil
 		})
 		for i, target := range left {
@@ -166,66 +148,55 @@ func settleDeletes(ctx context.Context, plan Plan, outcomes []TargetOutcome, pre
 			if look == nil {
 				look = fault
 			}
-			outcomes[target] = settled(sent[target], look)
+			targets[target].Outcome, targets[target].Note = settled(sent[target], look)
 		}
-		left = slices.DeleteFunc(left, func(i int) bool {
-			return outcomes[i].Outcome == outcomeDeleted || outcomes[i] == sent[i] // refused, and still there
+		left = slices.DeleteFunc(left, func(i int) bool { // gone; or refused, and still there
+			now, then := targets[i], sent[i]
+			return now.Outcome == toolbox.Deleted || now.Outcome == then.Outcome && now.Note == then.Note
 		})
 	}
 }
 
 // settled is what is known of a target after a look at it.
-func settled(sent TargetOutcome, look error) TargetOutcome {
-	o := sent
-	accepted, gone := sent.Outcome == outcomeDeleted, errors.Is(look, scnet.ErrNotFound)
+func settled(sent toolbox.Target, look error) (toolbox.Outcome, string) {
+	accepted, gone := sent.Outcome == toolbox.Deleted, errors.Is(look, scnet.ErrNotFound)
 	switch {
 	case gone && !accepted:
-		o.Outcome, o.Note = outcomeDeleted, "gone afterwards, although: "+sent.Note
+		return toolbox.Deleted, "gone afterwards, although: " + sent.Note
 	case gone:
 	case look != nil && accepted:
-		o.Outcome, o.Note = outcomeUnknown, "the delete was accepted, but looking afterwards failed: "+briefly(look)
+		return toolbox.OutcomeUnknown, "the delete was accepted, but looking afterwards failed: " + toolbox.Briefly(look)
 	case look != nil:
-		o.Note = sent.Note + "; looking afterwards failed: " + briefly(look)
+		return sent.Outcome, sent.Note + "; looking afterwards failed: " + toolbox.Briefly(look)
 	case accepted:
-		o.Outcome, o.Note = outcomeStillListed, "the delete was accepted, but it is still listed; look again with list_instances"
-	case sent.Outcome == outcomeUnknown:
-		o.Note = sent.Note + "; it is still listed"
+		return toolbox.StillListed, "the delete was accepted, but it is still listed; look again with list_instances"
+	case sent.Outcome == toolbox.OutcomeUnknown:
+		return sent.Outcome, sent.Note + "; it is still listed"
 	}
-	return o
+	return sent.Outcome, sent.Note
 }
 
-func deleteState(outcomes []TargetOutcome) string {
-	settled := count(outcomes, outcomeDeleted, outcomeNotFound)
+func deleteState(targets []toolbox.Target) toolbox.State {
+	settled := toolbox.Count(targets, toolbox.Deleted, toolbox.NotFound)
 	switch {
-	case settled == len(outcomes):
-		return stateDone
-	case count(outcomes, outcomeDeleted) > 0:
-		return statePartial
-	case count(outcomes, outcomeUnknown, outcomeStillListed) > 0:
-		return stateUnknown
+	case settled == len(targets):
+		return toolbox.Done
+	case toolbox.Count(targets, toolbox.Deleted) > 0:
+		return toolbox.Partial
+	case toolbox.Count(targets, toolbox.OutcomeUnknown, toolbox.StillListed) > 0:
+		return toolbox.Unknown
 	}
-	return stateFailed
-}
-
-func auditOutcomes(outcomes []TargetOutcome) []audit.Outcome {
-	records := make([]audit.Outcome, len(outcomes))
-	for i, o := range outcomes {
-		records[i] = audit.Outcome{ID: o.ID, Outcome: o.Outcome, Code: o.Note}
-	}
-	return records
+	return toolbox.Failed
 }
 
 // Text tells what became of each target.
 func (out DeleteInstancesOutput) Text() string {
-	if out.Preview != nil {
-		return out.Preview.Text()
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State,
-		count(out.Targets, outcomeDeleted), count(out.Targets, outcomeStillListed), count(out.Targets, outcomeNotFound),
-		count(out.Targets, outcomeRefused), count(out.Targets, outcomeFailed), count(out.Targets, outcomeUnknown))
-	writeOutcomes(&b, out.Targets)
-	if count(out.Targets, outcomeUnknown, outcomeStillListed) > 0 {
+	count := func(o toolbox.Outcome) int { return toolbox.Count(out.Targets, o) }
+	fmt.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State, count(toolbox.Deleted),
+		count(toolbox.StillListed), count(toolbox.NotFound), count(toolbox.RefusedByService), count(toolbox.OutcomeFailed), count(toolbox.OutcomeUnknown))
+	toolbox.WriteOutcomes(&b, out.Targets)
+	if toolbox.Count(out.Targets, toolbox.OutcomeUnknown, toolbox.StillListed) > 0 {
 		b.WriteString("What is unknown or still listed was not sent again: look with list_instances before repeating.\n")
 	}
 	return strings.TrimSuffix(b.String(), "\n")

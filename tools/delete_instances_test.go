@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 func TestDelete(t *testing.T) {
@@ -170,7 +170,7 @@ func TestDeleteInChunks(t *testing.T) {
 		"one meets our bugs": {panics: true, outcome: "unknown", state: "partial"},
 	} {
 		bubble(t, name, func(t *testing.T) {
-			w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), service: unlimited()})
+			w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), rules: unlimited()})
 			requests := 0
 			w.wire.Before = func(r *http.Request) {
 				if r.Method != http.MethodDelete {
@@ -189,9 +189,9 @@ func TestDeleteInChunks(t *testing.T) {
 			}
 			_, confirming := w.previewed(t, "delete_instances", deletion(ids(45)...))
 			var p reports
-			r, err := w.try(p.follow(t.Context()), tools.Call{Tool: "delete_instances", Arguments: encoded(confirming)})
+			r, err := w.try(p.follow(t.Context()), toolbox.Call{Tool: "delete_instances", Arguments: encoded(confirming)})
 			if err != nil {
-				t.Fatal(tools.Explain(err))
+				t.Fatal(toolbox.Explain(err))
 			}
 			want := slices.Concat(slices.Repeat([]string{"deleted"}, 20), slices.Repeat([]string{c.outcome}, 20), slices.Repeat([]string{"deleted"}, 5))
 			wantOutcomes(t, r, c.state, want...)
@@ -208,7 +208,7 @@ func TestDeleteInChunks(t *testing.T) {
 
 func TestDeleteCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), service: unlimited()})
+		w := newWorld(t, setup{instances: jobs(45, simulator.Terminated), rules: unlimited()})
 		_, confirming := w.previewed(t, "delete_instances", deletion(ids(45)...))
 		ctx, cancel := context.WithCancel(t.Context())
 		w.wire.Before = func(r *http.Request) {
@@ -216,7 +216,7 @@ func TestDeleteCancelled(t *testing.T) {
 				cancel()
 			}
 		}
-		r, err := w.try(ctx, tools.Call{Tool: "delete_instances", Arguments: encoded(confirming)})
+		r, err := w.try(ctx, toolbox.Call{Tool: "delete_instances", Arguments: encoded(confirming)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestDeleteOverTheNetwork(t *testing.T) {
 	r := region(3)
 	s, service := start(t, simulator.Options{Regions: []simulator.Region{r}}, "")
 	s.Inject(simulator.Fault{Endpoint: simulator.EndpointDelete, ResetAfter: true})
-	w := &world{Simulator: s, service: service, toolbox: tools.NewToolbox(service, tools.All(tools.ModeOf(service))), caller: tools.Caller{Name: "local"}}
+	w := &world{Simulator: s, toolbox: toolbox.New(toolbox.Rules{}, service.Tools()), caller: toolbox.Caller{Name: "local"}}
 	result := w.confirmed(t, "delete_instances", deletion(r.Instances[0].ID, r.Instances[2].ID))
 	wantOutcomes(t, result, "done", "deleted", "deleted")
 	wantParts(t, result.Text, "gone afterwards, although: ")
@@ -261,7 +261,7 @@ func TestTextOfFiftyTargets(t *testing.T) {
 			instances[i].Name = strings.Repeat("蛋白质结构预测", 9)
 		}
 		for tool, a := range map[string]arguments{"execute_script": execution("date", ids(50)...), "delete_instances": deletion(ids(50)...)} {
-			w := newWorld(t, setup{instances: instances, service: unlimited()})
+			w := newWorld(t, setup{instances: instances, rules: unlimited()})
 			w.Inject(simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "0"})
 			preview, confirming := w.previewed(t, tool, a)
 			result := w.call(t, tool, confirming)

@@ -14,9 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 func TestExecuteSendsExactly(t *testing.T) {
@@ -245,7 +245,7 @@ func TestExecuteWithAnUnknownOutcome(t *testing.T) {
 func TestExecuteConcurrencyAndProgress(t *testing.T) {
 	for _, concurrency := range []int{0, 1, 10} {
 		bubble(t, fmt.Sprint(concurrency), func(t *testing.T) {
-			w := newWorld(t, setup{instances: jobs(20, simulator.Running), service: unlimited()})
+			w := newWorld(t, setup{instances: jobs(20, simulator.Running), rules: unlimited()})
 			var under, most atomic.Int32
 			w.wire.Before = func(r *http.Request) {
 				if isWrite(r, "execute-script") {
@@ -264,7 +264,7 @@ func TestExecuteConcurrencyAndProgress(t *testing.T) {
 			_, confirming := w.previewed(t, "execute_script", a)
 			began := time.Now()
 			var p reports
-			r, err := w.try(p.follow(t.Context()), tools.Call{Tool: "execute_script", Arguments: encoded(confirming)})
+			r, err := w.try(p.follow(t.Context()), toolbox.Call{Tool: "execute_script", Arguments: encoded(confirming)})
 			if err != nil || r.State != "done" || int(most.Load()) != want || time.Since(began) != time.Duration(20/want)*time.Second {
 				t.Errorf("%v: state %q, %d at once, took %s", err, r.State, most.Load(), time.Since(began))
 			}
@@ -294,7 +294,7 @@ func TestExecuteCancelled(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), c.after)
 			defer cancel()
 			began := time.Now()
-			r, err := w.try(ctx, tools.Call{Tool: "execute_script", Arguments: encoded(confirming)})
+			r, err := w.try(ctx, toolbox.Call{Tool: "execute_script", Arguments: encoded(confirming)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -320,7 +320,7 @@ func TestExecuteEndsBeforeTheClientGivesUp(t *testing.T) {
 func TestExecuteMeetsOurBugs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
-		w := newWorld(t, setup{instances: jobs(4, simulator.Running), service: tools.Service{Audit: log}})
+		w := newWorld(t, setup{instances: jobs(4, simulator.Running), rules: toolbox.Rules{Audit: log}})
 		_, confirming := w.previewed(t, "execute_script", execution("date", ids(4)...).with(arguments{"concurrency": 1, "max_failures": 1}))
 		n := 0
 		w.wire.Before = func(r *http.Request) {

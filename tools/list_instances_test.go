@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -21,7 +22,7 @@ func clock() time.Time { return now }
 
 // start runs a simulator with the options and returns it with a service that reaches it. With a region, that region is
 // the default.
-func start(t *testing.T, options simulator.Options, region string) (*simulator.Simulator, tools.Service) {
+func start(t *testing.T, options simulator.Options, region string) (*simulator.Simulator, tools.Instances) {
 	t.Helper()
 	options.Now = clock
 	s := simulator.New(options)
@@ -40,7 +41,7 @@ func start(t *testing.T, options simulator.Options, region string) (*simulator.S
 		client.Close()
 		_ = s.Close()
 	})
-	return s, tools.Service{SCNet: client, Now: clock}
+	return s, tools.Instances{SCNet: client, Now: clock}
 }
 
 // region returns a region with n running instances, the newest last created.
@@ -57,7 +58,7 @@ func region(n int) simulator.Region {
 }
 
 // call makes one call and returns its decoded result.
-func call(t *testing.T, service tools.Service, arguments string) (tools.ListInstancesOutput, string) {
+func call(t *testing.T, service tools.Instances, arguments string) (tools.ListInstancesOutput, string) {
 	t.Helper()
 	result, err := callRaw(t.Context(), service, arguments)
 	if err != nil {
@@ -70,8 +71,8 @@ func call(t *testing.T, service tools.Service, arguments string) (tools.ListInst
 	return out, result.Text
 }
 
-func callRaw(ctx context.Context, service tools.Service, arguments string) (tools.Result, error) {
-	return tools.NewToolbox(service, tools.All(tools.ModeOf(service))).Call(ctx, tools.Call{
+func callRaw(ctx context.Context, service tools.Instances, arguments string) (toolbox.Result, error) {
+	return toolbox.New(toolbox.Rules{}, service.Tools()).Call(ctx, toolbox.Call{
 		Tool: "list_instances", Arguments: json.RawMessage(arguments),
 	})
 }
@@ -257,7 +258,7 @@ func TestListErrors(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			text := tools.Explain(err)
+			text := toolbox.Explain(err)
 			for _, want := range c.want {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q is missing in %q", want, text)
@@ -269,12 +270,12 @@ func TestListErrors(t *testing.T) {
 
 func TestCallWithoutCredentials(t *testing.T) {
 	_, err := scnet.New(scnet.Config{User: "bob"})
-	_, err = callRaw(t.Context(), tools.Service{Unconfigured: err}, `{}`)
+	_, err = callRaw(t.Context(), tools.Instances{Unconfigured: err}, `{}`)
 	if !errors.Is(err, scnet.ErrConfig) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"half a credential", "SCNET_SECRET_KEY", "doctor"} {
-		if text := tools.Explain(err); !strings.Contains(text, want) {
+		if text := toolbox.Explain(err); !strings.Contains(text, want) {
 			t.Errorf("%q is missing in %q", want, text)
 		}
 	}
@@ -283,7 +284,7 @@ func TestCallWithoutCredentials(t *testing.T) {
 func TestListReportsProgress(t *testing.T) {
 	_, service := start(t, simulator.Options{Regions: []simulator.Region{region(45)}, Quirks: simulator.Quirks{ListMaxLimit: 10}}, "")
 	var reports []int
-	ctx := tools.WithProgress(t.Context(), func(done, total int, _ string) {
+	ctx := toolbox.WithProgress(t.Context(), func(done, total int, _ string) {
 		if total != 40 {
 			t.Errorf("total %d", total)
 		}

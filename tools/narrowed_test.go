@@ -11,14 +11,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // as is the world as a caller with a toolbox of its own sees it.
 func (w *world) as(name string, policy guard.Policy, limit int) *world {
 	narrowed := *w
-	narrowed.toolbox = w.toolbox.Narrowed(name, policy, limit)
+	narrowed.toolbox = w.toolbox.ForCaller(name, policy, limit)
 	narrowed.caller.Name = name
 	return &narrowed
 }
@@ -26,7 +26,7 @@ func (w *world) as(name string, policy guard.Policy, limit int) *world {
 func TestNarrowedPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
-		w := newWorld(t, setup{instances: jobs(12, simulator.Running), service: tools.Service{Audit: log, Policy: guard.Policy{
+		w := newWorld(t, setup{instances: jobs(12, simulator.Running), rules: toolbox.Rules{Audit: log, Policy: guard.Policy{
 			MaxTargets: 11, Protect: patterns(t, id(1)), Consent: map[string]guard.Level{"execute_script": guard.Flag}}}})
 		reader := w.as("reader", guard.Policy{ReadOnly: true}, 0)
 		if names := reader.toolbox.Tools(); len(names) != 1 || names[0].Name != "list_instances" || len(w.toolbox.Tools()) != 4 {
@@ -63,7 +63,7 @@ func TestNarrowedBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		flag := map[string]guard.Level{"execute_script": guard.Flag}
 		w := newWorld(t, setup{instances: jobs(9, simulator.Running),
-			service: tools.Service{MaxMutationsPerHour: 3, Policy: guard.Policy{Consent: flag}}})
+			rules: toolbox.Rules{MaxMutationsPerHour: 3, Policy: guard.Policy{Consent: flag}}})
 		run := func(w *world, n int, refusal string) {
 			t.Helper()
 			a := execution("date", ids(n)...).with(arguments{"confirm": true})
@@ -81,7 +81,7 @@ func TestNarrowedBudget(t *testing.T) {
 		run(w.as("bob", guard.Policy{}, 2), 1, "the hourly limit of 2 changes is reached")
 		run(greedy, 4, "the operator allows 3 per hour")
 		narrower := *greedy
-		narrower.toolbox = bob.toolbox.Narrowed("greedy", guard.Policy{}, 3)
+		narrower.toolbox = bob.toolbox.ForCaller("greedy", guard.Policy{}, 3)
 		run(&narrower, 3, "the operator allows 2 per hour")
 		run(w, 3, "")
 		run(w, 1, "the hourly limit of 3 changes is reached")
@@ -112,11 +112,11 @@ func TestReplicas(t *testing.T) {
 			return all
 		}
 		one := newWorld(t, setup{instances: jobs(3, simulator.Running),
-			service: tools.Service{State: state, Tokens: tokens(), MaxMutationsPerHour: 2}})
+			rules: toolbox.Rules{State: state, Tokens: tokens(), MaxMutationsPerHour: 2}})
 		other := *one
-		service := one.service
-		service.Tokens = tokens()
-		other.toolbox = tools.NewToolbox(service, tools.All(tools.ModeOf(service)))
+		rules := one.rules
+		rules.Tokens = tokens()
+		other.toolbox = toolbox.New(rules, one.tools)
 
 		_, second := one.previewed(t, "execute_script", execution("date", id(1)))
 		wantOutcomes(t, other.call(t, "execute_script", second), "done", "accepted")
@@ -174,14 +174,14 @@ func TestStateThatGoesAway(t *testing.T) {
 	} {
 		bubble(t, says, func(t *testing.T) {
 			state := &broken{State: guard.NewMemory(time.Now), after: 1000}
-			w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{State: state}})
+			w := newWorld(t, setup{instances: jobs(1, simulator.Running), rules: toolbox.Rules{State: state}})
 			_, second := w.previewed(t, "delete_instances", deletion(id(1)))
 			state.after = uses
 			var log strings.Builder
-			r, err := w.try(zerolog.New(&log).WithContext(t.Context()), tools.Call{Tool: "delete_instances", Arguments: encoded(second)})
+			r, err := w.try(zerolog.New(&log).WithContext(t.Context()), toolbox.Call{Tool: "delete_instances", Arguments: encoded(second)})
 			text := r.Text
 			if err != nil {
-				text = tools.Explain(err)
+				text = toolbox.Explain(err)
 			}
 			if says == "" {
 				wantOutcomes(t, r, "done", "deleted")
@@ -205,9 +205,9 @@ func TestANoHoldsWithoutTheState(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer tokens.Close()
-		w := newWorld(t, setup{instances: jobs(1, simulator.Running), service: tools.Service{State: state, Tokens: tokens}})
-		call := tools.Call{Tool: "delete_instances", Arguments: encoded(deletion(id(1)).with(arguments{"confirm": true})),
-			Caller: tools.Caller{Name: "local", CanAsk: true}}
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), rules: toolbox.Rules{State: state, Tokens: tokens}})
+		call := toolbox.Call{Tool: "delete_instances", Arguments: encoded(deletion(id(1)).with(arguments{"confirm": true})),
+			Caller: toolbox.Caller{Name: "local", CanAsk: true}}
 		asked, err := w.toolbox.Call(t.Context(), call)
 		if err != nil {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ func TestANoHoldsWithoutTheState(t *testing.T) {
 		state.after = 0
 		var log strings.Builder
 		call.Answer = &guard.Answer{Action: guard.Decline, Token: asked.Question.Token}
-		if _, err := w.toolbox.Call(zerolog.New(&log).WithContext(t.Context()), call); !errors.Is(err, tools.ErrDeclined) {
+		if _, err := w.toolbox.Call(zerolog.New(&log).WithContext(t.Context()), call); !errors.Is(err, toolbox.ErrDeclined) {
 			t.Errorf("%v", err)
 		}
 		if !strings.Contains(log.String(), "10.0.0.7") || strings.Contains(log.String(), asked.Question.Token) {

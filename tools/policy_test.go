@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 func patterns(t testing.TB, texts ...string) []guard.Pattern {
@@ -43,7 +43,7 @@ func TestPolicyHoldsForTheWholeCall(t *testing.T) {
 			instances := jobs(3, simulator.Running)
 			instances[1].Name = "prod-" + strings.Repeat("x", 300) + "-keep"
 			instances = append(instances, simulator.Instance{ID: id(4), Name: "Prod-2-keep", Status: simulator.Terminated})
-			w := newWorld(t, setup{instances: instances, service: tools.Service{Policy: c.policy(t)}})
+			w := newWorld(t, setup{instances: instances, rules: toolbox.Rules{Policy: c.policy(t)}})
 			w.caller.CanAsk = true
 			for tool, a := range map[string]arguments{
 				"delete_instances": deletion(ids(3)...), "execute_script": execution("date", ids(4)...), "restart_instance": {"instance_id": id(4)},
@@ -84,7 +84,7 @@ func TestMoreThanAllowedIsNotEvenLookedUp(t *testing.T) {
 
 func TestHourlyBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{instances: jobs(6, simulator.Running), service: tools.Service{MaxMutationsPerHour: 3}})
+		w := newWorld(t, setup{instances: jobs(6, simulator.Running), rules: toolbox.Rules{MaxMutationsPerHour: 3}})
 		one := arguments{"concurrency": 1}
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, After: 1, Times: 1, Code: "716864"})
 		wantOutcomes(t, w.confirmed(t, "execute_script", execution("date", ids(3)...).with(one)), "partial", "accepted", "rejected", "not_attempted")
@@ -115,7 +115,7 @@ func TestWithheldToolsAreRefusedByName(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T) {
 			log, records := auditLog(t)
-			w := newWorld(t, setup{instances: jobs(2, simulator.Running), service: tools.Service{Policy: c.policy, Audit: log}})
+			w := newWorld(t, setup{instances: jobs(2, simulator.Running), rules: toolbox.Rules{Policy: c.policy, Audit: log}})
 			offered := fmt.Sprint(len(w.toolbox.Tools()), len(w.toolbox.Withheld()))
 			if want := map[string]string{"read-only": "1 3", "another toolset": "0 4", "disabled": "1 3"}[name]; offered != want {
 				t.Errorf("offered and withheld: %s, want %s", offered, want)

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 var restart = arguments{"instance_id": id(1), "confirm": true}
@@ -104,9 +104,9 @@ func TestRestartWaits(t *testing.T) {
 				c.prepare(w)
 			}
 			var p reports
-			r, err := w.try(p.follow(t.Context()), tools.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": c.wait}))})
+			r, err := w.try(p.follow(t.Context()), toolbox.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": c.wait}))})
 			if err != nil {
-				t.Fatal(tools.Explain(err))
+				t.Fatal(toolbox.Explain(err))
 			}
 			if r.State != c.state || r.LastStatus != c.status || r.WaitedSeconds != c.waited {
 				t.Errorf("state %q, status %q, waited %d: %s", r.State, r.LastStatus, r.WaitedSeconds, r.Text)
@@ -143,7 +143,7 @@ func TestRestartWaitIsCancelledAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		r, err := w.try(ctx, tools.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": 50}))})
+		r, err := w.try(ctx, toolbox.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": 50}))})
 		if took := time.Since(began); err != nil || took != 2500*time.Millisecond || r.State != "waiting" || r.WaitedSeconds != 2 {
 			t.Errorf("after %s: %+v, %v", took, r, err)
 		}
@@ -244,7 +244,7 @@ func TestRestartIsNotCutOff(t *testing.T) {
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, Latency: 3 * time.Second})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		r, err := w.try(ctx, tools.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": 50}))})
+		r, err := w.try(ctx, toolbox.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": 50}))})
 		if err != nil || r.State != "waiting" || r.ReturnedID == "" {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -261,7 +261,7 @@ func TestRestartOfWhatDoesNotExist(t *testing.T) {
 			w.fails(t, "restart_instance", call("job"), id(3), "perhaps more")
 			for _, wildcard := range []string{"*", "job-*", "?", "../" + id(1), id(1) + "," + id(2), ""} {
 				err := w.fails(t, "restart_instance", call(wildcard), "not an instance id")
-				if text := tools.Explain(err); strings.Contains(text, "part of a name") {
+				if text := toolbox.Explain(err); strings.Contains(text, "part of a name") {
 					t.Errorf("%q is taken for a name: %s", wildcard, text)
 				}
 			}

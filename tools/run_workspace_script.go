@@ -15,6 +15,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -28,45 +29,55 @@ const (
 // RunWorkspaceScriptInput are the arguments of run_workspace_script. The names of the staged execution are the service's.
 type RunWorkspaceScriptInput struct {
 	DesktopIDs        []string `json:"desktop_ids" jsonschema:"minItems=1" jsonschema_description:"Desktop ids, up to 1000"`
-	ScriptIDs         []string `json:"script_ids,omitempty" jsonschema_description:"1 to 10 stored scripts, or give script"`
+	ScriptIDs         []string `json:"script_ids,omitempty" audit:"plain" jsonschema_description:"1 to 10 stored scripts; or give script"`
 	Script            string   `json:"script,omitempty" jsonschema_description:"Script text, up to 100,000 characters"`
-	ScriptType        string   `json:"script_type,omitempty" jsonschema:"enum=SHELL,enum=POWERSHELL,enum=BAT" jsonschema_description:"Of script; SHELL is for Linux"`
-	KeepScript        bool     `json:"keep_script,omitempty" jsonschema_description:"Keep script stored after the run"`
-	GrayCount         *int     `json:"gray_count,omitempty" jsonschema:"minimum=1" jsonschema_description:"Desktops of a first batch"`
-	GrayResourceIDs   []string `json:"gray_resource_ids,omitempty" jsonschema_description:"The first batch by id"`
-	GrayFailThreshold *int     `json:"gray_fail_threshold,omitempty" jsonschema:"minimum=1" jsonschema_description:"Failures (>=) in the first batch that stop the rest; below its size"`
-	ExecutionTimeout  *int     `json:"execution_timeout,omitempty" jsonschema:"minimum=0,maximum=600" jsonschema_description:"Minutes"`
-	WaitSeconds       int      `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Wait for the end"`
-	Consent
+	ScriptType        string   `json:"script_type,omitempty" audit:"plain" jsonschema:"enum=SHELL,enum=POWERSHELL,enum=BAT" jsonschema_description:"Language of script; SHELL is for Linux"`
+	KeepScript        bool     `json:"keep_script,omitempty" audit:"plain" jsonschema_description:"Keep script stored after the run"`
+	GrayCount         *int     `json:"gray_count,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Run it on this many desktops before the rest"`
+	GrayResourceIDs   []string `json:"gray_resource_ids,omitempty" jsonschema_description:"The desktops of the first batch, by id"`
+	GrayFailThreshold *int     `json:"gray_fail_threshold,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Leave the rest out if this many of the first batch fail; less than its size"`
+	ExecutionTimeout  *int     `json:"execution_timeout,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=600" jsonschema_description:"Minutes until the service gives a script up"`
+	WaitSeconds       int      `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait for the end"`
+	toolbox.Consent
 }
 
 // RunWorkspaceScriptOutput is the result of run_workspace_script.
 type RunWorkspaceScriptOutput struct {
-	State   string      `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown,enum=waiting" jsonschema_description:"Outcome"`
-	RunID   string      `json:"run_id,omitempty" jsonschema_description:"For get_workspace_run"`
-	Counts  string      `json:"counts,omitempty" jsonschema_description:"Succeeded, failed, skipped"`
-	Records []RunRecord `json:"records,omitempty" jsonschema_description:"One a desktop and script"`
+	toolbox.Changed
+	RunID   string      `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
+	Counts  string      `json:"counts,omitempty" jsonschema_description:"How many succeeded, failed and were skipped"`
+	Records []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script"`
 	Note    string      `json:"note,omitempty" jsonschema_description:"What to know"`
-	Preview *Preview    `json:"preview,omitempty" jsonschema_description:"Before consent"`
 }
 
-func runWorkspaceScript(mode Mode) Tool {
-	return declareChange(Tool{
+func (s Desktops) runWorkspaceScript() toolbox.Tool {
+	return toolbox.Change(toolbox.Tool{
 		Name:    "run_workspace_script",
 		Title:   "Run scripts on cloud desktops",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Destructive,
 		Description: "Runs stored scripts, or a text, on Huawei Cloud Workspace desktops, optionally on a first (gray) batch before the rest. The " +
 			"first call shows a preview; the same with confirm=true and its preview_token runs. A text is stored for the run.",
-	}, mode, change[RunWorkspaceScriptInput, RunWorkspaceScriptOutput]{
-		plan: planRun,
-		preview: func(_ RunWorkspaceScriptInput, _ Plan, p *Preview) RunWorkspaceScriptOutput {
-			return RunWorkspaceScriptOutput{State: stateConfirm, Preview: p}
-		},
-		question: askRun,
-		act:      actRun,
-		state:    func(out RunWorkspaceScriptOutput) string { return out.State },
+	}, toolbox.Steps[RunWorkspaceScriptInput, batch, RunWorkspaceScriptOutput]{
+		Plan: s.planRun,
+		Ask:  askRun,
+		Act:  s.actRun,
 	})
+}
+
+// batch is what a run is on, and the digest of what it runs.
+type batch struct {
+	targets []toolbox.Target
+	script  *audit.Script
+}
+
+// all returns the targets with one outcome.
+func (b batch) all(outcome toolbox.Outcome, runID string) []toolbox.Target {
+	targets := slices.Clone(b.targets)
+	for i := range targets {
+		targets[i].Outcome, targets[i].NewID = outcome, runID
+	}
+	return targets
 }
 
 // execution is the batch as the service takes it.
@@ -117,28 +128,21 @@ func renamed(err error) error {
 	return fmt.Errorf("%w. Nothing was sent", ours)
 }
 
-func planRun(ctx context.Context, service Service, in *RunWorkspaceScriptInput) (Plan, error) {
-	plan := Plan{Place: service.Workspace.Place()}
-	scripts := in.ScriptIDs
-	switch {
-	case in.Script != "" && len(in.ScriptIDs) > 0:
-		return plan, errors.New("script and script_ids are both given; give one. Nothing was sent")
-	case in.Script == "" && len(in.ScriptIDs) == 0:
-		return plan, errors.New("neither script nor script_ids is given. Nothing was sent; list_workspace_scripts shows the stored ones")
-	case in.Script == "" && (in.ScriptType != "" || in.KeepScript):
-		return plan, errors.New("script_type and keep_script are about script, which is not given. Nothing was sent")
-	case in.Script != "":
-		scripts = []string{inlineScript}
+func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorkspaceScriptInput) (plan toolbox.Plan, work batch, err error) {
+	plan.Place = s.place()
+	scripts, err := in.scripts()
+	if err != nil {
+		return plan, work, err
 	}
 	if err := in.check(scripts); err != nil {
-		return plan, err
+		return plan, work, err
 	}
-	if err := service.Policy.PermitsCount(len(in.DesktopIDs)); err != nil {
-		return plan, err
+	if err := policy.PermitsCount(len(in.DesktopIDs)); err != nil {
+		return plan, work, err
 	}
-	found, err := desktops(ctx, service.Workspace, in.DesktopIDs)
+	found, err := s.find(ctx, in.DesktopIDs)
 	if err != nil {
-		return plan, err
+		return plan, work, err
 	}
 	var missing []string
 	for _, id := range in.DesktopIDs {
@@ -147,26 +151,43 @@ func planRun(ctx context.Context, service Service, in *RunWorkspaceScriptInput) 
 			missing = append(missing, text.Field(id))
 			continue
 		}
-		plan.Targets = append(plan.Targets, PlannedTarget{ID: id, Seen: seenDesktop(d), Effect: in.effectOn(d)})
+		t := s.target(id, d)
+		t.Effect = in.effectOn(d)
+		plan.Targets = append(plan.Targets, t)
 	}
 	if len(missing) > 0 {
-		return plan, fmt.Errorf("no such desktop: %s. Nothing was sent. list_workspace_desktops shows the ids", text.Some(missing))
+		return plan, work, fmt.Errorf("no such desktop: %s. Nothing was sent. list_workspace_desktops shows the ids", text.Some(missing))
 	}
-	described, excerpts, err := planScripts(ctx, service, in, &plan, found)
+	described, excerpts, err := s.planScripts(ctx, in, &plan, found)
 	if err != nil {
-		return plan, err
+		return plan, work, err
 	}
 	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Place, in.stages(),
 		idle(plan.Targets), excerpts)
-	return plan, nil
+	return plan, batch{targets: plan.Targets, script: plan.Script}, nil
+}
+
+// scripts returns the ids of what is to run, after a look at what excludes what.
+func (in RunWorkspaceScriptInput) scripts() ([]string, error) {
+	switch {
+	case in.Script != "" && len(in.ScriptIDs) > 0:
+		return nil, errors.New("script and script_ids are both given; give one. Nothing was sent")
+	case in.Script == "" && len(in.ScriptIDs) == 0:
+		return nil, errors.New("neither script nor script_ids is given. Nothing was sent; list_workspace_scripts shows the stored ones")
+	case in.Script == "" && (in.ScriptType != "" || in.KeepScript):
+		return nil, errors.New("script_type and keep_script are about script, which is not given. Nothing was sent")
+	case in.Script != "":
+		return []string{inlineScript}, nil
+	}
+	return in.ScriptIDs, nil
 }
 
 // idle names the desktops that will probably fail.
-func idle(targets []PlannedTarget) string {
+func idle(targets []toolbox.Target) string {
 	var names []string
 	for _, t := range targets {
-		if !isActive(t.Seen.Status) {
-			names = append(names, fmt.Sprintf("%q (%s)", text.Field(t.Seen.Name), text.Dash(text.Field(t.Seen.Status))))
+		if !isActive(t.Status) {
+			names = append(names, fmt.Sprintf("%q (%s)", text.Field(t.Name), text.Dash(text.Field(t.Status))))
 		}
 	}
 	if len(names) == 0 {
@@ -174,8 +195,6 @@ func idle(targets []PlannedTarget) string {
 	}
 	return " Not ACTIVE, so it will probably fail there: " + text.Some(names) + "."
 }
-
-func isActive(status string) bool { return strings.EqualFold(status, "ACTIVE") }
 
 func (in RunWorkspaceScriptInput) effectOn(d workspace.Desktop) string {
 	effect := "runs it"
@@ -206,7 +225,9 @@ func (in RunWorkspaceScriptInput) stages() string {
 
 // planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent
 // is bound to: one that is changed after the preview is another script.
-func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInput, plan *Plan, found map[string]workspace.Desktop) (described, shown string, err error) {
+func (s Desktops) planScripts(
+	ctx context.Context, in *RunWorkspaceScriptInput, plan *toolbox.Plan, found map[string]workspace.Desktop,
+) (described, excerpts string, err error) {
 	if in.Script != "" {
 		kind, err := in.inlineType(found)
 		if err != nil {
@@ -224,23 +245,23 @@ func planScripts(ctx context.Context, service Service, in *RunWorkspaceScriptInp
 	var names, texts []string
 	all, size := sha256.New(), 0
 	for _, id := range in.ScriptIDs {
-		s, err := service.Workspace.Script(ctx, id)
+		script, err := s.Workspace.Script(ctx, id)
 		if err != nil {
 			return "", "", err
 		}
-		if err := checkSystems(s.Type, text.Field(s.Name), found); err != nil {
+		if err := checkSystems(script.Type, text.Field(script.Name), found); err != nil {
 			return "", "", err
 		}
-		size += len(s.Content)
-		_, _ = all.Write([]byte(s.Content)) // never fails
+		size += len(script.Content)
+		_, _ = all.Write([]byte(script.Content)) // never fails
 		if len(in.ScriptIDs) > 1 {
-			texts = append(texts, fmt.Sprintf("%q:", text.Field(s.Name)))
+			texts = append(texts, fmt.Sprintf("%q:", text.Field(script.Name)))
 		}
-		texts = append(texts, text.Excerpt(s.Content))
-		digest := sha256.Sum256([]byte(s.Content))
-		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", text.Field(s.Name), text.Field(s.ID), text.Field(string(s.Type)), hex.EncodeToString(digest[:6])))
+		texts = append(texts, text.Excerpt(script.Content))
+		digest := sha256.Sum256([]byte(script.Content))
+		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", text.Field(script.Name), text.Field(script.ID), text.Field(string(script.Type)), hex.EncodeToString(digest[:6])))
 		for i := range plan.Targets {
-			plan.Targets[i].Seen.State = append(plan.Targets[i].Seen.State, s.ID, hex.EncodeToString(digest[:]))
+			plan.Targets[i].Bound = append(plan.Targets[i].Bound, script.ID, hex.EncodeToString(digest[:]))
 		}
 	}
 	plan.Script = &audit.Script{SHA256: hex.EncodeToString(all.Sum(nil)), Bytes: size}
@@ -285,47 +306,50 @@ func checkSystems(kind workspace.ScriptType, name string, found map[string]works
 	return fmt.Errorf("%s is %s, which is for %s, and cannot run on %s. Nothing was sent", name, text.Field(string(kind)), kind.System(), text.Some(wrong))
 }
 
-func askRun(in RunWorkspaceScriptInput, plan Plan) guard.Question {
+func askRun(in RunWorkspaceScriptInput, plan toolbox.Plan) guard.Question {
 	var b strings.Builder
 	b.WriteString("This call " + plan.Effect + "\n")
 	for _, t := range plan.Targets {
-		fmt.Fprintf(&b, "- %q (%s), %s: %s\n", text.Field(t.Seen.Name), text.Field(t.ID), text.Field(t.Seen.Status), t.Effect)
+		fmt.Fprintf(&b, "- %s, %s: %s\n", t, text.Field(t.Status), t.Effect)
 	}
 	return guard.Question{Message: b.String(), Choices: []string{"run it on " + text.Count(len(in.DesktopIDs), "desktop"), "do not run it"}}
 }
 
-func actRun(ctx context.Context, service Service, in RunWorkspaceScriptInput, plan Plan) (RunWorkspaceScriptOutput, []audit.Outcome, error) {
-	client := service.Workspace
-	work := context.WithoutCancel(ctx) // a write that is cut off has an unknown outcome
+func (s Desktops) actRun(ctx context.Context, in RunWorkspaceScriptInput, work batch) (out RunWorkspaceScriptOutput, err error) {
+	whole := context.WithoutCancel(ctx) // a write that is cut off has an unknown outcome
 	scripts, stored := in.ScriptIDs, ""
 	if in.Script != "" {
-		script := in.newScript(plan.Script)
-		id, err := client.CreateScript(work, script)
-		if err != nil && uncertain(err) {
-			out := RunWorkspaceScriptOutput{State: stateFailed, Note: fmt.Sprintf("Nothing was run: storing the script failed (%s). "+
-				"It may be stored all the same: list_workspace_scripts with name=%s shows it.", briefly(err), script.Name)}
-			return out, runOutcomes(plan, outcomeNotAttempted, ""), nil
+		script := in.newScript(work.script)
+		id, err := s.Workspace.CreateScript(whole, script)
+		if err != nil && toolbox.Uncertain(err) {
+			out.State, out.Targets = toolbox.Failed, work.all(toolbox.NotAttempted, "")
+			out.Note = fmt.Sprintf("Nothing was run: storing the script failed (%s). It may be stored all the same: "+
+				"list_workspace_scripts with name=%s shows it.", toolbox.Briefly(err), script.Name)
+			return out, nil
 		}
 		if err != nil {
-			return RunWorkspaceScriptOutput{}, nil, err
+			return out, err
 		}
 		scripts, stored = []string{id}, id
 	}
-	taskID, err := client.Execute(work, in.execution(scripts))
-	if err != nil && !uncertain(err) {
-		left := removeStored(work, client, stored)
+	runID, err := s.Workspace.Execute(whole, in.execution(scripts))
+	if err != nil && !toolbox.Uncertain(err) {
+		left := s.deleteStored(whole, stored)
 		if left == "" {
-			return RunWorkspaceScriptOutput{}, nil, err
+			return out, err
 		}
-		out := RunWorkspaceScriptOutput{State: stateFailed, Note: fmt.Sprintf("Nothing was run: %s. %s", briefly(err), left)}
-		return out, runOutcomes(plan, outcomeRefused, ""), nil
+		out.State, out.Targets = toolbox.Failed, work.all(toolbox.RefusedByService, "")
+		out.Note = fmt.Sprintf("Nothing was run: %s. %s", toolbox.Briefly(err), left)
+		return out, nil
 	}
 	if err != nil {
-		out := RunWorkspaceScriptOutput{State: stateUnknown, Note: briefly(err) + ". It may or may not run, and was not sent again. " +
-			"get_workspace_run without run_id lists the latest runs: one with these desktops that began now is it." + storedNote(stored)}
-		return out, runOutcomes(plan, outcomeUnknown, ""), nil
+		out.State, out.Targets = toolbox.Unknown, work.all(toolbox.OutcomeUnknown, "")
+		out.Note = toolbox.Briefly(err) + ". It may or may not run, and was not sent again. " +
+			"get_workspace_run without run_id lists the latest runs: one with these desktops that began now is it." + storedNote(stored)
+		return out, nil
 	}
-	out, over := watchRun(ctx, service, taskID, time.Duration(in.WaitSeconds)*time.Second)
+	out, over := s.watchRun(ctx, runID, time.Duration(in.WaitSeconds)*time.Second)
+	out.Targets = work.all(toolbox.Accepted, runID)
 	switch {
 	case stored == "":
 	case in.KeepScript:
@@ -333,10 +357,10 @@ func actRun(ctx context.Context, service Service, in RunWorkspaceScriptInput, pl
 	case !over:
 		out.Note += storedNote(stored)
 	default:
-		out.Note += " " + removeStored(work, client, stored)
+		out.Note += " " + s.deleteStored(whole, stored)
 	}
 	out.Note = strings.TrimSpace(out.Note)
-	return out, runOutcomes(plan, outcomeAccepted, taskID), nil
+	return out, nil
 }
 
 // storedNote says that the text is still stored: what runs later must still find it.
@@ -347,43 +371,35 @@ func storedNote(id string) string {
 	return fmt.Sprintf(" The script is stored as %s and was not removed, because the run may still need it.", text.Field(id))
 }
 
-// removeStored removes the script of a text again, and says so where it cannot.
-func removeStored(ctx context.Context, client *workspace.Client, id string) (note string) {
+// deleteStored deletes the script stored for this run; note is set if that fails.
+func (s Desktops) deleteStored(ctx context.Context, id string) (note string) {
 	if id == "" {
 		return ""
 	}
-	if err := client.DeleteScript(ctx, id); err != nil {
-		return fmt.Sprintf("The script that was stored as %s could not be removed: %s.", text.Field(id), briefly(err))
+	if err := s.Workspace.DeleteScript(ctx, id); err != nil {
+		return fmt.Sprintf("The script that was stored as %s could not be removed: %s.", text.Field(id), toolbox.Briefly(err))
 	}
 	return ""
 }
 
-func runOutcomes(plan Plan, outcome, runID string) []audit.Outcome {
-	outcomes := make([]audit.Outcome, len(plan.Targets))
-	for i, t := range plan.Targets {
-		outcomes[i] = audit.Outcome{ID: text.Field(t.ID), Outcome: outcome, NewID: text.Field(runID)}
-	}
-	return outcomes
-}
-
 // watchRun looks at a run until it is over or limit is. It looks at least once.
-func watchRun(ctx context.Context, service Service, taskID string, limit time.Duration) (out RunWorkspaceScriptOutput, over bool) {
-	out = RunWorkspaceScriptOutput{State: stateWaiting, RunID: text.Field(taskID)}
-	started, reported := service.Now(), -1
+func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duration) (out RunWorkspaceScriptOutput, over bool) {
+	out.State, out.RunID = toolbox.Waiting, text.Field(runID)
+	started, reported := s.Now(), -1
 	for pause := firstRunPoll; ; pause = min(pause*3/2, maxRunPoll) {
-		task, err := service.Workspace.Task(ctx, taskID)
-		left := limit - service.Now().Sub(started)
+		task, err := s.Workspace.Task(ctx, runID)
+		left := limit - s.Now().Sub(started)
 		switch {
 		case err != nil:
-			out.Note = "The run was accepted, but its state could not be read: " + briefly(err) + ". Look again with get_workspace_run."
+			out.Note = "The run was accepted, but its state could not be read: " + toolbox.Briefly(err) + ". Look again with get_workspace_run."
 		case task.Done():
-			return endedRun(ctx, service, task), true
+			return s.endedRun(ctx, task), true
 		default:
 			out.Counts = runCounts(task)
 			out.Note = "The run was accepted and is not over. Look again with get_workspace_run."
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
-				ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
+				toolbox.ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
 			}
 		}
 		if left <= 0 || !sleep(ctx, min(pause, left)) {
@@ -393,12 +409,12 @@ func watchRun(ctx context.Context, service Service, taskID string, limit time.Du
 }
 
 // endedRun is the result of a run that is over, with the output of failures first.
-func endedRun(ctx context.Context, service Service, task workspace.Task) RunWorkspaceScriptOutput {
-	out := RunWorkspaceScriptOutput{State: runState(task), RunID: text.Field(task.ID), Counts: runCounts(task)}
+func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWorkspaceScriptOutput) {
+	out.State, out.RunID, out.Counts = runState(task), text.Field(task.ID), runCounts(task)
 	var records []workspace.Record
-	for r, err := range service.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
+	for r, err := range s.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
-			out.Note = "Not all records could be read: " + briefly(err) + ". Look again with get_workspace_run."
+			out.Note = "Not all records could be read: " + toolbox.Briefly(err) + ". Look again with get_workspace_run."
 			break
 		}
 		records = append(records, r)
@@ -407,7 +423,7 @@ func endedRun(ctx context.Context, service Service, task workspace.Task) RunWork
 	for i, r := range records[:min(len(records), maxRunRecords)] {
 		item := runRecord(r)
 		if i < maxOutputs {
-			item.Output = outputOf(ctx, service, r.ID)
+			item.Output = s.outputOf(ctx, r.ID)
 		}
 		out.Records = append(out.Records, item)
 	}
@@ -420,50 +436,8 @@ func endedRun(ctx context.Context, service Service, task workspace.Task) RunWork
 	return out
 }
 
-// rank puts failures before what is unknown, and that before successes. Of a status word that says nothing, a reason tells
-// that something was wrong.
-func rank(r workspace.Record) int {
-	switch state := r.State(); {
-	case state == workspace.StateFailed:
-		return 0
-	case state == workspace.StateSucceeded:
-		return 3
-	case r.Reason != "":
-		return 1
-	}
-	return 2
-}
-
-// outputOf reads what a record's script wrote. A failure to read it is said in its place.
-func outputOf(ctx context.Context, service Service, recordID string) string {
-	detail, err := service.Workspace.Record(ctx, recordID)
-	if err != nil {
-		return "(could not be read: " + briefly(err) + ")"
-	}
-	return shown(detail.Output)
-}
-
-func runState(t workspace.Task) string {
-	switch {
-	case t.Failed == 0 && t.Skipped == 0 && t.State() == workspace.StateSucceeded:
-		return stateDone
-	case t.Succeeded > 0:
-		return statePartial
-	case t.Failed > 0 || t.Skipped > 0 || t.State() == workspace.StateFailed:
-		return stateFailed
-	}
-	return stateUnknown
-}
-
-func runCounts(t workspace.Task) string {
-	return fmt.Sprintf("%d succeeded, %d failed, %d skipped of %d; status %s", t.Succeeded, t.Failed, t.Skipped, t.Expected(), text.Dash(text.Field(t.Status)))
-}
-
 // Text tells what became of each desktop.
 func (out RunWorkspaceScriptOutput) Text() string {
-	if out.Preview != nil {
-		return out.Preview.Text()
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: run %s", out.State, text.Dash(out.RunID))
 	if out.Counts != "" {

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
 func TestRunRulesAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(3), service: unlimited()})
+		c := newCloud(t, cloudSetup{desktops: pcs(3), rules: unlimited()})
 		for name, tt := range map[string]struct {
 			change arguments
 			want   []string
@@ -53,7 +54,7 @@ func TestRunRulesAreCheckedBeforeAnythingIsSent(t *testing.T) {
 				}
 			}
 			err := c.fails(t, runTool, a, append(tt.want, "Nothing was sent")...)
-			if text := tools.Explain(err); strings.Contains(text, "the the") || len(text) > 1200 {
+			if text := toolbox.Explain(err); strings.Contains(text, "the the") || len(text) > 1200 {
 				t.Errorf("%s: %s", name, text)
 			}
 		}
@@ -157,7 +158,7 @@ func TestRunInStages(t *testing.T) {
 			c := newCloud(t, cloudSetup{desktops: desktops, quirks: tt.quirks})
 			r, out := c.run(t, running(5).with(tt.change))
 			counts := fmt.Sprintf("%d succeeded, %d failed, %d skipped of 5", tt.ok, tt.bad, tt.left)
-			if out.State != tt.state || !strings.HasPrefix(out.Counts, counts) {
+			if string(out.State) != tt.state || !strings.HasPrefix(out.Counts, counts) {
 				t.Errorf("%s\nwant %s, %s", r.Text, tt.state, counts)
 			}
 			if len(out.Records) != 5 && !tt.recordsDisagreeOK {
@@ -189,7 +190,7 @@ func TestRunIsNotWaitedForTooLong(t *testing.T) {
 			a := running(4).with(arguments{"wait_seconds": 30})
 			_, second := c.previewed(t, runTool, a)
 			started, progress := time.Now(), &reports{}
-			r, err := c.try(progress.follow(t.Context()), tools.Call{Tool: runTool, Arguments: encoded(second)})
+			r, err := c.try(progress.follow(t.Context()), toolbox.Call{Tool: runTool, Arguments: encoded(second)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +241,7 @@ func TestRunThatTheCallerGivesUpOn(t *testing.T) {
 		_, second := c.previewed(t, runTool, inline(1, "date"))
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		r, err := c.try(ctx, tools.Call{Tool: runTool, Arguments: encoded(second)})
+		r, err := c.try(ctx, toolbox.Call{Tool: runTool, Arguments: encoded(second)})
 		if err != nil || r.State != "waiting" || c.stored() != 1 || c.count(cloudsim.OpExecute) != 1 {
 			t.Errorf("%v, %s", err, r.Text)
 		}
@@ -277,7 +278,7 @@ func TestRunInlineScript(t *testing.T) {
 			preview, _ := c.previewed(t, runTool, inline(1, text).with(tt.change))
 			wantParts(t, preview.Text, "a SHELL script of 22 bytes (SHA-256 ", "| echo secret-word\n| date")
 			r, out := c.run(t, inline(1, text).with(tt.change))
-			if out.State != tt.state || c.stored() != tt.stored || len(c.sim.Tasks()) != tt.runs || c.count(cloudsim.OpCreateScript) != 1 {
+			if string(out.State) != tt.state || c.stored() != tt.stored || len(c.sim.Tasks()) != tt.runs || c.count(cloudsim.OpCreateScript) != 1 {
 				t.Errorf("%d stored, %d runs, %d stores: %s", c.stored(), len(c.sim.Tasks()), c.count(cloudsim.OpCreateScript), r.Text)
 			}
 			wantParts(t, r.Text, tt.want...)
@@ -353,7 +354,7 @@ func TestRunOutputIsBounded(t *testing.T) {
 			desktops[i].Outcome = cloudsim.Outcome{Output: "0123456789abcdef\n", OutputSize: 100_000}
 		}
 		desktops[129].Outcome = cloudsim.Outcome{Kind: cloudsim.Fail, Output: "begin\n" + strings.Repeat("x\n", 50_000) + "end\n", Reason: strings.Repeat("r", 900)}
-		c := newCloud(t, cloudSetup{desktops: desktops, service: unlimited()})
+		c := newCloud(t, cloudSetup{desktops: desktops, rules: unlimited()})
 		r, out := c.run(t, running(130))
 		if len(out.Records) != 100 || out.Records[0].State != "failed" || len(out.Records[0].Reason) > 210 || len(r.Text) > 80_000 {
 			t.Errorf("%d records, %d bytes, %+v", len(out.Records), len(r.Text), out.Records[0])
@@ -406,7 +407,7 @@ func TestRunWithAHumansConsent(t *testing.T) {
 		bubble(t, answer, func(t *testing.T) {
 			c := newCloud(t, cloudSetup{desktops: pcs(2)})
 			c.caller.CanAsk = true
-			call := tools.Call{Tool: runTool, Arguments: encoded(running(2).with(arguments{"confirm": true}))}
+			call := toolbox.Call{Tool: runTool, Arguments: encoded(running(2).with(arguments{"confirm": true}))}
 			asked, err := c.try(t.Context(), call)
 			if err != nil || asked.Question == nil {
 				t.Fatalf("%v %s", err, asked.Text)

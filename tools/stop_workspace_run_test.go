@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
@@ -88,7 +88,7 @@ func TestGetWorkspaceRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		desktops := pcs(30)
 		desktops[0].Outcome = cloudsim.Outcome{Output: "a\x1b[2Jb\n" + strings.Repeat("x", 9000) + "\nlast"}
-		c := newCloud(t, cloudSetup{desktops: desktops, service: unlimited()})
+		c := newCloud(t, cloudSetup{desktops: desktops, rules: unlimited()})
 		if r, out := c.look(t, arguments{}); r.Text != "No runs in the last day." || len(out.Runs) != 0 {
 			t.Errorf("%q", r.Text)
 		}
@@ -145,9 +145,9 @@ func TestWorkspacePolicy(t *testing.T) {
 		bubble(t, name, func(t *testing.T) {
 			c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried})
 			run := c.begun(t, 2)
-			strict := c.service
+			strict := c.rules
 			strict.Policy = tt.policy
-			c.toolbox = tools.NewToolbox(strict, tools.All(tools.ModeOf(strict)))
+			c.toolbox = toolbox.New(strict, c.tools)
 			before := len(c.sim.Requests())
 			for _, confirm := range []bool{false, true} {
 				err := c.fails(t, runTool, running(2).with(arguments{"confirm": confirm}), "Refused: ", tt.want, "Nothing was changed")
@@ -172,13 +172,13 @@ func TestWorkspacePolicy(t *testing.T) {
 		})
 	}
 	bubble(t, "allowed", func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, service: tools.Service{Policy: guard.Policy{Allow: [][]guard.Pattern{patterns(t, "dev-*")}, Protect: patterns(t, "prod-*")}}})
+		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, rules: toolbox.Rules{Policy: guard.Policy{Allow: [][]guard.Pattern{patterns(t, "dev-*")}, Protect: patterns(t, "prod-*")}}})
 		if r := c.call(t, stopTool, stop(c.begun(t, 2))); r.State != "done" {
 			t.Errorf("%s", r.Text)
 		}
 	})
 	bubble(t, "desktops that are not told", func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, service: tools.Service{Policy: guard.Policy{Protect: patterns(t, "prod-*")}}})
+		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, rules: toolbox.Rules{Policy: guard.Policy{Protect: patterns(t, "prod-*")}}})
 		run := c.begun(t, 2)
 		c.wire.from, c.wire.to = `"resource_ids"`, `"others"`
 		c.fails(t, stopTool, stop(run), "does not say which desktops", "Nothing was changed")
@@ -187,7 +187,7 @@ func TestWorkspacePolicy(t *testing.T) {
 		}
 	})
 	bubble(t, "budget", func(t *testing.T) {
-		c := newCloud(t, cloudSetup{desktops: pcs(3), service: tools.Service{MaxMutationsPerHour: 3}})
+		c := newCloud(t, cloudSetup{desktops: pcs(3), rules: toolbox.Rules{MaxMutationsPerHour: 3}})
 		c.run(t, running(2))
 		_, second := c.previewed(t, runTool, running(2))
 		c.fails(t, runTool, second, "Refused: the hourly limit of 3 changes is reached (2 used, 2 wanted)")
@@ -203,7 +203,7 @@ func TestWorkspacePolicy(t *testing.T) {
 func TestWorkspaceAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
-		c := newCloud(t, cloudSetup{desktops: pcs(2), service: tools.Service{Audit: log}})
+		c := newCloud(t, cloudSetup{desktops: pcs(2), rules: toolbox.Rules{Audit: log}})
 		r, out := c.run(t, inline(2, "echo hunter2\n"))
 		if out.State != "done" {
 			t.Fatal(r.Text)

@@ -12,12 +12,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // foreignService reaches a server that answers every request with body.
-func foreignService(t *testing.T, body string) tools.Service {
+func foreignService(t *testing.T, body string) tools.Instances {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -31,7 +32,7 @@ func foreignService(t *testing.T, body string) tools.Service {
 		client.Close()
 		server.Close()
 	})
-	return tools.Service{SCNet: client}
+	return tools.Instances{SCNet: client}
 }
 
 type nothing struct{}
@@ -42,21 +43,21 @@ type empty struct {
 
 func (empty) Text() string { return "" }
 
-func declared(name string, run func(context.Context, tools.Service, nothing) (empty, error)) tools.Tool {
-	return tools.Declare(tools.Tool{Name: name, Title: name, Description: name, Toolset: "test", Risk: guard.Read}, tools.Mode{}, run)
+func declared(name string, run func(context.Context, nothing) (empty, error)) toolbox.Tool {
+	return toolbox.Read(toolbox.Tool{Name: name, Title: name, Description: name, Toolset: "test", Risk: guard.Read}, run)
 }
 
 func TestFaultsOfOursStayInTheLog(t *testing.T) {
 	const inside = "inside of the server"
-	toolbox := tools.NewToolbox(tools.Service{}, []tools.Tool{
-		declared("panics", func(context.Context, tools.Service, nothing) (empty, error) { panic(inside) }),
-		declared("breaks_its_schema", func(context.Context, tools.Service, nothing) (empty, error) { return empty{}, nil }),
+	box := toolbox.New(toolbox.Rules{}, []toolbox.Tool{
+		declared("panics", func(context.Context, nothing) (empty, error) { panic(inside) }),
+		declared("breaks_its_schema", func(context.Context, nothing) (empty, error) { return empty{}, nil }),
 	})
-	for _, tool := range toolbox.Tools() {
+	for _, tool := range box.Tools() {
 		var log strings.Builder
 		ctx := zerolog.New(&log).WithContext(t.Context())
-		_, err := toolbox.Call(ctx, tools.Call{Tool: tool.Name})
-		text := tools.Explain(err)
+		_, err := box.Call(ctx, toolbox.Call{Tool: tool.Name})
+		text := toolbox.Explain(err)
 		_, rest, found := strings.Cut(text, "error id ")
 		if err == nil || !found || strings.Contains(text, inside) || strings.Contains(text, "names") {
 			t.Fatalf("%s: %q", tool.Name, text)
@@ -69,20 +70,20 @@ func TestFaultsOfOursStayInTheLog(t *testing.T) {
 }
 
 func TestUnknownTool(t *testing.T) {
-	toolbox := tools.NewToolbox(tools.Service{}, tools.All(tools.Mode{}))
-	_, err := toolbox.Call(t.Context(), tools.Call{Tool: "list_instance"})
-	if !errors.Is(err, tools.ErrUnknownTool) || !strings.Contains(tools.Explain(err), "list_instances") {
+	box := toolbox.New(toolbox.Rules{}, tools.Instances{}.Tools())
+	_, err := box.Call(t.Context(), toolbox.Call{Tool: "list_instance"})
+	if !errors.Is(err, toolbox.ErrUnknownTool) || !strings.Contains(toolbox.Explain(err), "list_instances") {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestCancelledCall(t *testing.T) {
-	toolbox := tools.NewToolbox(tools.Service{}, []tools.Tool{
-		declared("waits", func(ctx context.Context, _ tools.Service, _ nothing) (empty, error) { return empty{}, ctx.Err() }),
+	box := toolbox.New(toolbox.Rules{}, []toolbox.Tool{
+		declared("waits", func(ctx context.Context, _ nothing) (empty, error) { return empty{}, ctx.Err() }),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := toolbox.Call(ctx, tools.Call{Tool: "waits"}); tools.Explain(err) != "The call was cancelled." {
+	if _, err := box.Call(ctx, toolbox.Call{Tool: "waits"}); toolbox.Explain(err) != "The call was cancelled." {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -91,9 +92,9 @@ func TestCancelledCall(t *testing.T) {
 func TestWrongArgumentsStayOutOfTheLog(t *testing.T) {
 	var log strings.Builder
 	ctx := zerolog.New(&log).WithContext(t.Context())
-	toolbox := tools.NewToolbox(tools.Service{}, tools.All(tools.Mode{}))
-	_, err := toolbox.Call(ctx, tools.Call{Tool: "execute_script", Arguments: json.RawMessage(`{"script":["hunter2"],"scope":"hunter2","hunter2":1}`)})
-	if !strings.Contains(tools.Explain(err), "hunter2") || strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "arguments are wrong") {
+	box := toolbox.New(toolbox.Rules{}, tools.Instances{}.Tools())
+	_, err := box.Call(ctx, toolbox.Call{Tool: "execute_script", Arguments: json.RawMessage(`{"script":["hunter2"],"scope":"hunter2","hunter2":1}`)})
+	if !strings.Contains(toolbox.Explain(err), "hunter2") || strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "arguments are wrong") {
 		t.Errorf("error %v; log %s", err, log.String())
 	}
 }

@@ -2,11 +2,13 @@ package tools_test
 
 import (
 	"regexp"
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -17,9 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var toolName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,51}$`)
 
 func TestDeclarations(t *testing.T) {
-	for _, mode := range []tools.Mode{{}, {SingleRegion: true}} {
+	for _, offered := range [][]toolbox.Tool{tools.Catalogue(), oneRegion(t).Tools()} {
 		names := map[string]bool{}
-		for _, tool := range tools.All(mode) {
+		for _, tool := range offered {
 			if !toolName.MatchString(tool.Name) || names[tool.Name] {
 				t.Errorf("the name %q is not usable or not unique", tool.Name)
 			}
@@ -41,18 +43,13 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
+// oneRegion reaches one region only.
+func oneRegion(t *testing.T) tools.Instances { return foreignService(t, `{}`) }
+
 func TestRegionIsOfferedOnlyWhenThereAreSeveral(t *testing.T) {
-	offers := func(mode tools.Mode, tool int) bool {
-		for _, name := range tools.All(mode)[tool].Input.Properties() {
-			if name == "region" {
-				return true
-			}
-		}
-		return false
-	}
-	for i, tool := range tools.All(tools.Mode{}) {
-		if !offers(tools.Mode{}, i) || offers(tools.Mode{SingleRegion: true}, i) {
-			t.Errorf("%s: region is offered wrongly", tool.Name)
+	for _, tool := range oneRegion(t).Tools() {
+		if slices.Contains(tool.Input.Properties(), "region") {
+			t.Errorf("%s offers a region although there is only one: pass s.options() to its constructor", tool.Name)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
@@ -173,7 +174,7 @@ const transcriptFolder = "testdata/transcripts"
 // TestTranscripts keeps what every tool answers, records and observes.
 func TestTranscripts(t *testing.T) {
 	files := map[string]bool{}
-	for _, tool := range tools.All(tools.Mode{Workspace: true}) {
+	for _, tool := range tools.Catalogue() {
 		file := filepath.Join(transcriptFolder, tool.Name+".txt")
 		files[file] = true
 		t.Run(tool.Name, func(t *testing.T) {
@@ -235,17 +236,19 @@ func wantGolden(t *testing.T, file, got string) {
 }
 
 // play makes the scene's calls and returns their transcript.
-func (s scene) play(t *testing.T, tool tools.Tool) string {
+func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 	var b strings.Builder
 	kept := &keptRecords{}
-	var endings []tools.Observation
-	service := tools.Service{Audit: kept, Observe: func(o tools.Observation) { endings = append(endings, o) }}
+	var endings []toolbox.Observation
+	rules := toolbox.Rules{Audit: kept, Observe: func() func(toolbox.Observation) {
+		return func(o toolbox.Observation) { endings = append(endings, o) }
+	}}
 	on := &stage{}
 	if tool.Toolset == tools.WorkspaceToolset {
-		on.cloud = newCloud(t, cloudSetup{desktops: pcs(3), service: service})
+		on.cloud = newCloud(t, cloudSetup{desktops: pcs(3), rules: rules})
 		on.world = on.cloud.world
 	} else {
-		on.world = newWorld(t, setup{service: service, instances: []simulator.Instance{
+		on.world = newWorld(t, setup{rules: rules, instances: []simulator.Instance{
 			job(1, simulator.Running), job(2, simulator.Terminated), job(3, simulator.Waiting), job(4, simulator.Running)}})
 	}
 	a := s.arguments.with(nil)
@@ -255,17 +258,17 @@ func (s scene) play(t *testing.T, tool tools.Tool) string {
 	if s.before != nil {
 		a = a.with(s.before(t, on))
 	}
-	on.toolbox = on.toolbox.Narrowed(on.caller.Name, s.policy, 0)
+	on.toolbox = on.toolbox.ForCaller(on.caller.Name, s.policy, 0)
 	calls := []arguments{a}
 	for i := 0; i < len(calls); i++ {
 		kept.records, endings = nil, nil
 		caller := on.caller
 		caller.CanAsk = s.asks
-		r, err := on.try(t.Context(), tools.Call{Tool: tool.Name, Arguments: encoded(calls[i]), Caller: caller})
+		r, err := on.try(t.Context(), toolbox.Call{Tool: tool.Name, Arguments: encoded(calls[i]), Caller: caller})
 		fmt.Fprintf(&b, "=== %s: %s\n", s.name, encoded(calls[i]))
 		switch {
 		case err != nil:
-			fmt.Fprintf(&b, "--- error\n%s\n", tools.Explain(err))
+			fmt.Fprintf(&b, "--- error\n%s\n", toolbox.Explain(err))
 		case r.Question != nil:
 			fmt.Fprintf(&b, "--- question %q, phrase %q\n%s\n", r.Question.Choices, r.Question.Phrases, r.Question.Message)
 		default:
@@ -277,7 +280,7 @@ func (s scene) play(t *testing.T, tool tools.Tool) string {
 			fmt.Fprintf(&b, "%s\n", unchanging.Replace(string(line)))
 		}
 		for _, o := range endings {
-			fmt.Fprintf(&b, "tool %s, caller %s, outcome %s, consent %q, rule %q\n", o.Tool, o.Caller, o.Outcome, o.Consent, o.Rule)
+			fmt.Fprintf(&b, "tool %s, caller %s, outcome %s, consent %q, rule %q\n", o.Tool, o.Caller, o.Ending, o.Consent, o.Rule)
 		}
 		if i == 0 && s.confirm {
 			if s.prepare != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -36,12 +37,12 @@ type cloudSetup struct {
 	desktops []cloudsim.Desktop
 	quirks   cloudsim.Quirks
 	timing   cloudsim.Timing
-	service  tools.Service // policy, budget, audit log
+	rules    toolbox.Rules // policy, budget, audit log
 }
 
 func newCloud(t testing.TB, o cloudSetup) *cloud {
 	t.Helper()
-	o.service.Now = time.Now
+	o.rules.Now = time.Now
 	sim := cloudsim.New(cloudsim.Options{Now: time.Now, Desktops: o.desktops, Quirks: o.quirks, Timing: o.timing})
 	wire := &cloudWire{Transport: sim.Transport()}
 	key := cloudsim.DemoAccount().Keys[0]
@@ -52,9 +53,9 @@ func newCloud(t testing.TB, o cloudSetup) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.service.Workspace = client
-	w := &world{service: o.service, caller: tools.Caller{Name: "local", Client: "test", Transport: "stdio"}}
-	w.toolbox = tools.NewToolbox(w.service, tools.All(tools.ModeOf(w.service)))
+	w := &world{rules: o.rules, tools: tools.Desktops{Workspace: client, Now: time.Now}.Tools()}
+	w.caller = toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}
+	w.toolbox = toolbox.New(w.rules, w.tools)
 	return &cloud{world: w, sim: sim, wire: wire}
 }
 
@@ -156,8 +157,8 @@ func (c *cloud) nothingChanged(t testing.TB) {
 // stored returns how many scripts there are besides the demo's.
 func (c *cloud) stored() int { return len(c.sim.Scripts()) - len(cloudsim.DemoScripts()) }
 
-func workspaceTools() []tools.Tool {
-	return slices.DeleteFunc(tools.All(tools.Mode{Workspace: true}), func(t tools.Tool) bool { return t.Toolset != "workspace" })
+func workspaceTools() []toolbox.Tool {
+	return tools.Desktops{}.Tools()
 }
 
 func TestWorkspaceDeclarations(t *testing.T) {

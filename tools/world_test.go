@@ -16,6 +16,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -28,45 +29,46 @@ const home = "11250" // the region of a world
 type world struct {
 	*simulator.Simulator
 	wire    *fakecloud.Transport
-	service tools.Service
-	toolbox *tools.Toolbox
-	caller  tools.Caller
-	seen    *[]tools.Observation // of a watched world
+	rules   toolbox.Rules
+	tools   []toolbox.Tool
+	toolbox *toolbox.Toolbox
+	caller  toolbox.Caller
+	seen    *[]toolbox.Observation // of a watched world
 }
 
 type setup struct {
 	instances []simulator.Instance
 	quirks    simulator.Quirks
 	timing    simulator.Timing
-	service   tools.Service // policy, budget, audit log
+	rules     toolbox.Rules // policy, budget, audit log
 }
 
 func newWorld(t testing.TB, o setup) *world {
 	t.Helper()
-	if o.service.Now == nil {
-		o.service.Now = time.Now
+	if o.rules.Now == nil {
+		o.rules.Now = time.Now
 	}
 	sim := simulator.New(simulator.Options{
-		Now: o.service.Now, Quirks: o.quirks, Timing: o.timing,
+		Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing,
 		Regions: []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}},
 	})
-	w := &world{Simulator: sim, wire: sim.Transport(), service: o.service, caller: tools.Caller{Name: "local", Client: "test", Transport: "stdio"}}
+	w := &world{Simulator: sim, wire: sim.Transport(), rules: o.rules, caller: toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}}
 	account := simulator.DemoAccount()
 	client, err := scnet.New(scnet.Config{
 		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.service.Now,
+		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.rules.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.service.SCNet = client
-	w.toolbox = tools.NewToolbox(w.service, tools.All(tools.ModeOf(w.service)))
+	w.tools = tools.Instances{SCNet: client, Now: o.rules.Now}.Tools()
+	w.toolbox = toolbox.New(w.rules, w.tools)
 	return w
 }
 
 // unlimited lifts the caps.
-func unlimited() tools.Service {
-	return tools.Service{Policy: guard.Policy{MaxTargets: 1000}, MaxMutationsPerHour: 10_000}
+func unlimited() toolbox.Rules {
+	return toolbox.Rules{Policy: guard.Policy{MaxTargets: 1000}, MaxMutationsPerHour: 10_000}
 }
 
 // isWrite reports whether r goes to one of the endpoints that change something.
@@ -118,13 +120,13 @@ func execution(script string, ids ...string) arguments {
 
 // reply is a decoded result of any tool.
 type reply struct {
-	tools.Result `json:"-"`
+	toolbox.Result `json:"-"`
 
 	State         string
-	Targets       []tools.TargetOutcome
+	Targets       []toolbox.Target
 	Summary       string
 	Preview       *struct{ PreviewToken, ExpiresAt, Effect string }
-	Instance      tools.Ref
+	Instance      toolbox.Target
 	ReturnedID    string `json:"returned_id"`
 	LastStatus    string `json:"last_status"`
 	WaitedSeconds int    `json:"waited_seconds"`
@@ -136,13 +138,13 @@ type reply struct {
 func (r reply) outcomes() string {
 	words := make([]string, len(r.Targets))
 	for i, target := range r.Targets {
-		words[i] = target.Outcome
+		words[i] = string(target.Outcome)
 	}
 	return strings.Join(words, " ")
 }
 
-func (w *world) try(ctx context.Context, call tools.Call) (reply, error) {
-	if call.Caller == (tools.Caller{}) {
+func (w *world) try(ctx context.Context, call toolbox.Call) (reply, error) {
+	if call.Caller == (toolbox.Caller{}) {
 		call.Caller = w.caller
 	}
 	result, err := w.toolbox.Call(ctx, call)
@@ -182,9 +184,9 @@ func encoded(a arguments) json.RawMessage {
 // call makes a call that must not fail.
 func (w *world) call(t testing.TB, tool string, a arguments) reply {
 	t.Helper()
-	r, err := w.try(t.Context(), tools.Call{Tool: tool, Arguments: encoded(a)})
+	r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Arguments: encoded(a)})
 	if err != nil {
-		t.Fatalf("%s: %s", tool, tools.Explain(err))
+		t.Fatalf("%s: %s", tool, toolbox.Explain(err))
 	}
 	return r
 }
@@ -192,11 +194,11 @@ func (w *world) call(t testing.TB, tool string, a arguments) reply {
 // fails makes a call that must fail with a text that holds all of want.
 func (w *world) fails(t testing.TB, tool string, a arguments, want ...string) error {
 	t.Helper()
-	r, err := w.try(t.Context(), tools.Call{Tool: tool, Arguments: encoded(a)})
+	r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Arguments: encoded(a)})
 	if err == nil {
 		t.Fatalf("%s: no error but %s", tool, r.Text)
 	}
-	wantParts(t, tools.Explain(err), want...)
+	wantParts(t, toolbox.Explain(err), want...)
 	return err
 }
 
@@ -274,7 +276,7 @@ type reports struct {
 
 func (p *reports) follow(ctx context.Context) context.Context {
 	p.last = -1
-	return tools.WithProgress(ctx, func(done, total int, message string) {
+	return toolbox.WithProgress(ctx, func(done, total int, message string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if done <= p.last || done > total {

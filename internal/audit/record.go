@@ -35,7 +35,7 @@ const (
 
 // isAttempt reports whether the event ends a call that changed nothing. Such records stand in a file of their own.
 func (e Event) isAttempt() bool {
-	return e == Refused || e == Previewed || e == Declined || e == Summed
+	return e == Refused || e == Previewed || e == Declined || e == NothingToDo || e == Summed
 }
 
 // Record is one line of the log. Zero fields are left out.

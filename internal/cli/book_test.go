@@ -17,6 +17,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -91,7 +92,7 @@ func TestCallersHaveTheirOwnTools(t *testing.T) {
 	)
 	s := serveHere(t, nil, "--demo", "--transport=http", "--callers="+file, "--disable-tools=stop_workspace_run")
 	var all []string
-	for _, tool := range tools.All(tools.Mode{Workspace: true}) {
+	for _, tool := range tools.Catalogue() {
 		if tool.Name != "stop_workspace_run" {
 			all = append(all, tool.Name)
 		}
@@ -248,7 +249,7 @@ func TestStillValid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, _ := callersFile(t, mine)
 			var o server.HTTPOptions
-			reload, err := useCallers(file, tools.NewToolbox(tools.Service{}, nil), &o)
+			reload, err := useCallers(file, toolbox.New(toolbox.Rules{}, nil), &o)
 			if err != nil {
 				t.Fatal(err)
 			}

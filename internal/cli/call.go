@@ -8,10 +8,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
-// callCommand calls one tool from the shell. tools.ExitStatus says what its exit status means.
+// callCommand calls one tool from the shell. toolbox.ExitStatus says what its exit status means.
 type callCommand struct {
 	demoFlag
 	policyFlags
@@ -25,7 +25,7 @@ type callCommand struct {
 func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	arguments, err := parseArguments(c.Arguments, streams.In)
 	if err != nil {
-		return c.fail(streams, "scnet-mcp: "+err.Error(), tools.ExitWrong)
+		return c.fail(streams, "scnet-mcp: "+err.Error(), toolbox.ExitWrong)
 	}
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
@@ -36,7 +36,7 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 	defer ignore()
 	s := shell{toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
 	result, err := s.call(ctx, c.Tool, arguments)
-	exit := tools.ExitStatus(result, err)
+	exit := toolbox.ExitStatus(result, err)
 	if err != nil {
 		return c.fail(streams, explain(ctx, err, s.person), exit)
 	}
@@ -59,8 +59,8 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 // explain words an error. A person who has just said no is not told what a model has to hear then.
 func explain(ctx context.Context, err error, person bool) string {
 	switch {
-	case !person || !errors.Is(err, tools.ErrDeclined):
-		return tools.Explain(err)
+	case !person || !errors.Is(err, toolbox.ErrDeclined):
+		return toolbox.Explain(err)
 	case ctx.Err() != nil:
 		return "Interrupted. Nothing was changed."
 	}

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // TestExitStatusOfCalls breaks the service in the ways in which a change can end.
@@ -27,18 +27,18 @@ func TestExitStatusOfCalls(t *testing.T) {
 		exit  int
 		says  string
 	}{
-		"deleted":              {simulator.Fault{}, deletion, tools.ExitDone, "1 deleted"},
-		"a refused delete":     {simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "716866"}, deletion, tools.ExitFailed, "1 refused"},
-		"a lost delete":        {simulator.Fault{Endpoint: simulator.EndpointDelete, Status: 503}, deletion, tools.ExitFailed, "1 unknown"},
-		"a script":             {simulator.Fault{}, script, tools.ExitDone, "1 accepted"},
-		"a rejected script":    {simulator.Fault{Endpoint: simulator.EndpointExecute, Code: "716864"}, script, tools.ExitFailed, "1 rejected"},
-		"a lost restart":       {simulator.Fault{Endpoint: simulator.EndpointRestart, Status: 503}, restarting, tools.ExitFailed, "unknown"},
-		"accepted, not over":   {simulator.Fault{}, restarting, tools.ExitWaiting, "waiting"},
-		"without any consent":  {simulator.Fault{}, append(deletion, "confirm=true"), tools.ExitConsent, "PREVIEW"},
-		"wrong rules":          {simulator.Fault{}, append(script, "canary=-1"), tools.ExitWrong, ""},
-		"a read that is fine":  {simulator.Fault{}, []string{"list_instances"}, tools.ExitDone, "instances"},
-		"a read that is not":   {simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"}, []string{"list_instances"}, tools.ExitFailed, ""},
-		"an argument too much": {simulator.Fault{}, []string{"list_instances", "x=1"}, tools.ExitWrong, ""},
+		"deleted":              {simulator.Fault{}, deletion, toolbox.ExitDone, "1 deleted"},
+		"a refused delete":     {simulator.Fault{Endpoint: simulator.EndpointDelete, Code: "716866"}, deletion, toolbox.ExitFailed, "1 refused"},
+		"a lost delete":        {simulator.Fault{Endpoint: simulator.EndpointDelete, Status: 503}, deletion, toolbox.ExitFailed, "1 unknown"},
+		"a script":             {simulator.Fault{}, script, toolbox.ExitDone, "1 accepted"},
+		"a rejected script":    {simulator.Fault{Endpoint: simulator.EndpointExecute, Code: "716864"}, script, toolbox.ExitFailed, "1 rejected"},
+		"a lost restart":       {simulator.Fault{Endpoint: simulator.EndpointRestart, Status: 503}, restarting, toolbox.ExitFailed, "unknown"},
+		"accepted, not over":   {simulator.Fault{}, restarting, toolbox.ExitWaiting, "waiting"},
+		"without any consent":  {simulator.Fault{}, append(deletion, "confirm=true"), toolbox.ExitConsent, "PREVIEW"},
+		"wrong rules":          {simulator.Fault{}, append(script, "canary=-1"), toolbox.ExitWrong, ""},
+		"a read that is fine":  {simulator.Fault{}, []string{"list_instances"}, toolbox.ExitDone, "instances"},
+		"a read that is not":   {simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"}, []string{"list_instances"}, toolbox.ExitFailed, ""},
+		"an argument too much": {simulator.Fault{}, []string{"list_instances", "x=1"}, toolbox.ExitWrong, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := simulate(t, simulator.Options{})
@@ -48,7 +48,7 @@ func TestExitStatusOfCalls(t *testing.T) {
 			env := account(s)
 			env["SCNET_CLUSTER_ID"] = "11250"
 			args := append([]string{"call"}, c.call...)
-			if c.exit != tools.ExitConsent {
+			if c.exit != toolbox.ExitConsent {
 				args = append(args, "--confirm")
 			}
 			code, out, errs := run(t, env, "", args...)
@@ -73,8 +73,8 @@ func TestClosedPipe(t *testing.T) {
 		args []string
 		exit int
 	}{
-		"a change":  {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID, "--confirm"}, tools.ExitDone},
-		"a preview": {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID}, tools.ExitConsent},
+		"a change":  {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID, "--confirm"}, toolbox.ExitDone},
+		"a preview": {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID}, toolbox.ExitConsent},
 		"tools":     {[]string{"tools", "--demo"}, exitOK},
 		"doctor":    {[]string{"doctor"}, exitError},
 	} {
@@ -124,7 +124,7 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 	})
 	sh := shell{toolbox: newToolbox(service), person: true, streams: Streams{In: terminal, Err: screen}}
 	result, err := sh.call(ctx, "delete_instances", json.RawMessage(`{"instance_ids":["`+completedID+`"]}`))
-	if !errors.Is(err, tools.ErrDeclined) || tools.ExitStatus(result, err) != tools.ExitConsent {
+	if !errors.Is(err, toolbox.ErrDeclined) || toolbox.ExitStatus(result, err) != toolbox.ExitConsent {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if text := explain(ctx, err, true); text != "Interrupted. Nothing was changed." {

@@ -74,7 +74,7 @@ func (c checkCallersCommand) Run(streams Streams) error {
 // file can serve several servers.
 func knownNames() callers.Known {
 	var known callers.Known
-	for _, t := range tools.All(tools.Mode{Workspace: true}) {
+	for _, t := range tools.Catalogue() {
 		known.Tools = append(known.Tools, t.Name)
 		if !slices.Contains(known.Toolsets, t.Toolset) {
 			known.Toolsets = append(known.Toolsets, t.Toolset)

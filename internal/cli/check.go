@@ -9,7 +9,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -54,7 +53,7 @@ func defaultRegion(ctx context.Context, client *scnet.Client) (*scnet.Region, er
 }
 
 // ready asks what calls depend on.
-func ready(ctx context.Context, service tools.Service, store *redis.Store) error {
+func ready(ctx context.Context, service services, store *redis.Store) error {
 	if store != nil {
 		if err := store.Ping(ctx); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The exit statuses of every command but call, which has those of tools.ExitStatus.
+// The exit statuses of every command but call, which has those of toolbox.ExitStatus.
 const (
 	exitOK    = 0
 	exitError = 1

@@ -10,8 +10,8 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 const (
@@ -37,7 +37,7 @@ func TestCallNeedsConsent(t *testing.T) {
 	arguments := []string{"call", "delete_instances", "instance_ids=" + completedID}
 
 	code, out, errs := run(t, env, "", arguments...)
-	if code != tools.ExitConsent || sent(s, simulator.EndpointDelete) != 0 {
+	if code != toolbox.ExitConsent || sent(s, simulator.EndpointDelete) != 0 {
 		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
 	}
 	contains(t, "stdout", out, "PREVIEW. Nothing has been changed.", "Instances_2204208761", "deleted for good")
@@ -70,8 +70,8 @@ func TestCallUnderPolicy(t *testing.T) {
 		"disabled":                {[]string{"--disable-tools=delete_instances,execute_script"}, nil, exitError, "has disabled"},
 		"protected by name":       {[]string{"--protect=name:instances_*"}, nil, exitError, "has protected"},
 		"not allowed":             {[]string{"--allow=qwen-*", "--allow=id:abc"}, nil, exitError, "does not allow"},
-		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, tools.ExitConsent, "cannot ask"},
-		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, tools.ExitConsent, "cannot ask"},
+		"human, nobody there":     {[]string{"--consent=delete_instances=human"}, nil, toolbox.ExitConsent, "cannot ask"},
+		"human, environment":      {nil, map[string]string{"SCNET_MCP_CONSENT": "delete_instances=human,restart_instance=human"}, toolbox.ExitConsent, "cannot ask"},
 		"a tool that is none":     {[]string{"--disable-tools=delete_instance"}, nil, exitError, "valid are list_instances"},
 		"a level that is none":    {[]string{"--consent=delete_instances=maybe"}, nil, exitError, "levels are flag, preview and human"},
 		"consent of no tool":      {[]string{"--consent=delete=human"}, nil, exitError, "valid are"},
@@ -167,7 +167,7 @@ func TestAPersonIsAsked(t *testing.T) {
 				streams: Streams{In: strings.NewReader(c.answer), Err: &stderr},
 			}
 			result, err := sh.call(t.Context(), c.tool, json.RawMessage(c.arguments))
-			if (err == nil) != c.done || (err != nil && tools.ExitStatus(result, err) != tools.ExitConsent) {
+			if (err == nil) != c.done || (err != nil && toolbox.ExitStatus(result, err) != toolbox.ExitConsent) {
 				t.Errorf("err = %v", err)
 			}
 			done := sent(s, simulator.EndpointDelete) + sent(s, simulator.EndpointRestart) + len(s.Scripts())
@@ -261,7 +261,7 @@ func TestDefaultAuditLog(t *testing.T) {
 	if _, err := os.Stat(file); err == nil {
 		t.Error("a read made an audit log")
 	}
-	if code, _, errs := run(t, env, "", "call", "restart_instance", "instance_id="+completedID, "--confirm"); code != tools.ExitWaiting {
+	if code, _, errs := run(t, env, "", "call", "restart_instance", "instance_id="+completedID, "--confirm"); code != toolbox.ExitWaiting {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if code, out, _ := run(t, nil, "", "audit", "verify", file); code != 0 {

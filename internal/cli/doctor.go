@@ -14,7 +14,6 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 const (
@@ -121,7 +120,7 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	return nil
 }
 
-func (e *examination) examine(ctx context.Context, service tools.Service, log zerolog.Logger, demo bool) {
+func (e *examination) examine(ctx context.Context, service services, log zerolog.Logger, demo bool) {
 	toolbox := newToolbox(service)
 	if list, err := newServer(service, toolbox, demo, log).ListTools(ctx); err != nil {
 		e.fail("tools", err, "")
@@ -138,7 +137,7 @@ func (e *examination) examine(ctx context.Context, service tools.Service, log ze
 }
 
 // workspace checks Huawei Cloud Workspace where it is configured.
-func (e *examination) workspace(ctx context.Context, service tools.Service) {
+func (e *examination) workspace(ctx context.Context, service services) {
 	const check = "workspace"
 	if service.WorkspaceUnconfigured != nil {
 		for _, problem := range problemsOf(service.WorkspaceUnconfigured) {
@@ -158,7 +157,7 @@ func (e *examination) workspace(ctx context.Context, service tools.Service) {
 }
 
 // scnet checks SCNet.
-func (e *examination) scnet(ctx context.Context, service tools.Service) {
+func (e *examination) scnet(ctx context.Context, service services) {
 	client := service.SCNet
 	if client == nil && service.Workspace != nil && errors.Is(service.Unconfigured, scnet.ErrNoCredential) {
 		e.note("configuration", "", "SCNet is not configured; only the workspace tools work")

@@ -24,6 +24,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -44,10 +45,14 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		options.Mailbox = store
 	}
 	defer service.Tokens.Close()
-	service.Observe = func(o tools.Observation) {
-		meter.ToolCall(o.Tool, o.Outcome, o.Took)
-		meter.Consent(o.Tool, o.Consent)
-		meter.Refusal(o.Rule)
+	service.Observe = func() func(toolbox.Observation) {
+		ended := meter.CallStarted()
+		return func(o toolbox.Observation) {
+			ended()
+			meter.ToolCall(o.Tool, string(o.Ending), o.Took)
+			meter.Consent(o.Tool, o.Consent)
+			meter.Refusal(o.Rule)
+		}
 	}
 	if service.Server, err = os.Hostname(); err != nil {
 		service.Server = "unknown"
@@ -83,7 +88,6 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		return fmt.Errorf("--listen: %w; stop what listens there, or name another address", err)
 	}
 	described := serverOptions(service, toolbox, c.Demo, log)
-	described.CallStarted = meter.CallStarted
 	web := server.New(described).NewHTTP(options)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that the server runs: unheard, it would end it
@@ -98,9 +102,9 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 }
 
 // useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
-func useCallers(path string, base *tools.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
-	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, _ guard.Live) *tools.Toolbox {
-		return base.Narrowed(one.Name, one.Policy, one.MaxMutationsPerHour)
+func useCallers(path string, base *toolbox.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
+	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, _ guard.Live) *toolbox.Toolbox {
+		return base.ForCaller(one.Name, one.Policy, one.MaxMutationsPerHour)
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +119,7 @@ func useCallers(path string, base *tools.Toolbox, o *server.HTTPOptions) (reload
 
 func newMetrics() *metrics.Metrics {
 	o := metrics.Options{Version: buildVersion()}
-	for _, t := range tools.All(tools.Mode{Workspace: true}) {
+	for _, t := range tools.Catalogue() {
 		o.Tools = append(o.Tools, t.Name)
 	}
 	return metrics.New(o)
@@ -123,7 +127,7 @@ func newMetrics() *metrics.Metrics {
 
 // shared sets up what replicas share: the key of tokens and sessions, and what must happen once. store is nil for one
 // process alone.
-func (c serveCommand) shared(service *tools.Service) (o server.HTTPOptions, store *redis.Store, err error) {
+func (c serveCommand) shared(service *services) (o server.HTTPOptions, store *redis.Store, err error) {
 	if o.Key, err = c.key(); err != nil {
 		return o, nil, err
 	}

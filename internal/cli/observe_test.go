@@ -17,6 +17,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -168,7 +169,7 @@ func TestTraceIsCarried(t *testing.T) {
 			}
 			defer func() { _ = log.Close() }()
 			var lines lockedBuffer
-			service := tools.Service{SCNet: client, Audit: log}
+			service := services{Rules: toolbox.Rules{Audit: log}, Instances: tools.Instances{SCNet: client}}
 			web := newServer(service, newToolbox(service), false, zerolog.New(&lines).Level(zerolog.InfoLevel)).
 				NewHTTP(server.HTTPOptions{Key: bytes.Repeat([]byte("k"), 32)})
 			s := over(t, web.Handler())

@@ -12,6 +12,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -35,9 +36,18 @@ func (o observer) of(service string) func(status int, took time.Duration) {
 	return func(status int, took time.Duration) { o(service, status, took) }
 }
 
+// services are what the tools work on, and the rules that they are held to.
+type services struct {
+	toolbox.Rules
+	tools.Instances
+	tools.Desktops
+	// WorkspaceUnconfigured tells why Workspace is nil although there are settings for it.
+	WorkspaceUnconfigured error
+}
+
 // open returns the services that the environment configures, or simulated ones. A configuration that cannot work comes back
 // in Service: the server must start and list its tools without credentials. A policy that cannot be kept is an error.
-func (d demoFlag) open(policy policyFlags, requests observer) (service tools.Service, closeAll func(), err error) {
+func (d demoFlag) open(policy policyFlags, requests observer) (service services, closeAll func(), err error) {
 	var closers []func()
 	closeAll = func() {
 		for _, each := range slices.Backward(closers) {
@@ -46,18 +56,18 @@ func (d demoFlag) open(policy policyFlags, requests observer) (service tools.Ser
 	}
 	closeAudit, err := policy.apply(&service, d.Demo)
 	if err != nil {
-		return tools.Service{}, nil, err
+		return services{}, nil, err
 	}
 	closers = append(closers, closeAudit)
 	instances, desktops := fromEnvironment, workspaceFromEnvironment
 	if d.Demo {
 		instances, desktops = simulated, simulatedWorkspace
 	}
-	for _, open := range []func(*tools.Service, observer) (func(), error){instances, desktops} {
+	for _, open := range []func(*services, observer) (func(), error){instances, desktops} {
 		closeOne, err := open(&service, requests)
 		if err != nil {
 			closeAll()
-			return tools.Service{}, nil, err
+			return services{}, nil, err
 		}
 		closers = append(closers, closeOne)
 	}
@@ -66,7 +76,7 @@ func (d demoFlag) open(policy policyFlags, requests observer) (service tools.Ser
 
 func userAgent() string { return "scnet-mcp/" + buildVersion() }
 
-func fromEnvironment(service *tools.Service, requests observer) (closeClient func(), err error) {
+func fromEnvironment(service *services, requests observer) (closeClient func(), err error) {
 	cfg, err := config.SCNet(os.LookupEnv)
 	if err == nil {
 		cfg.UserAgent, cfg.Observe = userAgent(), requests.of("scnet")
@@ -79,7 +89,7 @@ func fromEnvironment(service *tools.Service, requests observer) (closeClient fun
 	return service.SCNet.Close, nil
 }
 
-func workspaceFromEnvironment(service *tools.Service, requests observer) (closeClient func(), err error) {
+func workspaceFromEnvironment(service *services, requests observer) (closeClient func(), err error) {
 	cfg, set, err := config.Workspace(os.LookupEnv)
 	if !set {
 		return func() {}, nil
@@ -95,7 +105,7 @@ func workspaceFromEnvironment(service *tools.Service, requests observer) (closeC
 	return service.Workspace.Close, nil
 }
 
-func simulated(service *tools.Service, requests observer) (closeAll func(), err error) {
+func simulated(service *services, requests observer) (closeAll func(), err error) {
 	s, cfg, err := startSimulator("127.0.0.1:0", simulator.Options{})
 	if err != nil {
 		return nil, err
@@ -114,7 +124,7 @@ func simulated(service *tools.Service, requests observer) (closeAll func(), err 
 // demoRegion is where the simulated desktops are.
 const demoRegion = "cn-north-4"
 
-func simulatedWorkspace(service *tools.Service, requests observer) (closeAll func(), err error) {
+func simulatedWorkspace(service *services, requests observer) (closeAll func(), err error) {
 	s := desktopsimulator.New(desktopsimulator.Options{})
 	if err := s.Start("127.0.0.1:0"); err != nil {
 		return nil, err
@@ -157,32 +167,32 @@ func startSimulator(address string, o simulator.Options, faults ...simulator.Fau
 }
 
 // newToolbox returns the tools that service offers.
-func newToolbox(service tools.Service) *tools.Toolbox {
-	return tools.NewToolbox(service, tools.All(tools.ModeOf(service)))
+func newToolbox(service services) *toolbox.Toolbox {
+	return toolbox.New(service.Rules, tools.Offered(service.Instances, service.Desktops))
 }
 
-// newServer returns the MCP server of toolbox.
-func newServer(service tools.Service, toolbox *tools.Toolbox, demo bool, log zerolog.Logger) *server.Server {
-	return server.New(serverOptions(service, toolbox, demo, log))
+// newServer returns the MCP server of box.
+func newServer(service services, box *toolbox.Toolbox, demo bool, log zerolog.Logger) *server.Server {
+	return server.New(serverOptions(service, box, demo, log))
 }
 
-func serverOptions(service tools.Service, toolbox *tools.Toolbox, demo bool, log zerolog.Logger) server.Options {
+func serverOptions(service services, box *toolbox.Toolbox, demo bool, log zerolog.Logger) server.Options {
 	return server.Options{
 		Name:    "scnet-mcp",
 		Title:   "SCNet containers",
 		Version: buildVersion(),
 		Website: website,
-		Toolbox: toolbox,
+		Toolbox: box,
 		Log:     log,
-		Instructions: func(offered *tools.Toolbox) string {
+		Instructions: func(offered *toolbox.Toolbox) string {
 			return prompts.Instructions(situation(service, offered, demo))
 		},
 	}
 }
 
 // situation is what the model should know about the tools that it is offered.
-func situation(service tools.Service, offered *tools.Toolbox, demo bool) prompts.Situation {
-	s := prompts.Situation{SingleRegion: tools.ModeOf(service).SingleRegion, Demo: demo}
+func situation(service services, offered *toolbox.Toolbox, demo bool) prompts.Situation {
+	s := prompts.Situation{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo}
 	for _, t := range offered.Tools() {
 		s.Tools = append(s.Tools, t.Name)
 		if !slices.Contains(s.Toolsets, t.Toolset) {

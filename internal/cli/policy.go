@@ -13,7 +13,6 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // policyFlags are what the operator decides before any conversation.
@@ -105,7 +104,7 @@ func listOf(ctx *kong.DecodeContext) ([]string, error) {
 
 // apply puts the policy into service, with the audit log. The user's own log is not for simulated changes: in a demo
 // only a log that was asked for is written.
-func (p policyFlags) apply(service *tools.Service, demo bool) (closeAudit func(), err error) {
+func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // serveCommand serves MCP.
@@ -71,7 +70,7 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 }
 
 // warnOfAudit puts what the audit log notes about itself into the log of the server.
-func warnOfAudit(service tools.Service, log zerolog.Logger) {
+func warnOfAudit(service services, log zerolog.Logger) {
 	if audited, ok := service.Audit.(*audit.Log); ok {
 		audited.WarnTo(func(note string) { log.Warn().Str("note", note).Msg("the audit log is not as it was left") })
 	}
@@ -95,7 +94,7 @@ func limitMemory() {
 }
 
 // warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.
-func warnUnconfigured(service tools.Service, log zerolog.Logger) {
+func warnUnconfigured(service services, log zerolog.Logger) {
 	for _, file := range config.ExposedSecrets(os.LookupEnv) {
 		log.Warn().Str("file", file).Msg("everybody on this machine can read a file of secrets; run chmod 600 on it")
 	}

@@ -12,13 +12,13 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // shell makes one call on behalf of whoever typed the command: a person at a terminal is asked before every change, a script
 // says --confirm.
 type shell struct {
-	toolbox *tools.Toolbox
+	toolbox *toolbox.Toolbox
 	streams Streams
 	confirm bool
 	person  bool
@@ -32,8 +32,8 @@ func isPerson(streams Streams) bool {
 }
 
 // call makes the call. With --confirm, what a preview shows is printed first and then done with the token of that preview.
-func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage) (tools.Result, error) {
-	call := tools.Call{Tool: tool, Arguments: arguments, Caller: tools.Caller{
+func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage) (toolbox.Result, error) {
+	call := toolbox.Call{Tool: tool, Arguments: arguments, Caller: toolbox.Caller{
 		Name: "local", Client: "scnet-mcp call", ClientVersion: buildVersion(), Transport: "shell", AtTerminal: s.person && !s.confirm,
 	}}
 	result, err := s.answered(ctx, call)
@@ -57,7 +57,7 @@ func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage)
 }
 
 // answered makes the call and puts its question, if there is one.
-func (s shell) answered(ctx context.Context, call tools.Call) (tools.Result, error) {
+func (s shell) answered(ctx context.Context, call toolbox.Call) (toolbox.Result, error) {
 	result, err := s.toolbox.Call(ctx, call)
 	if err != nil || result.Question == nil {
 		return result, err

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -44,7 +45,7 @@ func (p property) kind() string {
 }
 
 // writeToolHelp writes everything about one tool that a person needs to call it.
-func writeToolHelp(out io.Writer, t tools.Tool) error {
+func writeToolHelp(out io.Writer, t toolbox.Tool) error {
 	var schema struct {
 		Required   []string            `json:"required"`
 		Properties map[string]property `json:"properties"`
@@ -83,7 +84,7 @@ func writeToolHelp(out io.Writer, t tools.Tool) error {
 }
 
 // findTool returns the tool of that name.
-func findTool(name string, among []tools.Tool) (tools.Tool, error) {
+func findTool(name string, among []toolbox.Tool) (toolbox.Tool, error) {
 	var names []string
 	for _, t := range among {
 		if t.Name == name {
@@ -91,7 +92,7 @@ func findTool(name string, among []tools.Tool) (tools.Tool, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return tools.Tool{}, fmt.Errorf("there is no tool %q; the tools are %s", name, strings.Join(names, ", "))
+	return toolbox.Tool{}, fmt.Errorf("there is no tool %q; the tools are %s", name, strings.Join(names, ", "))
 }
 
 // printHelp is kong's help, but for `call TOOL --help`, which is about the tool.
@@ -100,7 +101,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if name == "" {
 		return kong.DefaultHelpPrinter(options, ctx)
 	}
-	t, err := findTool(name, tools.All(tools.Mode{Workspace: true}))
+	t, err := findTool(name, tools.Catalogue())
 	if err != nil {
 		_, err = fmt.Fprintf(ctx.Stderr, "scnet-mcp: %v\n", err)
 		if err == nil {

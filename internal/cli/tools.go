@@ -9,7 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // toolsCommand shows what a client would be offered.
@@ -54,18 +54,18 @@ func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 }
 
 // one prints one of the offered tools.
-func (c toolsCommand) one(ctx context.Context, streams Streams, service tools.Service, toolbox *tools.Toolbox) error {
-	t, err := findTool(c.Tool, toolbox.Tools())
+func (c toolsCommand) one(ctx context.Context, streams Streams, service services, box *toolbox.Toolbox) error {
+	t, err := findTool(c.Tool, box.Tools())
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return status(exitUsage)
 	case c.Markdown:
-		return writeMarkdown(streams.Out, []tools.Tool{t})
+		return writeMarkdown(streams.Out, []toolbox.Tool{t})
 	case !c.JSON:
 		return writeToolHelp(streams.Out, t)
 	}
-	list, err := newServer(service, toolbox, c.Demo, zerolog.Nop()).ListTools(ctx)
+	list, err := newServer(service, box, c.Demo, zerolog.Nop()).ListTools(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c toolsCommand) one(ctx context.Context, streams Streams, service tools.Se
 }
 
 // writeMarkdown writes the tool table that stands in both READMEs.
-func writeMarkdown(out io.Writer, offered []tools.Tool) error {
+func writeMarkdown(out io.Writer, offered []toolbox.Tool) error {
 	var b strings.Builder
 	b.WriteString("| tool | risk | arguments | result |\n| --- | --- | --- | --- |\n")
 	for _, t := range offered {

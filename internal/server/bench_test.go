@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -39,8 +40,8 @@ func BenchmarkListInstances(b *testing.B) {
 	}
 	defer service.Close()
 
-	toolbox := tools.NewToolbox(tools.Service{SCNet: service}, tools.All(tools.Mode{}))
-	server := New(Options{Name: "bench", Version: "1", Toolbox: toolbox, Log: zerolog.Nop()})
+	box := toolbox.New(toolbox.Rules{}, tools.Instances{SCNet: service}.Tools())
+	server := New(Options{Name: "bench", Version: "1", Toolbox: box, Log: zerolog.Nop()})
 	inReader, inWriter := io.Pipe()
 	outReader, outWriter := io.Pipe()
 	ended := make(chan error)

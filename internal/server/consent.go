@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 const (
@@ -28,26 +28,26 @@ var errCannotAsk = errors.New("the client cannot ask the user")
 
 // call runs a tool with everything that consent may need. A question to a human goes out in the way of the request's
 // protocol era: as a request of ours that the call waits for, or as a result that the client answers with a new call.
-func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Call, params mcp.CallToolParams) (*mcp.CallToolResult, error) {
+func (s *Server) call(ctx context.Context, box *toolbox.Toolbox, call toolbox.Call, params mcp.CallToolParams) (*mcp.CallToolResult, error) {
 	modern := mcpserver.IsModernRequest(ctx)
 	call.Caller = s.caller(ctx)
 	if modern && call.Caller.CanAsk && params.RequestState != "" {
 		call.Answer = answerOf(mcpserver.ElicitationResponse(params.InputResponses, consentKey))
 		call.Answer.Token = params.RequestState
 	}
-	var result tools.Result
+	var result toolbox.Result
 	var err error
 	if modern || !call.Caller.CanAsk {
-		result, err = toolbox.Call(ctx, call) // the arguments are let go here
+		result, err = box.Call(ctx, call) // the arguments are let go here
 		if err == nil && result.Question != nil {
 			return mcpserver.NewInputRequestBuilder(result.Question.Token).Elicit(consentKey, form(*result.Question)).ToolResult(), nil
 		}
-	} else if result, err = toolbox.Call(ctx, call); err == nil && result.Question != nil {
+	} else if result, err = box.Call(ctx, call); err == nil && result.Question != nil {
 		call.Answer = s.ask(ctx, *result.Question)
-		result, err = toolbox.Call(ctx, call)
+		result, err = box.Call(ctx, call)
 	}
 	if err != nil {
-		return mcp.NewToolResultError(tools.Explain(err)), nil
+		return mcp.NewToolResultError(toolbox.Explain(err)), nil
 	}
 	answered := mcp.NewToolResultStructured(result.Structured, result.Text)
 	answered.IsError = result.IsError()
@@ -56,8 +56,8 @@ func (s *Server) call(ctx context.Context, toolbox *tools.Toolbox, call tools.Ca
 
 // caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made
 // them.
-func (s *Server) caller(ctx context.Context) tools.Caller {
-	caller := tools.Caller{Name: "local", Transport: "stdio"}
+func (s *Server) caller(ctx context.Context) toolbox.Caller {
+	caller := toolbox.Caller{Name: "local", Transport: "stdio"}
 	if remote, ok := ctx.Value(remoteKey{}).(remote); ok {
 		caller.Name, caller.Transport = remote.caller.Name, remote.transport
 	}

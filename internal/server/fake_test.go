@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // serveVariable makes the test program a server of the fakes.
@@ -69,13 +69,12 @@ func newFakes() *fakes {
 	return &fakes{started: make(chan string, 4096), release: make(chan struct{}), ended: make(chan error, 4096)}
 }
 
-func declareFake(name string, risk guard.Risk, run func(context.Context, textInput) (textOutput, error)) tools.Tool {
-	return tools.Declare(tools.Tool{Name: name, Title: name, Description: "A tool of the tests.", Toolset: "fakes", Risk: risk}, tools.Mode{},
-		func(ctx context.Context, _ tools.Service, in textInput) (textOutput, error) { return run(ctx, in) })
+func declareFake(name string, risk guard.Risk, run func(context.Context, textInput) (textOutput, error)) toolbox.Tool {
+	return toolbox.Read(toolbox.Tool{Name: name, Title: name, Description: "A tool of the tests.", Toolset: "fakes", Risk: risk}, run)
 }
 
-func (f *fakes) tools() []tools.Tool {
-	return []tools.Tool{
+func (f *fakes) tools() []toolbox.Tool {
+	return []toolbox.Tool{
 		declareFake("wait", guard.Disruptive, func(ctx context.Context, in textInput) (textOutput, error) {
 			f.started <- in.Text
 			select {
@@ -94,7 +93,7 @@ func (f *fakes) tools() []tools.Tool {
 		}),
 		declareFake("change", guard.Destructive, func(ctx context.Context, in textInput) (textOutput, error) {
 			f.started <- in.Text
-			tools.ReportProgress(ctx, 1, 2, "step")
+			toolbox.ReportProgress(ctx, 1, 2, "step")
 			<-ctx.Done()
 			<-time.After(time.Duration(in.N) * time.Second) // the answer to what was sent
 			f.ended <- ctx.Err()
@@ -113,9 +112,9 @@ func (f *fakes) tools() []tools.Tool {
 		}),
 		declareFake("steps", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			for i := range in.N {
-				tools.ReportProgress(ctx, int(i+1), int(in.N), "step")
+				toolbox.ReportProgress(ctx, int(i+1), int(in.N), "step")
 			}
-			go tools.ReportProgress(ctx, int(in.N+1), 0, "too late, or just in time")
+			go toolbox.ReportProgress(ctx, int(in.N+1), 0, "too late, or just in time")
 			select {
 			case f.ended <- nil:
 			default:
@@ -127,16 +126,16 @@ func (f *fakes) tools() []tools.Tool {
 		declareFake("huge", guard.Read, func(_ context.Context, in textInput) (textOutput, error) {
 			return textOutput{Echo: strings.Repeat("x", int(in.N))}, nil
 		}),
-		tools.Declare(tools.Tool{Name: "broken", Title: "broken", Description: "A tool of the tests.", Toolset: "fakes", Risk: guard.Read},
-			tools.Mode{}, func(context.Context, tools.Service, textInput) (brokenOutput, error) { return brokenOutput{}, nil }),
+		toolbox.Read(toolbox.Tool{Name: "broken", Title: "broken", Description: "A tool of the tests.", Toolset: "fakes", Risk: guard.Read},
+			func(context.Context, textInput) (brokenOutput, error) { return brokenOutput{}, nil }),
 	}
 }
 
 // newServer returns a server of the fakes that logs to log.
 func (f *fakes) newServer(log io.Writer) *Server {
 	return New(Options{
-		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com", Instructions: func(*tools.Toolbox) string { return "Use the fakes." },
-		Toolbox: tools.NewToolbox(tools.Service{}, f.tools()),
+		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com", Instructions: func(*toolbox.Toolbox) string { return "Use the fakes." },
+		Toolbox: toolbox.New(toolbox.Rules{}, f.tools()),
 		Log:     zerolog.New(zerolog.SyncWriter(log)),
 	})
 }

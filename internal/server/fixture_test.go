@@ -15,7 +15,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // fixture is a server of the tools, prompts and resources that the conformance suite looks for, behind our own transport.
@@ -59,7 +59,7 @@ func newFixture() *Server {
 	}
 	f.addResources()
 	f.addPrompts()
-	return &Server{mcp: f.mcp, tools: tools.NewToolbox(tools.Service{}, nil), log: zerolog.Nop(), attackLog: zerolog.Nop()}
+	return &Server{mcp: f.mcp, tools: toolbox.New(toolbox.Rules{}, nil), log: zerolog.Nop(), attackLog: zerolog.Nop()}
 }
 
 // fixtureSchemas are the input schemas of tools that have arguments.
@@ -134,7 +134,7 @@ func (f *fixture) notifyingTools() map[string]mcpserver.ToolHandlerFunc {
 			ctx, finish := withProgress(ctx) // as every tool of the server reports it
 			defer finish()
 			for _, done := range []int{0, 50, 100} {
-				tools.ReportProgress(ctx, done, 100, "a step")
+				toolbox.ReportProgress(ctx, done, 100, "a step")
 			}
 			return mcp.NewToolResultText("done"), nil
 		},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 func FuzzReadLines(f *testing.F) {
@@ -119,13 +119,13 @@ func FuzzStdio(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	fakes := newFakes()
-	var quick []tools.Tool
+	var quick []toolbox.Tool
 	for _, tool := range fakes.tools() {
 		if tool.Name == "echo" || tool.Name == "panic" || tool.Name == "fail" {
 			quick = append(quick, tool)
 		}
 	}
-	s := New(Options{Name: "fuzz", Version: "1", Toolbox: tools.NewToolbox(tools.Service{}, quick), Log: zerolog.New(io.Discard)})
+	s := New(Options{Name: "fuzz", Version: "1", Toolbox: toolbox.New(toolbox.Rules{}, quick), Log: zerolog.New(io.Discard)})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		want, cancelled := map[string]int{}, map[string]bool{}
 		for line := range bytes.SplitSeq(in, []byte("\n")) {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // Limits of the HTTP transports.
@@ -33,7 +33,7 @@ const (
 type Caller struct {
 	Name    string
 	Digest  string // of the token; changes with it
-	Toolbox *tools.Toolbox
+	Toolbox *toolbox.Toolbox
 }
 
 // Mailbox takes answers to the server process that waits for them, when a proxy gave them to another one. Send must not
@@ -284,7 +284,7 @@ func withRemote(ctx context.Context, caller Caller, transport string) context.Co
 }
 
 // toolbox returns the tools of the caller that ctx belongs to.
-func (s *Server) toolbox(ctx context.Context) *tools.Toolbox {
+func (s *Server) toolbox(ctx context.Context) *toolbox.Toolbox {
 	if remote, ok := ctx.Value(remoteKey{}).(remote); ok && remote.caller.Toolbox != nil {
 		return remote.caller.Toolbox
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // withMeta adds members to a call's _meta.
@@ -266,8 +266,8 @@ const parentOfTest = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 // The caller's trace reaches tools.
 func TestHTTPTrace(t *testing.T) {
-	server := New(Options{Name: "traced", Version: "1", Log: zerolog.New(io.Discard), Toolbox: tools.NewToolbox(tools.Service{},
-		[]tools.Tool{
+	server := New(Options{Name: "traced", Version: "1", Log: zerolog.New(io.Discard), Toolbox: toolbox.New(toolbox.Rules{},
+		[]toolbox.Tool{
 			declareFake("trace", guard.Read, func(ctx context.Context, _ textInput) (textOutput, error) {
 				return textOutput{Echo: "parent:" + string(trace.From(ctx))}, nil
 			}),

@@ -18,7 +18,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // The older transport answers on its stream, /mcp works beside it.
@@ -271,12 +271,12 @@ func TestRecheck(t *testing.T) {
 
 // What a caller may do is what his token allows at the time of the call, not what it did when the stream was opened.
 func TestSSEFollowsPolicy(t *testing.T) {
-	box := func(text string) *tools.Toolbox {
-		return tools.NewToolbox(tools.Service{}, []tools.Tool{
+	box := func(text string) *toolbox.Toolbox {
+		return toolbox.New(toolbox.Rules{}, []toolbox.Tool{
 			declareFake("which", guard.Read, func(context.Context, textInput) (textOutput, error) { return textOutput{Echo: text}, nil }),
 		})
 	}
-	var current atomic.Pointer[tools.Toolbox]
+	var current atomic.Pointer[toolbox.Toolbox]
 	current.Store(box("before"))
 	server := New(Options{Name: "s", Version: "1", Log: zerolog.New(io.Discard), Toolbox: box("nobody's")})
 	listener, h := serveHTTP(&world{t: t, server: server}, withSSE, func(o *HTTPOptions) {

@@ -15,8 +15,8 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 const (
@@ -185,9 +185,9 @@ func (s *Server) explainUnknownTool(ctx context.Context, m message, reply mcp.JS
 		s.mcp.GetTool(m.Params.Name) != nil {
 		return reply
 	}
-	_, err := s.toolbox(ctx).Call(s.log.WithContext(ctx), tools.Call{Tool: shorten(m.Params.Name), Caller: s.caller(ctx)})
-	if errors.Is(err, tools.ErrUnknownTool) {
-		failure.Error.Message = tools.Explain(err)
+	_, err := s.toolbox(ctx).Call(s.log.WithContext(ctx), toolbox.Call{Tool: shorten(m.Params.Name), Caller: s.caller(ctx)})
+	if errors.Is(err, toolbox.ErrUnknownTool) {
+		failure.Error.Message = toolbox.Explain(err)
 	}
 	return failure
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -114,7 +115,7 @@ func TestTooManyTargets(t *testing.T) {
 // The hourly budget is shared by all tools and refuses a call as a whole.
 func TestBudget(t *testing.T) {
 	w := newWorld(t, guard.Policy{Consent: map[string]guard.Level{"execute_script": guard.Flag, "delete_instances": guard.Flag}},
-		func(s *tools.Service) { s.MaxMutationsPerHour = 2 })
+		func(s *stage) { s.MaxMutationsPerHour = 2 })
 	w.outcome("execute_script", w.once(call(`1`, "execute_script", scripted)).tool(t))
 	both := `{"instance_ids":["` + running + `","` + other + `"],"confirm":true}`
 	refused(t, w.once(call(`1`, "delete_instances", both)).tool(t), "the hourly limit of 2 changes is reached")
@@ -158,32 +159,36 @@ func TestErrorsHaveNoData(t *testing.T) {
 // What the model is told at the start is about the tools that the policy offers.
 func TestInstructionsFollowThePolicy(t *testing.T) {
 	for _, c := range []struct {
-		policy  guard.Policy
-		offered []string
-		says    string
+		policy guard.Policy
+		says   string
 	}{
-		{guard.Policy{}, []string{"delete_instances", "execute_script", "list_instances", "restart_instance"}, "show the user the preview"},
-		{guard.Policy{ReadOnly: true}, []string{"list_instances"}, "only reads"},
-		{guard.Policy{DisabledTools: []string{"delete_instances", "execute_script"}}, []string{"list_instances", "restart_instance"}, "show the user the preview"},
-		{guard.Policy{Toolsets: []string{"nodes"}}, nil, "only reads"},
+		{guard.Policy{}, "show the user the preview"},
+		{guard.Policy{ReadOnly: true}, "only reads"},
+		{guard.Policy{DisabledTools: []string{"delete_instances", "execute_script"}}, "show the user the preview"},
+		{guard.Policy{Toolsets: []string{"nodes"}}, "only reads"},
 	} {
-		toolbox := tools.NewToolbox(tools.Service{Policy: c.policy}, tools.All(tools.Mode{}))
+		box := toolbox.New(toolbox.Rules{Policy: c.policy}, tools.Instances{}.Tools())
 		var situation prompts.Situation
-		for _, tool := range toolbox.Tools() {
-			situation.Tools = append(situation.Tools, tool.Name)
-			situation.Changing = situation.Changing || tool.Risk != guard.Read
+		var offered []string
+		for _, tool := range (tools.Instances{}).Tools() {
+			if c.policy.Offers(tool.Name, tool.Toolset, tool.Risk) == nil {
+				offered = append(offered, tool.Name)
+				situation.Changing = situation.Changing || tool.Risk != guard.Read
+			}
 		}
-		s := New(Options{Name: "scnet", Version: "1", Instructions: func(*tools.Toolbox) string { return prompts.Instructions(situation) }, Toolbox: toolbox, Log: zerolog.New(io.Discard)})
-		if names := listed(t, s); !slices.Equal(names, c.offered) {
-			t.Errorf("%q are listed, want %q", names, c.offered)
+		situation.Tools = offered
+		slices.Sort(offered)
+		s := New(Options{Name: "scnet", Version: "1", Instructions: func(*toolbox.Toolbox) string { return prompts.Instructions(situation) }, Toolbox: box, Log: zerolog.New(io.Discard)})
+		if names := listed(t, s); !slices.Equal(names, offered) {
+			t.Errorf("%q are listed, want %q", names, offered)
 		}
 		for _, line := range []string{initialize("2025-11-25"), modern(`1`, "server/discover", "")} {
 			told := decode[struct{ Instructions string }](t, run(t, s, line)[0].Result).Instructions
 			if !strings.Contains(told, c.says) {
 				t.Errorf("%q is not said: %s", c.says, told)
 			}
-			for _, tool := range tools.All(tools.Mode{}) {
-				if tool.Risk != guard.Read && strings.Contains(told, tool.Name) != slices.Contains(c.offered, tool.Name) {
+			for _, tool := range (tools.Instances{}).Tools() {
+				if tool.Risk != guard.Read && strings.Contains(told, tool.Name) != slices.Contains(offered, tool.Name) {
 					t.Errorf("%s: %s", tool.Name, told)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/rs/zerolog"
 
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 type (
@@ -51,7 +51,7 @@ func withProgress(ctx context.Context) (_ context.Context, finish func()) {
 		return ctx, func() {}
 	}
 	p := &progress{ctx: ctx, notify: notify, token: token, last: -1, queue: make(chan mcp.JSONRPCNotification, maxProgress)}
-	return tools.WithProgress(ctx, p.report), p.finish
+	return toolbox.WithProgress(ctx, p.report), p.finish
 }
 
 func (p *progress) report(done, total int, message string) {

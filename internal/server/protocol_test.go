@@ -14,7 +14,9 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -188,8 +190,12 @@ func listTools(t testing.TB, s *Server) []listedTool {
 // offered are servers of everything that is offered in reality, and one of the fakes.
 func offered() map[string]*Server {
 	servers := map[string]*Server{"fakes": newFakes().newServer(io.Discard)}
-	for name, mode := range map[string]tools.Mode{"many regions": {}, "one region": {SingleRegion: true}} {
-		servers[name] = New(Options{Name: "s", Version: "1", Toolbox: tools.NewToolbox(tools.Service{}, tools.All(mode))})
+	one, err := scnet.New(scnet.Config{Token: scnet.NewSecret("token"), AIURL: "https://ai.test", Region: "11250"})
+	if err != nil {
+		panic(err)
+	}
+	for name, offered := range map[string][]toolbox.Tool{"many regions": tools.Catalogue(), "one region": tools.Instances{SCNet: one}.Tools()} {
+		servers[name] = New(Options{Name: "s", Version: "1", Toolbox: toolbox.New(toolbox.Rules{}, offered)})
 	}
 	return servers
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // Options configure a Server.
@@ -21,22 +21,19 @@ type Options struct {
 	Title        string
 	Version      string
 	Website      string
-	Instructions func(*tools.Toolbox) string // for the model, about the tools that the caller is offered; nil: none
-	Toolbox      *tools.Toolbox
+	Instructions func(*toolbox.Toolbox) string // for the model, about the tools that the caller is offered; nil: none
+	Toolbox      *toolbox.Toolbox
 	Log          zerolog.Logger
-	CallStarted  func() (ended func()) // told of every tool call; nil: nobody is
 }
 
 // Server is an MCP server that speaks both protocol eras: with the initialize handshake (up to 2025-11-25) and without
 // (2026-07-28).
 type Server struct {
 	mcp       *mcpserver.MCPServer
-	tools     *tools.Toolbox
+	tools     *toolbox.Toolbox
 	ours      map[string]bool // the tools of the toolbox, withheld ones too; tests add others
 	log       zerolog.Logger
 	attackLog zerolog.Logger // for what strangers can make the server write
-
-	callStarted func() (ended func())
 }
 
 // New returns a Server for the options' tools.
@@ -44,8 +41,7 @@ func New(o Options) *Server {
 	hooks := &mcpserver.Hooks{}
 	s := &Server{
 		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log,
-		callStarted: o.CallStarted,
-		attackLog:   o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
+		attackLog: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
 	}
 	hooks.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
 		withhold(list, s.toolbox(ctx))
@@ -83,15 +79,15 @@ func (s *Server) instructions(ctx context.Context, o Options) string {
 
 // withhold takes the tools that the policy does not offer off the list. They stay registered, so that a call by name is
 // refused with the reason; mcp-go's own filter would answer that there is no such tool.
-func withhold(list *mcp.ListToolsResult, toolbox *tools.Toolbox) {
-	withheld := toolbox.Withheld()
+func withhold(list *mcp.ListToolsResult, box *toolbox.Toolbox) {
+	withheld := box.Withheld()
 	list.Tools = slices.DeleteFunc(list.Tools, func(t mcp.Tool) bool {
-		return slices.ContainsFunc(withheld, func(w tools.Tool) bool { return w.Name == t.Name })
+		return slices.ContainsFunc(withheld, func(w toolbox.Tool) bool { return w.Name == t.Name })
 	})
 }
 
 // describe turns a declaration into what clients are told.
-func describe(t tools.Tool) mcp.Tool {
+func describe(t toolbox.Tool) mcp.Tool {
 	described := mcp.NewToolWithRawSchema(t.Name, t.Description, t.Input.JSON())
 	described.Title = t.Title
 	described.RawOutputSchema = t.Output.JSON()
@@ -108,14 +104,11 @@ func describe(t tools.Tool) mcp.Tool {
 // do not show to the model.
 func (s *Server) handler(name string) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		if s.callStarted != nil {
-			defer s.callStarted()()
-		}
 		ctx = s.log.WithContext(ctx)
 		ctx, finish := withProgress(ctx)
 		defer finish()
 		defer started(ctx)() // what the call did is recorded when this ends; that the client hears of it may take longer
-		call := tools.Call{Tool: name}
+		call := toolbox.Call{Tool: name}
 		if cut, ok := ctx.Value(argumentsKey{}).(*payload); ok {
 			call.Arguments, _ = cut.take()
 		}

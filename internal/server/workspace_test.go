@@ -9,7 +9,6 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -24,7 +23,7 @@ func TestWorkspaceWalk(t *testing.T) {
 			}
 			defer func() { _ = hw.Close() }()
 			key := simulator.DemoAccount().Keys[0]
-			w := newWorld(t, guard.Policy{}, func(s *tools.Service) {
+			w := newWorld(t, guard.Policy{}, func(s *stage) {
 				var err error
 				s.Workspace, err = workspace.New(workspace.Config{
 					AccessKey: secret.New(key.AccessKey), SecretKey: secret.New(key.SecretKey), SecurityToken: secret.New(key.SecurityToken),

@@ -23,6 +23,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -44,7 +45,7 @@ type world struct {
 }
 
 // newWorld returns a world under policy whose SCNet is reached over HTTP.
-func newWorld(t testing.TB, policy guard.Policy, changes ...func(*tools.Service)) *world {
+func newWorld(t testing.TB, policy guard.Policy, changes ...func(*stage)) *world {
 	t.Helper()
 	sim := newSimulator()
 	if err := sim.Start("127.0.0.1:0"); err != nil {
@@ -55,11 +56,11 @@ func newWorld(t testing.TB, policy guard.Policy, changes ...func(*tools.Service)
 			t.Error(err)
 		}
 	})
-	service := tools.Service{Policy: policy}
+	on := stage{Rules: toolbox.Rules{Policy: policy}}
 	for _, change := range changes {
-		change(&service)
+		change(&on)
 	}
-	return build(t, sim, scnet.Config{LoginURL: sim.URL(), PlatformURL: sim.URL()}, service)
+	return build(t, sim, scnet.Config{LoginURL: sim.URL(), PlatformURL: sim.URL()}, on)
 }
 
 // newWorldInside is newWorld without a network, so that it runs in a synctest bubble.
@@ -68,7 +69,7 @@ func newWorldInside(t testing.TB, policy guard.Policy) *world {
 	sim := newSimulator()
 	return build(t, sim, scnet.Config{
 		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: sim.Transport(),
-	}, tools.Service{Policy: policy})
+	}, stage{Rules: toolbox.Rules{Policy: policy}})
 }
 
 func newSimulator() *simulator.Simulator {
@@ -80,21 +81,27 @@ func newSimulator() *simulator.Simulator {
 	}}}})
 }
 
-func build(t testing.TB, sim *simulator.Simulator, cfg scnet.Config, service tools.Service) *world {
+// stage is what a world is built of.
+type stage struct {
+	toolbox.Rules
+	tools.Desktops
+}
+
+func build(t testing.TB, sim *simulator.Simulator, cfg scnet.Config, on stage) *world {
 	t.Helper()
 	account := simulator.DemoAccount()
 	cfg.User, cfg.AccessKey, cfg.SecretKey = account.User, scnet.NewSecret(account.AccessKey), scnet.NewSecret(account.SecretKey)
-	var err error
-	if service.SCNet, err = scnet.New(cfg); err != nil {
+	client, err := scnet.New(cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(service.SCNet.Close)
+	t.Cleanup(client.Close)
 	w := &world{t: t, sim: sim, log: filepath.Join(t.TempDir(), "audit.jsonl")}
 	log, err := audit.Open(w.log, audit.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	service.Audit = log
+	on.Audit = log
 	t.Cleanup(func() {
 		if err := log.Close(); err != nil {
 			t.Error(err)
@@ -106,7 +113,7 @@ func build(t testing.TB, sim *simulator.Simulator, cfg scnet.Config, service too
 	})
 	w.server = New(Options{
 		Name: "scnet", Version: "1", Log: zerolog.New(io.Discard),
-		Toolbox: tools.NewToolbox(service, tools.All(tools.ModeOf(service))),
+		Toolbox: toolbox.New(on.Rules, tools.Offered(tools.Instances{SCNet: client}, on.Desktops)),
 	})
 	return w
 }

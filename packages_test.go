@@ -15,15 +15,15 @@ import (
 
 const module = "github.com/scnet-mcp/scnet-mcp/"
 
-// small are libraries of ours and of others that know nothing of MCP or of a service; every room may use them.
+// small are libraries of ours and of others that know nothing of MCP or of a service; every package may use them.
 var small = []string{
 	"github.com/rs/zerolog", "golang.org/x/sync/...",
 	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/text", module + "internal/trace",
 	module + "internal/upstream",
 }
 
-// rooms says what each package may import besides the standard library. A trailing /... stands for everything below.
-var rooms = map[string][]string{
+// packages says what each package may import besides the standard library. A trailing /... stands for everything below.
+var packages = map[string][]string{
 	".":                   {module + "internal/cli"},
 	"scnet":               small,
 	"scnet/simulator":     {module + "internal/fakecloud"},
@@ -31,7 +31,12 @@ var rooms = map[string][]string{
 	"workspace/simulator": {module + "internal/fakecloud"},
 	"schemas":             {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 	"tools": append([]string{
-		module + "scnet", module + "workspace", module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
+		module + "scnet", module + "workspace", module + "schemas", module + "internal/toolbox", module + "internal/guard",
+		module + "internal/audit", module + "internal/rollout",
+	}, small...),
+	"internal/toolbox": append([]string{ // no client of a cloud
+		module + "scnet", module + "workspace", // until their errors are one type
+		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"prompts":            {module + "scnet"},
 	"internal/audit":     {module + "internal/text"},
@@ -51,7 +56,7 @@ var rooms = map[string][]string{
 		module + "internal/fakecloud",
 	},
 	"internal/server": {
-		module + "tools", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
+		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
 		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 		"golang.org/x/net/netutil", "golang.org/x/time/rate",
 	},
@@ -63,11 +68,11 @@ var rooms = map[string][]string{
 	"e2e":             {"..."},
 }
 
-// mcpGo may be imported by one room only, so that another SDK would be a change in one place.
+// mcpGo may be imported by one package only, so that another SDK would be a change in one place.
 const mcpGo = "github.com/mark3labs/mcp-go"
 
-// TestRooms enforces the table of rooms in CONTRIBUTING.md. Test files may import more, mcp-go excepted.
-func TestRooms(t *testing.T) {
+// TestPackages enforces the table of packages in CONTRIBUTING.md. Test files may import more, mcp-go excepted.
+func TestPackages(t *testing.T) {
 	seen := map[string]bool{}
 	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -79,22 +84,22 @@ func TestRooms(t *testing.T) {
 		if !strings.HasSuffix(file, ".go") {
 			return nil
 		}
-		room := filepath.ToSlash(filepath.Dir(file))
-		allowed, known := rooms[room]
+		folder := filepath.ToSlash(filepath.Dir(file))
+		allowed, known := packages[folder]
 		if !known {
-			t.Errorf("%s: the folder is not in the table of rooms", file)
+			t.Errorf("%s: the folder is not in the table of packages", file)
 			return nil
 		}
-		seen[room] = true
-		checkImports(t, file, room, allowed)
+		seen[folder] = true
+		checkImports(t, file, folder, allowed)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for room := range rooms {
-		if !seen[room] {
-			t.Errorf("the room %s is in the table but has no Go file", room)
+	for folder := range packages {
+		if !seen[folder] {
+			t.Errorf("the package %s is in the table but has no Go file", folder)
 		}
 	}
 }
@@ -105,7 +110,7 @@ func isModule(folder string) bool {
 	return err == nil
 }
 
-func checkImports(t *testing.T, file, room string, allowed []string) {
+func checkImports(t *testing.T, file, folder string, allowed []string) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 	if err != nil {
@@ -118,14 +123,14 @@ func checkImports(t *testing.T, file, room string, allowed []string) {
 			t.Error(err)
 			continue
 		}
-		if strings.HasPrefix(imported, mcpGo) && room != "internal/server" {
+		if strings.HasPrefix(imported, mcpGo) && folder != "internal/server" {
 			t.Errorf("%s imports %s; only internal/server may", file, imported)
 		}
 		if strings.HasSuffix(file, "_test.go") || !strings.Contains(imported, ".") {
 			continue // a standard package has no dot in its path
 		}
 		if !slices.ContainsFunc(allowed, func(pattern string) bool { return matches(pattern, imported) }) {
-			t.Errorf("%s imports %s, which the room %q may not", file, imported, room)
+			t.Errorf("%s imports %s, which the package %q may not", file, imported, folder)
 		}
 	}
 }
@@ -138,9 +143,9 @@ func matches(pattern, imported string) bool {
 }
 
 func TestForbiddenNames(t *testing.T) {
-	for room := range rooms {
-		if slices.Contains([]string{"util", "utils", "common", "helpers"}, path.Base(room)) {
-			t.Errorf("%s says nothing about what is in it", room)
+	for folder := range packages {
+		if slices.Contains([]string{"util", "utils", "common", "helpers"}, path.Base(folder)) {
+			t.Errorf("%s says nothing about what is in it", folder)
 		}
 	}
 }

@@ -1,11 +1,9 @@
-package tools
+package toolbox
 
 import (
 	"errors"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-	"github.com/scnet-mcp/scnet-mcp/schemas"
-	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // The exit statuses of a call, for a command line.
@@ -18,7 +16,7 @@ const (
 )
 
 // IsError reports whether a result is an error all the same: nothing of what was asked for is known to have been done.
-func (r Result) IsError() bool { return r.State == stateFailed || r.State == stateUnknown }
+func (r Result) IsError() bool { return r.State == Failed || r.State == Unknown }
 
 // ExitStatus returns what a call that ended with r, or with err, means to a script. A state that is not known here has not
 // been shown to be a success.
@@ -27,11 +25,11 @@ func ExitStatus(r Result, err error) int {
 		return exitStatusOf(err)
 	}
 	switch r.State {
-	case "", stateDone:
+	case "", Done:
 		return ExitDone
-	case stateConfirm:
+	case NeedsConfirmation:
 		return ExitConsent
-	case stateWaiting:
+	case Waiting:
 		return ExitWaiting
 	}
 	return ExitFailed
@@ -40,7 +38,7 @@ func ExitStatus(r Result, err error) int {
 func exitStatusOf(err error) int {
 	var refusal *guard.Refusal
 	switch {
-	case errors.Is(err, ErrUnknownTool), errors.As(err, new(*schemas.ArgumentError)), errors.As(err, new(*workspace.ArgumentError)):
+	case isWrong(err):
 		return ExitWrong
 	case errors.Is(err, ErrDeclined), errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule:
 		return ExitConsent

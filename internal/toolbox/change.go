@@ -1,0 +1,231 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/schemas"
+)
+
+// Consent are the arguments that let a call through. Embed it in the arguments of every change.
+type Consent struct {
+	Confirm      bool   `json:"confirm,omitempty" audit:"plain" jsonschema_description:"true to act"`
+	PreviewToken string `json:"preview_token,omitempty" jsonschema_description:"From the preview"`
+}
+
+func (c *Consent) consent() *Consent { return c }
+
+// consenting is a pointer to an argument struct that embeds Consent.
+type consenting[In any] interface {
+	*In
+	consent() *Consent
+}
+
+// Changed is what the result of every change has. Embed it in the result struct. Act sets State and Targets; in a preview
+// the frame sets everything. The frame cleans the targets.
+type Changed struct {
+	State   State    `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown,enum=waiting" jsonschema_description:"confirmation_required: nothing was changed; waiting: accepted, not over yet; unknown: it may have happened"`
+	Targets []Target `json:"targets,omitempty" jsonschema_description:"What the call is about"`
+	Preview *Preview `json:"preview,omitempty" jsonschema_description:"Instead of acting, until there is consent"`
+}
+
+func (c *Changed) changed() *Changed { return c }
+
+// changing is a pointer to a result struct that embeds Changed.
+type changing[Out any] interface {
+	*Out
+	Output
+	changed() *Changed
+}
+
+// Steps are what a tool that changes something consists of. The same plan serves preview and act. Work is what Plan
+// resolved and Act needs.
+type Steps[In, Work, Out any] struct {
+	// Plan checks the arguments beyond their schema, puts them into their canonical form, which consent is bound to, and
+	// resolves every target. It changes nothing. policy is the caller's, for refusing before much is looked up; the frame
+	// checks the plan against it all the same.
+	Plan func(ctx context.Context, policy guard.Policy, in *In) (Plan, Work, error)
+	// Preview returns what the tool's result says besides Changed when it is a preview. Optional.
+	Preview func(In, Plan) Out
+	// Nothing is the result of a plan in which every target is spared; the frame adds the targets. It is needed if there can
+	// be such a plan.
+	Nothing func(In, Plan) Out
+	// Ask is what a human is asked.
+	Ask func(In, Plan) guard.Question
+	// Act does it. An error says that nothing was changed; the targets of out tell the audit log what was attempted all the
+	// same.
+	Act func(ctx context.Context, in In, work Work) (out Out, err error)
+}
+
+// Change completes t, as Read does, for a tool that changes something: plan, consent, act, with an audit record for every
+// attempt.
+func Change[In, Work, Out any, InP consenting[In], OutP changing[Out]](t Tool, steps Steps[In, Work, Out], options ...schemas.Option) Tool {
+	t.Input, t.Output = schemas.MustFor[In](options...), schemas.MustFor[Out]()
+	c := change[In, Work, Out, InP, OutP]{tool: t, steps: steps}
+	t.run = c.run
+	return t
+}
+
+type change[In, Work, Out any, InP consenting[In], OutP changing[Out]] struct {
+	tool  Tool
+	steps Steps[In, Work, Out]
+}
+
+func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, call Call) ending {
+	a := b.newAttempt(ctx, c.tool, call)
+	var in In
+	if err := c.tool.Input.Decode(call.Arguments, &in); err != nil {
+		return a.refuseEarly(ctx, err, "arguments")
+	}
+	plan, work, err := c.steps.Plan(ctx, b.rules.Policy, &in)
+	a.describe(plan, in)
+	if err != nil {
+		return a.refuseEarly(ctx, err, "plan")
+	}
+	if err := plan.permitted(b.rules.Policy); err != nil {
+		return a.refuseEarly(ctx, err, "")
+	}
+	if plan.Changes() == 0 {
+		return c.answerNothing(ctx, a, in, plan)
+	}
+
+	consent := *InP(&in).consent()
+	if consent.Confirm || call.Caller.AtTerminal { // before anybody is asked for a consent that could not be used
+		if err := b.budget.Room(ctx, plan.Changes()); err != nil {
+			return a.refuseEarly(ctx, err, "")
+		}
+	}
+	bound := in
+	*InP(&bound).consent() = Consent{}
+	subject := plan.subject(c.tool.Name, call.Caller.Name, bound)
+	decision := b.rules.Tokens.Decide(ctx, guard.Call{
+		Level: b.rules.Policy.Level(c.tool.Name, c.tool.standardConsent()), Subject: subject, Question: c.steps.Ask(in, plan),
+		Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.rules.Policy.NeverAsk,
+		Answer: call.Answer, AtTerminal: call.Caller.AtTerminal,
+	})
+	a.noteDecision(ctx, decision)
+	switch decision.Verdict {
+	case guard.Proceed:
+		return c.act(ctx, a, in, plan, work)
+	case guard.Show:
+		return c.show(ctx, a, in, plan, b.newPreview(plan, decision))
+	case guard.Ask:
+		a.finish(ctx, audit.Previewed, NeedsConfirmation, nil) // the answer may never come
+		return a.end(Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.rules.Now()).text()}, nil)
+	case guard.Declined:
+		a.finish(ctx, audit.Declined, "", nil)
+		return a.end(Result{}, &declinedError{notice: decision.Notice})
+	case guard.Refused:
+	}
+	return a.refuse(ctx, &guard.Refusal{Rule: guard.ConsentRule, Reason: decision.Notice}, "")
+}
+
+// act does what there is consent for, between the two records that say so.
+func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, in In, plan Plan, work Work) ending {
+	if ctx.Err() != nil {
+		return a.refuse(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
+	}
+	changes := plan.Changes()
+	receipt, err := a.toolbox.budget.Take(ctx, changes)
+	if err != nil {
+		return a.refuse(ctx, err, "")
+	}
+	if err := a.recordIntent(ctx); err != nil {
+		a.toolbox.giveBack(ctx, receipt, changes)
+		return a.end(Result{}, err)
+	}
+	out, err := recovered(func() (Out, error) { return c.steps.Act(ctx, in, work) })
+	changed := OutP(&out).changed()
+	if err != nil {
+		if !Uncertain(err) { // nothing was changed
+			a.toolbox.giveBack(ctx, receipt, changes-attempted(changed.Targets))
+		}
+		a.recordFailure(ctx, err, changed.Targets, plan)
+		return a.end(Result{}, err)
+	}
+	a.toolbox.giveBack(ctx, receipt, changes-attempted(changed.Targets))
+	recorded := a.finish(ctx, audit.Result, changed.State, changed.Targets)
+	result, err := c.render(out)
+	if failure := (*internalError)(nil); errors.As(err, &failure) {
+		failure.uncertain = true
+	}
+	if !recorded {
+		result.Text += "\nNote: the audit log could not be written after the change."
+	}
+	return a.end(result, err)
+}
+
+// show answers with a preview.
+func (c change[In, Work, Out, InP, OutP]) show(ctx context.Context, a *attempt, in In, plan Plan, p *Preview) ending {
+	a.finish(ctx, audit.Previewed, NeedsConfirmation, nil)
+	var out Out
+	if c.steps.Preview != nil {
+		out = c.steps.Preview(in, plan)
+	}
+	*OutP(&out).changed() = Changed{State: NeedsConfirmation, Targets: plan.previewed(), Preview: p}
+	result, err := c.render(out)
+	result.NeedsConsent = true
+	return a.end(result, err)
+}
+
+// answerNothing answers a call for which there is nothing to do, without acting. An answer that came with it is consumed.
+func (c change[In, Work, Out, InP, OutP]) answerNothing(ctx context.Context, a *attempt, in In, plan Plan) ending {
+	a.consumeAnswer(ctx)
+	if c.steps.Nothing == nil {
+		return a.refuse(ctx, &internalError{what: "a plan without a target", cause: errors.New(c.tool.Name)}, "plan")
+	}
+	out := c.steps.Nothing(in, plan)
+	changed := OutP(&out).changed()
+	changed.Targets = plan.Targets
+	a.finish(ctx, audit.NothingToDo, changed.State, changed.Targets)
+	result, err := c.render(out)
+	return a.end(result, err)
+}
+
+// render renders the result of a change, a preview as its own text.
+func (c change[In, Work, Out, InP, OutP]) render(out Out) (Result, error) {
+	changed := OutP(&out).changed()
+	for i, t := range changed.Targets {
+		changed.Targets[i] = t.Shown()
+	}
+	result, err := render(c.tool.Output, OutP(&out))
+	if err != nil {
+		return result, err
+	}
+	result.State = changed.State
+	if changed.Preview != nil {
+		result.Text = changed.Preview.text()
+	}
+	return result, nil
+}
+
+func (b *Toolbox) newPreview(plan Plan, decision guard.Decision) *Preview {
+	p := plan.preview(decision.Notice, b.rules.Now())
+	if decision.Token != "" {
+		p.PreviewToken, p.ExpiresAt = decision.Token, decision.Expires.UTC().Format(time.RFC3339)
+	}
+	return p
+}
+
+// giveBack returns changes that were taken and not made.
+func (b *Toolbox) giveBack(ctx context.Context, receipt guard.Receipt, changes int) {
+	if err := b.budget.Return(ctx, receipt, changes); err != nil {
+		Logger(ctx).Warn().Err(err).Int("changes", changes).Msg("changes that were not made stay counted")
+	}
+}
+
+// recovered turns a panic in the middle of an act into an error that admits what is not known.
+func recovered[Out any](act func() (Out, error)) (out Out, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			failure := &internalError{what: "a fault in the server", uncertain: true, cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
+			out, err = *new(Out), failure
+		}
+	}()
+	return act()
+}

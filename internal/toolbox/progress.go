@@ -1,0 +1,20 @@
+package toolbox
+
+import "context"
+
+type progressKey struct{}
+
+// Progress receives how much of total is done. Calls on one context must not overlap.
+type Progress func(done, total int, message string)
+
+// WithProgress returns a context whose tool calls report to progress.
+func WithProgress(ctx context.Context, progress Progress) context.Context {
+	return context.WithValue(ctx, progressKey{}, progress)
+}
+
+// ReportProgress reports to the caller, if it asked for it.
+func ReportProgress(ctx context.Context, done, total int, message string) {
+	if progress, ok := ctx.Value(progressKey{}).(Progress); ok {
+		progress(done, total, message)
+	}
+}

@@ -1,0 +1,55 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/workspace"
+)
+
+// defaultLimit is how many rows a list shows if the call does not say.
+const defaultLimit = 20
+
+// pageText words which rows a list shows.
+func pageText(what string, start, returned int, total *int) string {
+	switch {
+	case returned == 0:
+		return "No " + what
+	case total != nil:
+		return fmt.Sprintf("%s %d-%d of %d", what, start+1, start+returned, *total)
+	}
+	return fmt.Sprintf("%s %d-%d, total unknown", what, start+1, start+returned)
+}
+
+// following returns where the next page starts, 0 at the end.
+func following[T any](page workspace.Page[T], limit int) (total *int, next int) {
+	end := page.Offset + len(page.Rows)
+	if page.Total >= 0 {
+		total = &page.Total
+	}
+	if len(page.Rows) > 0 && (page.Total > end || page.Total < 0 && len(page.Rows) == limit) {
+		next = end
+	}
+	return total, next
+}
+
+// writeNext tells how to go on.
+func writeNext(b *strings.Builder, next int) {
+	if next > 0 {
+		fmt.Fprintf(b, "More follow: call again with start=%d.\n", next)
+	}
+}
+
+// sleep waits for d, and reports whether it could.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
