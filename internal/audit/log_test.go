@@ -204,10 +204,12 @@ func TestLongRecords(t *testing.T) {
 func TestNames(t *testing.T) {
 	path, l := filled(t, 1)
 	add(t, l, Record{
-		Event: Intent, Call: "c", Client: "a\u202egnirts\x1b[2J\nb" + strings.Repeat("x", 500), ClientVersion: "1\u200b", Caller: "ann\u2066",
+		Event: Intent, Call: "c", Caller: "ann\u2066",
+		Client: "a\u202egnirts\x1b[2J\nb" + strings.Repeat("x", 500), ClientVersion: "1\u200b",
 	})
 	r := records(t, path)[1]
-	if strings.ContainsAny(r.Client+r.ClientVersion+r.Caller, "\u202e\x1b\n\u200b\u2066") || len(r.Client) > maxName+len("…") {
+	shown := r.Client + r.ClientVersion + r.Caller
+	if strings.ContainsAny(shown, "\u202e\x1b\n\u200b\u2066") || len(r.Client) > maxName+len("…") {
 		t.Errorf("%q, %q, %q", r.Client, r.ClientVersion, r.Caller)
 	}
 }
@@ -215,7 +217,8 @@ func TestNames(t *testing.T) {
 func TestEncodingError(t *testing.T) {
 	path, l := filled(t, 1)
 	var unsupported *json.MarshalerError
-	if err := l.Append(context.Background(), Record{Event: Intent, Call: "a", Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}); !errors.As(err, &unsupported) {
+	tooLate := Record{Event: Intent, Call: "a", Time: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if err := l.Append(context.Background(), tooLate); !errors.As(err, &unsupported) {
 		t.Errorf("%v", err)
 	}
 	add(t, l, Record{Event: Intent, Call: "b"})
