@@ -16,8 +16,8 @@ type Answer struct {
 	Type   string // Content-Type; none without a body
 	Body   []byte
 	Code   string // the service's own code, for the journal
-	// Stream, if set, writes the body instead; such an answer is neither padded nor cut in half.
-	Stream func(http.ResponseWriter)
+	// Stream, if set, writes status, headers and body itself, or a part of the body. Such an answer is not padded.
+	Stream func(w http.ResponseWriter, body []byte)
 
 	header [][2]string
 	pad    int  // pad the JSON object to this many bytes
@@ -73,7 +73,7 @@ func (a Answer) write(w http.ResponseWriter) {
 		w.Header().Set(h[0], h[1])
 	}
 	if a.Stream != nil {
-		a.Stream(w)
+		a.Stream(w, a.Body)
 		return
 	}
 	if a.Status == http.StatusNoContent {

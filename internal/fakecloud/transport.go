@@ -85,6 +85,7 @@ type exchange struct {
 	status  int
 	body    bytes.Buffer
 	dropped bool
+	flushed bool // before the body's end, which is what leaves its length unknown
 }
 
 func (e *exchange) Header() http.Header { return e.header }
@@ -100,6 +101,12 @@ func (e *exchange) Write(p []byte) (int, error) {
 	return e.body.Write(p)
 }
 
+// Flush implements http.Flusher.
+func (e *exchange) Flush() {
+	e.WriteHeader(http.StatusOK)
+	e.flushed = true
+}
+
 func (e *exchange) drop() { e.dropped = true }
 
 func (e *exchange) response(r *http.Request) *http.Response {
@@ -111,6 +118,8 @@ func (e *exchange) response(r *http.Request) *http.Response {
 	length := int64(len(body))
 	if n, err := strconv.ParseInt(e.sent.Get("Content-Length"), 10, 64); err == nil && r.Method == http.MethodHead {
 		length = n
+	} else if err != nil && e.flushed {
+		length = -1
 	}
 	return &http.Response{
 		Status: strconv.Itoa(e.status) + " " + http.StatusText(e.status), StatusCode: e.status,

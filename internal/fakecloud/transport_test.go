@@ -75,6 +75,22 @@ func TestTransportHead(t *testing.T) {
 	}
 }
 
+func TestTransportFlush(t *testing.T) {
+	wire := serving(func(w http.ResponseWriter, _ *http.Request) {
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(w, "length unknown")
+	})
+	resp, err := wire.RoundTrip(request(t, t.Context(), http.MethodGet, "https://cloud.test/", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "length unknown" || resp.ContentLength != -1 {
+		t.Errorf("%q, %v, length %d", body, err, resp.ContentLength)
+	}
+}
+
 // TestTransportTells checks what a client learns of how far its request got, and in which order.
 func TestTransportTells(t *testing.T) {
 	var steps []string

@@ -89,8 +89,9 @@ func (c *call) delete() reply {
 	return ok(nil)
 }
 
-// execute is page container/execute. The script is kept, not run: the service
-// returns nothing of it either.
+// execute is page container/execute. The script is kept, and given to
+// Options.OnScript; the simulator itself runs nothing. The service returns
+// nothing of it either.
 func (c *call) execute() reply {
 	f := jsonForm(c.body)
 	id := f.text("id", true)
@@ -106,9 +107,11 @@ func (c *call) execute() reply {
 	if status, _, _ := in.at(c.now, c.sim.timing); status != Running {
 		return fail(codeCount)
 	}
-	c.sim.scripts.Add(ScriptRun{
-		Time: c.now, Region: c.region.ID, InstanceID: id, Scope: scope, Content: content,
-	})
+	run := ScriptRun{Time: c.now, Region: c.region.ID, InstanceID: id, Scope: scope, Content: content}
+	c.sim.scripts.Add(run)
+	if hook := c.sim.onScript; hook != nil {
+		c.after = func() { hook(run) }
+	}
 	return ok(nil)
 }
 

@@ -25,6 +25,13 @@ const (
 	codeCount      = "716870"
 	codeUnknown    = "816822" // seen on-premises, on no page
 	codeStopped    = "817140" // seen with notebooks, on no page
+
+	codeNoRoute   = "1001"   // what the file service answers to an unknown route or a wrong method
+	codeNoFile    = "911020" // of the file service, as are the following
+	codeFileThere = "911021"
+	codeNotFolder = "911022"
+	codeNoAccess  = "911030"
+	codeNotEmpty  = "911502"
 )
 
 var codeText = map[string]string{
@@ -45,6 +52,13 @@ var codeText = map[string]string{
 	codeCount:      "实例数量错误",
 	codeUnknown:    "任务不存在",
 	codeStopped:    "任务已停止",
+	codeNoRoute:    "未知异常",
+	codeNoFile:     "File does not exist",
+	codeFileThere:  "File already exists",
+	codeNotFolder:  "Not a directory",
+	codeNoAccess:   "Permission denied",
+	"911501":       "Storage space is exhausted",
+	codeNotEmpty:   "Directory is not empty",
 }
 
 // containerText is what the tables of the container pages say otherwise.
@@ -60,6 +74,7 @@ type reply struct {
 	data  any
 	total *int
 	page  int // answer with an HTML page of this HTTP status instead
+	file  *fakecloud.Answer
 }
 
 // ok is the reply of success.
@@ -83,8 +98,11 @@ type envelope struct {
 }
 
 func (r reply) encode(q Quirks) fakecloud.Answer {
-	if r.page != 0 {
+	switch {
+	case r.page != 0:
 		return fakecloud.Page(r.page)
+	case r.file != nil:
+		return *r.file
 	}
 	status := http.StatusOK
 	if q.ErrorStatus && r.code != codeOK {

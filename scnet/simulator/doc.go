@@ -1,7 +1,8 @@
 // Package simulator is an in-memory SCNet (超算互联网) for tests and demos. It
 // speaks the HTTP API described on the pages under
 // https://scnet.cn/ac/openapi/doc/2.0/api/ over real HTTP: the token
-// endpoints, the region ("center") endpoint and the container endpoints.
+// endpoints, the region ("center") endpoint, the container endpoints and the
+// file service (efile).
 //
 // Regions listen on ports of their own, because clients tell regions apart by
 // host and a token of one region must be refused by another.

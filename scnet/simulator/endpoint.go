@@ -32,6 +32,19 @@ const (
 	EndpointCluster   Endpoint = "cluster"   // no page known; of the region's HPC service
 )
 
+// The operations of the file service, with the pages under efile/.
+const (
+	EndpointFileList       Endpoint = "file-list"       // list
+	EndpointFileDownload   Endpoint = "file-download"   // download
+	EndpointFileExist      Endpoint = "file-exist"      // exist
+	EndpointFileMkdir      Endpoint = "file-mkdir"      // folder-create
+	EndpointFileTouch      Endpoint = "file-touch"      // file-touch
+	EndpointFileUpload     Endpoint = "file-upload"     // upload
+	EndpointFileRemove     Endpoint = "file-remove"     // no page seen
+	EndpointFileRename     Endpoint = "file-rename"     // file-rename
+	EndpointFilePermission Endpoint = "file-permission" // check-permission
+)
+
 // Endpoints lists all operations.
 func Endpoints() []Endpoint {
 	return []Endpoint{
@@ -39,6 +52,8 @@ func Endpoints() []Endpoint {
 		EndpointList, EndpointDetail, EndpointURL, EndpointRestart, EndpointStop,
 		EndpointDelete, EndpointExecute, EndpointCreate, EndpointResize,
 		EndpointResources, EndpointGroups, EndpointMounts, EndpointImages, EndpointCluster,
+		EndpointFileList, EndpointFileDownload, EndpointFileExist, EndpointFileMkdir, EndpointFileTouch,
+		EndpointFileUpload, EndpointFileRemove, EndpointFileRename, EndpointFilePermission,
 	}
 }
 
@@ -47,6 +62,7 @@ type route = fakecloud.Route[Endpoint, func(*call) reply]
 const (
 	platformPath = "/ac/openapi/v2"
 	servicePath  = "/ai/openapi/v2/instance-service"
+	filePath     = "/efile/openapi/v2/file"
 )
 
 var platformRoutes = []route{
@@ -73,4 +89,13 @@ var containerRoutes = []route{
 	fakecloud.On(EndpointMounts, http.MethodGet, servicePath+"/allowed-mount-dir", (*call).mounts),
 	fakecloud.On(EndpointImages, http.MethodPost, "/ai/openapi/v2/image/images", (*call).images),
 	fakecloud.On(EndpointCluster, http.MethodGet, "/hpc/openapi/v2/cluster", (*call).cluster),
+	fakecloud.On(EndpointFileList, http.MethodGet, filePath+"/list", (*call).fileList),
+	fakecloud.On(EndpointFileDownload, http.MethodGet, filePath+"/download", (*call).fileDownload),
+	fakecloud.On(EndpointFileExist, http.MethodPost, filePath+"/exist", (*call).fileExist),
+	fakecloud.On(EndpointFileMkdir, http.MethodPost, filePath+"/mkdir", (*call).fileMkdir),
+	fakecloud.On(EndpointFileTouch, http.MethodPost, filePath+"/touch", (*call).fileTouch),
+	fakecloud.On(EndpointFileUpload, http.MethodPost, filePath+"/upload", (*call).fileUpload),
+	fakecloud.On(EndpointFileRemove, http.MethodPost, filePath+"/remove", (*call).fileRemove),
+	fakecloud.On(EndpointFileRename, http.MethodPost, filePath+"/rename", (*call).fileRename),
+	fakecloud.On(EndpointFilePermission, http.MethodPost, filePath+"/permission", (*call).filePermission),
 }

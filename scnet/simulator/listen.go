@@ -41,10 +41,16 @@ func (s *Simulator) Close() error {
 	servers := s.servers
 	s.servers = nil
 	s.mu.Unlock()
-	if servers == nil {
-		return nil
+	var err error
+	if servers != nil {
+		err = servers.Close()
 	}
-	return servers.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.regions {
+		err = errors.Join(err, r.closeFiles())
+	}
+	return err
 }
 
 // URL is the base URL of the token and platform hosts ("http://127.0.0.1:PORT").

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
@@ -96,6 +97,14 @@ type Quirks struct {
 	// CreateChecks refuses to create, with 716865, what names an image that the
 	// region does not list, or mounts a directory outside those allowed.
 	CreateChecks bool `key:"create-checks"`
+	// RangeIgnored answers downloads with the whole file whatever part is asked
+	// for.
+	RangeIgnored bool `key:"range-ignored"`
+	// LengthUnknown sends downloads without a Content-Length.
+	LengthUnknown bool `key:"length-unknown"`
+	// FileLag hides what was made or changed in the file service less than this
+	// long ago, as a back end does whose view of the storage is late.
+	FileLag time.Duration `key:"file-lag"`
 	// ImagesRecords puts the images in data.records instead of data.data.
 	ImagesRecords bool `key:"images-records"`
 }

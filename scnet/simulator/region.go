@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,10 @@ type Region struct {
 	NoContainer bool
 	ClusterUser string // user name in the cluster; the account's user when empty
 	HomePath    string // /public/home/<ClusterUser> when empty
+	// Storage is the directory on this machine that HomePath stands for in the
+	// file service. Without one, a temporary directory is made when the service
+	// is first used, which Close removes.
+	Storage string
 
 	Groups    []ResourceGroup // DemoGroups() when nil
 	MountDirs []MountDir      // the home directory and a public one when nil
@@ -64,6 +69,7 @@ type region struct {
 	host  *host
 	byAge []*instance // by CreateTime, oldest first
 	byID  map[string]*instance
+	files *os.Root  // HomePath; nil until it is needed
 	dealt time.Time // up to when accelerators have been dealt out
 }
 

@@ -3,6 +3,7 @@ package simulator
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
@@ -24,15 +25,17 @@ type host struct {
 // call is one request on its way through an operation. Operations run with
 // sim.mu held.
 type call struct {
-	sim    *Simulator
-	region *region // nil on the platform
-	now    time.Time
-	quirks Quirks
-	claims claims // of the token, on container endpoints
-	header http.Header
-	query  url.Values
-	body   []byte
-	id     string // from the path
+	sim     *Simulator
+	region  *region // nil on the platform
+	now     time.Time
+	quirks  Quirks
+	claims  claims // of the token, on container endpoints
+	request *http.Request
+	header  http.Header
+	query   url.Values
+	body    []byte
+	id      string // from the path
+	after   func() // what is to be done once the simulator is unlocked; nil for nothing
 }
 
 // ServeHTTP implements http.Handler.
@@ -48,7 +51,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.journal.Add(entry)
 		}
 		if rt == nil {
-			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return h.unknown(status) }}
+			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return h.unknown(r, status) }}
 		}
 		entry.Endpoint = rt.Name
 		f := s.faults.Next(func(f Fault) bool { return f.applies(rt.Name, entry.Region) })
@@ -62,7 +65,12 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // unknown answers what no route is for.
-func (h *host) unknown(status int) fakecloud.Answer { return fakecloud.Page(status) }
+func (h *host) unknown(r *http.Request, status int) fakecloud.Answer {
+	if h.region != nil && strings.HasPrefix(r.URL.Path, "/efile/") {
+		return fail(codeNoRoute).jsonAnswer(http.StatusOK, false, false)
+	}
+	return fakecloud.Page(status)
+}
 
 // work runs an operation and encodes its reply.
 func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakecloud.Answer {
@@ -73,14 +81,14 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakeclou
 	s.mu.Lock()
 	c := &call{
 		sim: s, region: h.region, now: now, quirks: s.quirks,
-		header: r.Header, query: query, body: body, id: id,
+		request: r, header: r.Header, query: query, body: body, id: id,
 	}
 	if h.region != nil {
 		h.region.deal(now, s.timing)
 	}
 	var out reply
 	switch {
-	case h.region != nil && h.region.NoContainer && rt.Name != EndpointCluster:
+	case h.region != nil && h.region.NoContainer && strings.HasPrefix(rt.Path, "/ai/"):
 		out = page(http.StatusNotFound)
 	case len(body) > maxBody:
 		out = fail(codeTooLarge)
@@ -92,6 +100,9 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakeclou
 		}
 	}
 	s.mu.Unlock()
+	if c.after != nil {
+		c.after()
+	}
 	return out.encode(c.quirks)
 }
 

@@ -32,6 +32,10 @@ type Options struct {
 	Timing Timing
 	// Quirks are the initial switches; see SetQuirks.
 	Quirks Quirks
+	// OnScript, if set, is given every script that is accepted, before the
+	// request is answered. A test can let a shell run it, on a directory that is
+	// a region's Storage too. It may call the simulator.
+	OnScript func(ScriptRun)
 }
 
 // Timing is the time that an instance spends in states it does not stay in. Zero
@@ -62,6 +66,7 @@ type Simulator struct {
 	lifetime time.Duration
 	timing   Timing
 	signKey  []byte
+	onScript func(ScriptRun)
 	regions  []*region
 	main     *host
 
@@ -82,6 +87,7 @@ func New(o Options) *Simulator {
 	s := &Simulator{
 		now:      o.Now,
 		lifetime: o.TokenLifetime,
+		onScript: o.OnScript,
 		timing: Timing{
 			Waiting:   duration(o.Timing.Waiting, 3*time.Second),
 			Deploying: duration(o.Timing.Deploying, 2*time.Second),
