@@ -35,7 +35,6 @@ var packages = map[string][]string{
 		module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"internal/toolbox": append([]string{ // no client of a cloud
-		module + "scnet", module + "workspace", // until their errors are one type
 		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"prompts":            {module + "scnet"},

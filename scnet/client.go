@@ -9,6 +9,7 @@
 package scnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -67,15 +68,7 @@ type Client struct {
 	mu      sync.Mutex
 	session *session
 	routes  map[string]*route // by region id
-	skew    time.Duration
-	hasSkew bool
 }
-
-// ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
-var ErrConfig = errors.New("scnet is not configured")
-
-// ErrNoCredential is wrapped beside ErrConfig when there is no credential at all, so that SCNet may not be wanted.
-var ErrNoCredential = errors.New("no credential")
 
 // New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names the settings.
 func New(cfg Config) (*Client, error) {
@@ -109,35 +102,15 @@ func (c *Client) Close() { c.upstream.CloseIdleConnections() }
 func (c *Client) SingleRegion() bool { return c.cfg.Token.IsSet() }
 
 // ClockSkew returns the service's clock minus ours as the last answer showed it, to about a second; false before any.
-func (c *Client) ClockSkew() (time.Duration, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.skew, c.hasSkew
-}
+func (c *Client) ClockSkew() (time.Duration, bool) { return c.upstream.ClockSkew() }
 
 // MeasureClock asks the service for its time, for ClockSkew. It sends no credential and takes any HTTP answer.
 func (c *Client) MeasureClock(ctx context.Context) error {
-	address := c.cfg.LoginURL
-	if c.cfg.AIURL != "" {
-		address = c.cfg.AIURL
+	var f *Error
+	if err := c.upstream.MeasureClock(ctx, cmp.Or(c.cfg.AIURL, c.cfg.LoginURL)); errors.As(err, &f) {
+		return call{op: opClock}.fail(*f)
 	}
-	resp, err := c.upstream.Do(ctx, upstream.Request{Method: http.MethodHead, URL: address})
-	if err != nil {
-		var e *upstream.Failure
-		errors.As(err, &e)
-		return &Error{Op: "measure the clock", Endpoint: "HEAD " + upstream.Endpoint(address), Delivery: e.Delivery, Retryable: true, Err: err}
-	}
-	c.noteClock(resp)
 	return nil
-}
-
-func (c *Client) noteClock(resp *upstream.Response) {
-	if !resp.HasSkew {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.skew, c.hasSkew = resp.Skew, true
 }
 
 func (cfg Config) check() error {
@@ -173,7 +146,7 @@ func (cfg Config) check() error {
 		problem("%w: set user name, access key and secret key, or a region token and the region's address", ErrNoCredential)
 	}
 	for _, text := range []string{cfg.User, cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal(), cfg.Token.Reveal()} {
-		if !isHeaderValue(text) {
+		if !upstream.IsHeaderValue(text) {
 			problem("a credential holds a line break or another control character, or has spaces around it; was it copied with more than itself?")
 			break
 		}
@@ -182,7 +155,7 @@ func (cfg Config) check() error {
 	case isPlatform(region):
 		problem("the token is the platform's, which reaches no containers; use the token of a region")
 	case region != "" && isNumber(cfg.Region) && cfg.Region != region:
-		problem("the token is of region %s, but region %s is configured", sanitize.Line(region, 40), cfg.Region)
+		problem("the token is of region %s, but region %s is configured", clean.Line(region, 40), cfg.Region)
 	}
 	for _, address := range []struct{ name, url string }{
 		{"login address", cfg.LoginURL}, {"platform address", cfg.PlatformURL}, {"region address", cfg.AIURL},
@@ -202,18 +175,4 @@ func (cfg Config) check() error {
 // isNumber reports whether text is a region id rather than a name.
 func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
-}
-
-// isHeaderValue reports whether text arrives unchanged in an HTTP header, where credentials travel: spaces around it
-// would be lost, and with them the signature.
-func isHeaderValue(text string) bool {
-	if strings.Trim(text, " ") != text {
-		return false
-	}
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -3,6 +3,9 @@ package scnet
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 )
@@ -34,7 +37,16 @@ func parseEnvelope(body []byte) (envelope, bool) {
 	if e.Msg == "" {
 		e.Msg = e.Message
 	}
+	*e.Code = normalCode(*e.Code)
 	return e, true
+}
+
+// normalCode writes a whole number without a fraction: 0.0 is success too.
+func normalCode(code text) text {
+	if n, err := strconv.ParseFloat(strings.TrimSpace(string(code)), 64); err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+		return text(strconv.FormatFloat(n, 'f', 0, 64))
+	}
+	return code
 }
 
 // ok reports success: "0" as documented, or the 200 that some platform answers carry.

@@ -4,18 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
+
+// Error is a call that did not succeed.
+type Error = upstream.Failure
 
 // Delivery tells how far a request got. It is known through net/http/httptrace: with a Transport that does not call its
 // hooks, a request that failed passes for NotSent, and a write may be repeated.
 type Delivery = upstream.Delivery
 
-// What can be known about a request: that no byte of it left, that it may have left and no answer came, that the service
-// answered.
+// What can be known about a request.
 const (
 	NotSent  = upstream.NotSent
 	Unknown  = upstream.Unknown
@@ -29,234 +30,253 @@ var (
 	ErrUnknownKey    = errors.New("the access key is unknown")
 	ErrForeignKey    = errors.New("the access key belongs to another user")
 	ErrLogin         = errors.New("the login was refused")
+	ErrNoLogin       = errors.New("the address has no login service")
 	ErrTokenExpired  = errors.New("the token has expired")
 	ErrTokenRefused  = errors.New("the token was refused")
 	ErrSuspended     = errors.New("the account is suspended in this region")
 	ErrFrozen        = errors.New("the user is frozen")
 	ErrNoContainers  = errors.New("the region has no container service")
+	ErrWrongAddress  = errors.New("the configured region address has no container service")
 	ErrNoAddress     = errors.New("the region has no enabled address for its container service")
 	ErrNotFound      = errors.New("no such instance")
 	ErrMalformed     = errors.New("the answer is not what SCNet documents")
 	ErrRedirect      = errors.New("the answer is a redirect; it was not followed, so that the token stays where it belongs")
-	ErrRepeatedRows  = errors.New("the service repeated rows that it had already sent")
 	ErrInvalidScript = errors.New("the script cannot be sent")
 	ErrInvalidID     = errors.New("not an instance id")
+
+	// ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
+	ErrConfig error = &Error{
+		Kind: upstream.Setup, Err: errors.New("scnet is not configured"),
+		Hint: upstream.Text{
+			English: "The user has to set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY (or SCNET_TOKEN and SCNET_AI_URL) for " +
+				"this server and start it again; `scnet-mcp doctor` checks them.",
+			Chinese: "请为本服务器设置 SCNET_USER、SCNET_ACCESS_KEY 和 SCNET_SECRET_KEY（或 SCNET_TOKEN 和 SCNET_AI_URL）并重新启动；" +
+				"`scnet-mcp doctor` 可检查这些设置。",
+		},
+	}
+	// ErrNoCredential accompanies ErrConfig when no credential is set at all: the user may not want SCNet.
+	ErrNoCredential = errors.New("no credential")
 )
 
-// Error is a call that did not succeed. It never holds a credential.
-type Error struct {
-	Op       string // what was tried: "list instances"
-	Region   string // where, "" for calls that concern no region
-	Endpoint string // method, host and path, without query
+// A list that does not page as documented; see upstream.Walk.
+var (
+	ErrRepeatedRows = upstream.ErrRepeatedRows
+	ErrIgnoresStart = upstream.ErrIgnoresStart
+)
 
-	Delivery   Delivery
-	Status     int    // HTTP status, 0 without an answer
-	Code       string // the service's code, "" without one
-	Message    string // the service's own words, cleaned for display, mostly Chinese
-	Retryable  bool   // the same call may work later
-	RetryAfter time.Duration
-
-	// Uncertain says that what was tried may have happened all the same: a write whose answer was lost, came from a
-	// gateway, or reports an internal failure. Reads are never uncertain.
-	Uncertain bool
-
-	Err error // the cause; one of the Err… values where it is known
-
-	login bool // from the token endpoint, where code 10009 has a meaning of its own
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Error tells what was tried where, what came back, and what it means.
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Op)
-	if e.Region != "" {
-		fmt.Fprintf(&b, " in %s", e.Region)
-	}
-	b.WriteString(": ")
-	switch e.Delivery {
-	case NotSent:
-		fmt.Fprintf(&b, "the request was not sent: %v", e.Err)
-	case Unknown:
-		fmt.Fprintf(&b, "the request was sent but no answer came: %v", e.Err)
-	case Answered:
-		fmt.Fprintf(&b, "%v", e.Err)
-		if e.Code != "" {
-			fmt.Fprintf(&b, "; SCNet answered code %s", e.Code)
-			if e.Message != "" {
-				fmt.Fprintf(&b, " %q", e.Message)
-			}
-			if gloss := e.Gloss(); gloss != "" {
-				fmt.Fprintf(&b, " (%s)", gloss)
-			}
-		}
-		if e.Status != 200 && e.Status != 0 {
-			fmt.Fprintf(&b, ", HTTP %d", e.Status)
-		}
-	}
-	if e.Endpoint != "" {
-		fmt.Fprintf(&b, " [%s]", e.Endpoint)
-	}
-	return b.String()
-}
-
-// Gloss returns the documented meaning of Code in Chinese and English, or "".
-func (e *Error) Gloss() string {
-	if e.Code == "10009" && e.login {
-		return "校验失败 / verification failed"
-	}
-	if g, ok := codeGlosses[e.Code]; ok {
-		return g.chinese + " / " + g.english
-	}
-	return ""
-}
-
-// Hint returns the next step for the person who runs this, or "".
-func (e *Error) Hint() string {
-	for _, h := range causeHints {
-		if errors.Is(e.Err, h.cause) {
-			return h.hint
-		}
-	}
-	if e.RetryAfter > 0 {
-		return fmt.Sprintf("The service asks to wait %s before the next call.", e.RetryAfter.Round(time.Second))
-	}
-	if g, ok := codeGlosses[e.Code]; ok && g.hint != "" {
-		return g.hint
-	}
-	if e.Delivery != Answered {
-		return "Check the network, a firewall, and HTTPS_PROXY if there is one; then try again."
-	}
-	if e.Retryable {
-		return "This may pass; try again in a moment."
-	}
-	return ""
-}
-
-type gloss struct{ chinese, english, hint string }
-
-// codeGlosses holds the codes of the container and token pages, and some of neighbouring services that were seen here.
-var codeGlosses = map[string]gloss{
-	"10001":  {"内部异常(其他异常)", "internal error", "Try again later; if it stays, ask SCNet support with the time of the call."},
-	"10003":  {"参数不全", "a parameter is missing", ""},
-	"10004":  {"参数无效", "a parameter is invalid", "Check ids and values; an id of another region is invalid here."},
-	"10007":  {"用户已被冻结", "the user is frozen", "Ask SCNet support why the user is frozen; nothing works until it is lifted."},
-	"10008":  {"权限不足", "insufficient permission; in practice the token is expired or invalid", "Check that the token belongs to this region and account."},
-	"10009":  {"没有权限访问接口", "no permission for this interface", "The account lacks the right to use this interface; ask its owner or SCNet support."},
-	"10010":  {"文件校验失败", "file checksum failed", ""},
-	"10011":  {"文件过大", "file too large", "Send less."},
-	"10012":  {"连接中断", "connection interrupted", "Look at the instance before trying again."},
-	"716020": {"查询数据库错误", "database query error", "Often an id that does not exist; list the instances and compare."},
-	"716864": {"执行脚本错误", "the script could not be started", "Check that the instance is Running, then try again."},
-	"716865": {"创建任务错误", "the task could not be created", ""},
-	"716866": {"删除任务失败", "the task could not be deleted", "Look at the instance's status; stop it first if it is running."},
-	"716868": {"启动任务错误", "the task could not be started", "Look at the instance's status and the free cards of its resource group."},
-	"716870": {"实例数量错误", "wrong number of containers", "Usually no container of the instance is running; check its status."},
-	"816822": {"任务不存在", "the task does not exist", "List the instances and compare the id."},
-	"1001":   {"未知异常", "unknown error, or the token is invalid", ""},
-	"1004":   {"参数不能为空", "a parameter must not be empty", ""},
-}
-
-var causeHints = []struct {
-	cause error
-	hint  string
-}{
-	{ErrSignature, "The secret key does not fit the access key, or this machine's clock is wrong. Copy both keys again from the console (personal centre, access control) and compare the clock."},
-	{ErrUnknownUser, "SCNET_USER must be the platform login name. After a login was renamed, the keys stay valid but the name here must change."},
-	{ErrForeignKey, "SCNET_USER and SCNET_ACCESS_KEY are of different accounts; use both from the same one."},
-	{ErrUnknownKey, "The access key does not exist any more; make a new pair in the console (personal centre, access control)."},
-	{ErrLogin, "Check SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY against the console (personal centre, access control), and this machine's clock."},
-	{ErrTokenExpired, "Get a new token for SCNET_TOKEN, or use SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, which renew it by themselves."},
-	{ErrTokenRefused, "The token is expired, or of another region or account. Get a new one for exactly this region."},
-	{ErrSuspended, "The account is suspended in this region, usually for want of money: top up in the SCNet console, then try again."},
-	{ErrFrozen, "Ask SCNet support why the user is frozen; nothing works until it is lifted."},
-	{ErrNoContainers, "Use another region; not every region offers containers."},
-	{ErrNoAddress, "SCNet lists no usable address for containers here; use another region or ask SCNet support."},
-	{ErrNotFound, "List the instances and compare the id; it may have been deleted, or belong to another region."},
-	{ErrMalformed, "Something else than SCNet may have answered: check the configured addresses, and whether a proxy or a login page stands in between."},
-	{ErrRedirect, "Check the configured addresses; a proxy or a login page may stand in between."},
-	{upstream.ErrInsecureURL, "Use an https address."},
-	{upstream.ErrTooLarge, "Ask for fewer rows at a time (a smaller limit)."},
-	{upstream.ErrTimeout, "Check the network, then try again."},
-}
-
-// RegionError says that no region can be picked. It lists those that can.
+// RegionError says that no region can be picked, and why. It unwraps to a *Error.
 type RegionError struct {
-	Wanted  string // "" when none was named
-	Usable  []*Region
-	Reason  string
-	Problem error // ErrSuspended when the wanted region is suspended; nil otherwise
+	Wanted string    // "" when none was named
+	Usable []*Region // those that can be picked
+
+	failure *Error
 }
 
-// Unwrap returns the problem of the wanted region.
-func (e *RegionError) Unwrap() error { return e.Problem }
+// Unwrap returns the failure.
+func (e *RegionError) Unwrap() error { return e.failure }
 
-// Error names the usable regions by name and id.
-func (e *RegionError) Error() string {
-	if len(e.Usable) == 0 {
-		return e.Reason + ". The account has no usable region; a region appears once it has been used in the SCNet console"
+// Error says why, and names the usable regions by name and id.
+func (e *RegionError) Error() string { return e.failure.Error() }
+
+func regionError(wanted string, usable []*Region, reason error) *RegionError {
+	f := &Error{Kind: upstream.Setup, Service: service}
+	if errors.Is(reason, ErrSuspended) {
+		f.Kind = upstream.Credential
 	}
-	names := make([]string, len(e.Usable))
-	for i, r := range e.Usable {
-		names[i] = r.String()
+	if len(usable) == 0 {
+		f.Err = fmt.Errorf("%w. The account has no usable region; a region appears once it has been used in the SCNet console", reason)
+		f.Hint = hintOf(ErrSuspended)
+		if f.Kind == upstream.Setup {
+			f.Hint = upstream.Text{
+				English: "Use a region in the SCNet console once, for instance by creating an instance there.",
+				Chinese: "请先在 SCNet 控制台使用一次某个区域，例如在其中创建一个实例。",
+			}
+		}
+		return &RegionError{wanted, usable, f}
 	}
-	return e.Reason + ". Usable regions: " + strings.Join(names, ", ")
+	f.Err = fmt.Errorf("%w. Usable regions: %s", reason, joinRegions(usable))
+	f.Hint = upstream.Text{
+		English: "Name one of them as region, or ask the user to set SCNET_CLUSTER_ID.",
+		Chinese: "请用 region 指明其中一个，或请用户设置 SCNET_CLUSTER_ID。",
+	}
+	return &RegionError{wanted, usable, f}
 }
 
-// answerError turns an answer without success into an *Error.
-func answerError(call call, resp *upstream.Response) *Error {
-	e := &Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter, login: call.login}
-	env, isEnvelope := parseEnvelope(resp.Body)
-	if isEnvelope {
-		e.Code = sanitize.Line(call.redact(string(*env.Code)), 20)
-		e.Message = sanitize.Line(call.redact(string(env.Msg)), 200)
+const service = "SCNet"
+
+var hints = []upstream.Advice{
+	{Cause: ErrSignature, Hint: upstream.Text{
+		English: "The secret key does not fit the access key, or this machine's clock is wrong. Copy both keys again from the console (personal centre, access control) and compare the clock.",
+		Chinese: "SK 与 AK 不匹配，或本机时钟不准。请从控制台（个人中心 > 访问控制）重新复制两个密钥，并核对时钟。",
+	}},
+	{Cause: ErrUnknownUser, Hint: upstream.Text{
+		English: "SCNET_USER must be the platform login name. After a login was renamed, the keys stay valid but the name here must change.",
+		Chinese: "SCNET_USER 必须是平台登录用户名。改名后密钥仍然有效，但这里的用户名必须更改。",
+	}},
+	{Cause: ErrForeignKey, Hint: upstream.Text{
+		English: "SCNET_USER and SCNET_ACCESS_KEY are of different accounts; use both from the same one.",
+		Chinese: "SCNET_USER 和 SCNET_ACCESS_KEY 属于不同账号；请使用同一账号的。",
+	}},
+	{Cause: ErrUnknownKey, Hint: upstream.Text{
+		English: "The access key does not exist any more; make a new pair in the console (personal centre, access control).",
+		Chinese: "该 AK 已不存在；请在控制台（个人中心 > 访问控制）新建一对密钥。",
+	}},
+	{Cause: ErrLogin, Hint: upstream.Text{
+		English: "Check SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY against the console (personal centre, access control), and this machine's clock.",
+		Chinese: "请对照控制台（个人中心 > 访问控制）检查 SCNET_USER、SCNET_ACCESS_KEY 和 SCNET_SECRET_KEY，并核对本机时钟。",
+	}},
+	{Cause: ErrNoLogin, Hint: upstream.Text{
+		English: "Check SCNET_LOGIN_URL: it is scheme and host without a path, by default " + DefaultLoginURL + ". A proxy or a login page may also stand in between.",
+		Chinese: "请检查 SCNET_LOGIN_URL：只含协议和主机，不含路径，默认为 " + DefaultLoginURL + "。中间也可能有代理或登录页面。",
+	}},
+	{Cause: ErrTokenExpired, Hint: upstream.Text{
+		English: "Get a new token for SCNET_TOKEN, or use SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, which renew it by themselves.",
+		Chinese: "请为 SCNET_TOKEN 获取新令牌，或改用 SCNET_USER、SCNET_ACCESS_KEY 和 SCNET_SECRET_KEY，它们会自动续期。",
+	}},
+	{Cause: ErrTokenRefused, Hint: upstream.Text{
+		English: "The token is expired, or of another region or account. Get a new one for exactly this region.",
+		Chinese: "令牌已过期，或属于其他区域或账号。请获取本区域的新令牌。",
+	}},
+	{Cause: ErrSuspended, Hint: upstream.Text{
+		English: "The account is suspended in this region, usually for want of money: top up in the SCNet console, then try again.",
+		Chinese: "账号在该区域已停用，通常是因为欠费：请在 SCNet 控制台充值后重试。",
+	}},
+	{Cause: ErrFrozen, Hint: upstream.Text{
+		English: "Ask SCNet support why the user is frozen; nothing works until it is lifted.",
+		Chinese: "请向 SCNet 客服询问用户被冻结的原因；解冻之前一切操作都不可用。",
+	}},
+	{Cause: ErrNoContainers, Hint: upstream.Text{
+		English: "Use another region; not every region offers containers.",
+		Chinese: "请换一个区域；并非每个区域都提供容器服务。",
+	}},
+	{Cause: ErrWrongAddress, Hint: upstream.Text{
+		English: "Check SCNET_AI_URL: it is https://host:port, with or without /ai at its end and without any further path; and not every region offers containers.",
+		Chinese: "请检查 SCNET_AI_URL：格式为 https://主机:端口，末尾可带 /ai，不含其他路径；另外并非每个区域都提供容器服务。",
+	}},
+	{Cause: ErrNoAddress, Hint: upstream.Text{
+		English: "SCNet lists no usable address for containers here; use another region or ask SCNet support.",
+		Chinese: "SCNet 未给出该区域可用的容器服务地址；请换一个区域或咨询 SCNet 客服。",
+	}},
+	{Cause: ErrNotFound, Hint: upstream.Text{
+		English: "List the instances and compare the id; it may have been deleted, or belong to another region.",
+		Chinese: "请列出实例并核对 ID；它可能已被删除，或属于其他区域。",
+	}},
+	{Cause: ErrMalformed, Hint: upstream.Text{
+		English: "Something other than SCNet may have answered: check the configured addresses, and whether a proxy or a login page stands in between.",
+		Chinese: "应答的可能不是 SCNet：请检查所配置的地址，以及中间是否有代理或登录页面。",
+	}},
+	{Cause: ErrRedirect, Hint: upstream.Text{
+		English: "Check the configured addresses; a proxy or a login page may stand in between.",
+		Chinese: "请检查所配置的地址；中间可能有代理或登录页面。",
+	}},
+}
+
+func hintOf(cause error) upstream.Text {
+	f := Error{Err: cause, Delivery: Answered}
+	f.Advise(upstream.Text{}, hints)
+	return f.Hint
+}
+
+// fail completes f with what is known of the call.
+func (c call) fail(f Error) error {
+	f.Service, f.Op = service, c.op
+	if c.region != nil {
+		f.Place = c.region.String()
 	}
-	internal := e.Code == "10001" || e.Code == "10012" || e.Code == "716020"
+	if f.Endpoint == "" && c.sent {
+		f.Endpoint = c.method + " " + upstream.Endpoint(c.url)
+	}
+	f.Advise(c.settle, hints)
+	return &f
+}
+
+// invalid refuses an argument; nothing was sent.
+func (c call) invalid(err error) error { return c.fail(Error{Kind: upstream.Argument, Err: err}) }
+
+// useless reports an answer with HTTP 200 that cannot be used.
+func (c call) useless(err error) error {
+	kind := upstream.Malformed
 	switch {
-	case !call.login && (e.Code == "10008" || resp.Status == 401):
-		e.Err = ErrTokenRefused
-	case resp.Status == 429:
-		e.Retryable = true
-		e.Err = errors.New("too many calls")
-	case resp.Status == 502 || resp.Status == 503 || resp.Status == 504:
-		e.Retryable = !call.write
-		e.Err = errors.New("the service is not available")
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoContainers), errors.Is(err, ErrNoAddress):
+		kind = upstream.NotFound
+	}
+	return c.fail(Error{Kind: kind, Delivery: Answered, Status: 200, Err: err})
+}
+
+// answerError turns an answer without success into an error.
+func (c call) answerError(resp *upstream.Response) error {
+	env, isEnvelope := parseEnvelope(resp.Body)
+	f := Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter}
+	var known code
+	if isEnvelope {
+		f.Code = clean.Line(c.redact(string(*env.Code)), 20)
+		f.Message = clean.Line(c.redact(string(env.Msg)), 200)
+		known = codes[f.Code]
+		f.Meaning, f.Hint = known.meaning, known.hint
+	}
+	if c.login && f.Code == "10009" { // this stands there for every failed verification
+		f.Meaning, f.Hint = upstream.Text{English: "verification failed", Chinese: "校验失败"}, upstream.Text{}
+	}
+	documented := isEnvelope && known.refuses(c.op)
+	refused := documented && resp.Status < 500 && resp.Status/100 != 3
+	switch {
 	case resp.Status >= 300 && resp.Status < 400:
-		e.Err = ErrRedirect
-	case call.login && isEnvelope && !internal:
-		e.Err = loginCause(e.Code, e.Message)
-	case e.Code == "10007":
-		e.Err = ErrFrozen
-	case e.Code == "816822":
-		e.Err = ErrNotFound
+		f.Kind, f.Err = upstream.Malformed, ErrRedirect
+	case !c.login && (f.Code == "10008" || resp.Status == 401):
+		f.Kind, f.Err = upstream.Credential, ErrTokenRefused
+	case resp.Status == 429:
+		f.Kind, f.Err, f.Retryable = upstream.Throttled, errors.New("too many calls"), true
+	case resp.Status == 502 || resp.Status == 503 || resp.Status == 504:
+		f.Kind, f.Err, f.Retryable = upstream.Unavailable, errors.New("the service is not available"), !c.write
+	case c.login && isEnvelope && !known.internal:
+		f.Kind, f.Err = upstream.Credential, loginCause(f.Code, f.Message)
+	case c.login && !isEnvelope:
+		f.Kind, f.Err = upstream.Setup, fmt.Errorf("%w: %w", ErrNoLogin, ErrMalformed)
+	case f.Code == "10007":
+		f.Kind, f.Err = upstream.Credential, ErrFrozen
+	case f.Code == "816822":
+		f.Kind, f.Err = upstream.NotFound, ErrNotFound
+	case f.Code == "10009":
+		f.Kind, f.Err = upstream.Permission, errors.New("the service refused")
+	case documented:
+		f.Kind, f.Err = upstream.Refused, errors.New("the service refused")
+	case isEnvelope && known.internal:
+		f.Kind, f.Err, f.Retryable = upstream.Internal, errors.New("the service failed"), !c.write
+	case isEnvelope && env.ok():
+		f.Kind, f.Err = upstream.Malformed, fmt.Errorf("%w: success with HTTP status %d", ErrMalformed, resp.Status)
 	case isEnvelope:
-		e.Retryable = !call.write && internal
-		e.Err = errors.New("the service refused")
-	case resp.Status == 404 && call.container:
-		e.Err = ErrNoContainers // a region without the service answers 404 to every one of its paths
+		f.Kind, f.Err = upstream.Internal, errors.New("the service answered with a code that it does not document here")
+	case resp.Status == 404 && c.container && c.region.client.cfg.AIURL != "":
+		f.Kind, f.Err = upstream.Setup, ErrWrongAddress
+	case resp.Status == 404 && c.container: // a region without the service answers 404 to every one of its paths
+		f.Kind, f.Err = upstream.NotFound, ErrNoContainers
 	default:
-		e.Err = ErrMalformed
+		f.Kind, f.Err = upstream.Malformed, ErrMalformed
 	}
-	if call.write {
-		refused := isEnvelope || (resp.Status >= 400 && resp.Status < 500)
-		e.Uncertain = !refused || resp.Status >= 500 || e.Code == "10001" || e.Code == "10012"
+	f.Uncertain = c.write && !refused && (isEnvelope || !turnsAway(resp.Status))
+	if f.Uncertain {
+		f.Retryable, f.Hint = false, upstream.Text{}
 	}
-	return e
+	return c.fail(f)
+}
+
+// turnsAway reports whether a bare status says that the request did not get as far as the operation: these four were seen
+// from SCNet's gateways. Any other may come from a proxy that has passed the request on.
+func turnsAway(status int) bool {
+	return status == 401 || status == 404 || status == 405 || status == 429
 }
 
 // redact masks the credentials that the call carried, should the service repeat one of them.
-func (call call) redact(text string) string {
+func (c call) redact(words string) string {
 	for _, name := range []string{"Token", "Accesskey", "Signature"} {
-		if value := call.header.Get(name); value != "" {
-			text = strings.ReplaceAll(text, value, "[secret]")
+		if value := c.header.Get(name); value != "" {
+			words = strings.ReplaceAll(words, value, "[secret]")
 		}
 	}
-	return text
+	return words
 }
 
-// loginCause reads the token endpoint's messages: 10009 stands there for every failed verification.
+// loginCause reads the token endpoint's messages.
 func loginCause(code, message string) error {
 	switch {
 	case strings.Contains(message, "签名"), strings.Contains(message, "timestamp"):

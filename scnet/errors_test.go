@@ -4,37 +4,39 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
 // codes are the documented codes of the container pages, and 816822, which was seen on-premises.
 var codes = []struct {
-	code     string
-	message  string // of the service
-	gloss    []string
-	hint     string
-	cause    error // nil for none that callers tell apart
-	internal bool  // a failure inside the service, not a refusal
+	code    string
+	message string // of the service
+	gloss   []string
+	hint    string
+	cause   error  // nil for none that callers tell apart
+	refuses string // the operation of which it is a documented refusal, or "any"
 }{
-	{"10001", "内部异常(其他异常)", []string{"内部异常", "internal error"}, "Try again later", nil, true},
-	{"10003", "参数不全", []string{"参数不全", "parameter is missing"}, "", nil, false},
-	{"10004", "参数无效", []string{"参数无效", "parameter is invalid"}, "another region", nil, false},
-	{"10007", "用户已被冻结", []string{"用户已被冻结", "frozen"}, "SCNet support", scnet.ErrFrozen, false},
-	{"10008", "权限不足", []string{"权限不足", "expired or invalid"}, "token", scnet.ErrTokenRefused, false},
-	{"10009", "没有权限访问接口", []string{"没有权限访问接口", "no permission"}, "right to use", nil, false},
-	{"10010", "文件校验失败", []string{"文件校验失败", "checksum"}, "", nil, false},
-	{"10011", "文件过大", []string{"文件过大", "too large"}, "Send less", nil, false},
-	{"10012", "连接中断", []string{"连接中断", "interrupted"}, "Look at the instance", nil, true},
-	{"716020", "查询数据库错误", []string{"查询数据库错误", "database"}, "list the instances", nil, false},
-	{"716864", "执行脚本错误", []string{"执行脚本错误", "script"}, "Running", nil, false},
-	{"716866", "删除任务失败", []string{"删除任务失败", "deleted"}, "status", nil, false},
-	{"716868", "启动任务错误", []string{"启动任务错误", "started"}, "status", nil, false},
-	{"716870", "实例数量错误", []string{"实例数量错误", "number"}, "status", nil, false},
-	{"816822", "任务不存在", []string{"任务不存在", "does not exist"}, "List the instances", scnet.ErrNotFound, false},
+	{"10001", "内部异常(其他异常)", []string{"内部异常", "internal error"}, "Try again later", nil, ""},
+	{"10003", "参数不全", []string{"参数不全", "parameter is missing"}, "", nil, "any"},
+	{"10004", "参数无效", []string{"参数无效", "parameter is invalid"}, "another region", nil, "any"},
+	{"10007", "用户已被冻结", []string{"用户已被冻结", "frozen"}, "SCNet support", scnet.ErrFrozen, "any"},
+	{"10008", "权限不足", []string{"权限不足", "expired or invalid"}, "token", scnet.ErrTokenRefused, "any"},
+	{"10009", "没有权限访问接口", []string{"没有权限访问接口", "no permission"}, "right to use", nil, "any"},
+	{"10010", "文件校验失败", []string{"文件校验失败", "checksum"}, "", nil, "any"},
+	{"10011", "文件过大", []string{"文件过大", "too large"}, "Send less", nil, "any"},
+	{"10012", "连接中断", []string{"连接中断", "interrupted"}, "Look at the instance", nil, ""},
+	{"716020", "查询数据库错误", []string{"查询数据库错误", "database"}, "list the instances", nil, ""},
+	{"716864", "执行脚本错误", []string{"执行脚本错误", "script"}, "Running", nil, "execute"},
+	{"716866", "删除任务失败", []string{"删除任务失败", "deleted"}, "status", nil, "delete"},
+	{"716868", "启动任务错误", []string{"启动任务错误", "started"}, "status", nil, "restart"},
+	{"716870", "实例数量错误", []string{"实例数量错误", "number"}, "status", nil, "execute"},
+	{"816822", "任务不存在", []string{"任务不存在", "does not exist"}, "List the instances", scnet.ErrNotFound, ""},
 }
 
 func TestErrorCodes(t *testing.T) {
@@ -63,11 +65,15 @@ func TestErrorCodes(t *testing.T) {
 					if status != 0 != strings.Contains(err.Error(), fmt.Sprint("HTTP ", status)) {
 						t.Errorf("%s: HTTP status in %q", op.name, err)
 					}
-					if !strings.Contains(e.Hint(), c.hint) {
-						t.Errorf("%s: hint %q, want %q", op.name, e.Hint(), c.hint)
+					retryable := !op.write && slices.Contains([]string{"10001", "10012", "716020"}, c.code)
+					uncertain := op.write && (status == 500 || c.refuses != "any" && c.refuses != op.name)
+					hint := c.hint
+					if uncertain {
+						hint = "look before you repeat it"
 					}
-					retryable := !op.write && (c.internal || c.code == "716020")
-					uncertain := op.write && (c.internal || status == 500)
+					if !strings.Contains(e.Hint.English, hint) || (e.Hint.English == "") != (e.Hint.Chinese == "") {
+						t.Errorf("%s: hint %q, want %q", op.name, e.Hint, hint)
+					}
 					if e.Retryable != retryable || e.Uncertain != uncertain {
 						t.Errorf("%s: retryable %v, uncertain %v; want %v, %v", op.name, e.Retryable, e.Uncertain, retryable, uncertain)
 					}
@@ -96,7 +102,7 @@ func TestUnknownCode(t *testing.T) {
 	} {
 		err := canned(t, 200, body).Delete(t.Context(), running)
 		e := asError(t, err)
-		if e.Code != "999999" || e.Message != want || e.Gloss() != "" || e.Uncertain || e.Retryable {
+		if e.Code != "999999" || e.Message != want || e.Meaning.String() != "" || !e.Uncertain || e.Retryable || e.Kind != upstream.Internal {
 			t.Errorf("%s: %+v", body, e)
 		}
 	}
@@ -104,10 +110,58 @@ func TestUnknownCode(t *testing.T) {
 
 func TestSuccessCodeWithABadStatus(t *testing.T) {
 	t.Parallel()
-	for status, uncertain := range map[int]bool{500: true, 502: true, 302: false, 403: false} {
+	for _, status := range []int{302, 303, 400, 403, 404, 405, 429, 500, 502} {
 		err := canned(t, status, `{"code":"0","msg":"success","data":null}`).Delete(t.Context(), running)
-		if e := asError(t, err); e.Status != status || e.Uncertain != uncertain {
+		if e := asError(t, err); e.Status != status || !e.Uncertain || e.Retryable {
 			t.Errorf("HTTP %d: %+v", status, e)
+		}
+	}
+}
+
+// TestOnlyDocumentedRefusalsAreCertain holds for what else may stand between a write and its answer.
+func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
+	t.Parallel()
+	for body, certain := range map[string][]int{
+		`<html>Access denied</html>`:  {401, 404, 405, 429},
+		``:                            {401, 404, 405, 429},
+		`[]`:                          {401, 404, 405, 429},
+		`{"error":"forbidden"}`:       {401, 404, 405, 429},
+		`{"code":"500","msg":"x"}`:    nil,
+		`{"code":-1,"msg":"x"}`:       nil,
+		`{"code":"999999","msg":"x"}`: nil,
+		`{"code":"716020","msg":"查询数据库错误"}`:              nil,
+		`{"code":"716868","msg":"of another operation"}`: nil,
+		`{"code":"10004","msg":"参数无效"}`:                  {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
+		`{"code":10004.0,"msg":"参数无效"}`:                  {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
+		`{"code":"716866","msg":"删除任务失败"}`:               {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
+	} {
+		for _, status := range []int{200, 302, 303, 307, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451, 500, 501, 502, 503, 504, 599} {
+			e := asError(t, canned(t, status, body).Delete(t.Context(), running))
+			if e.Uncertain == slices.Contains(certain, status) {
+				t.Errorf("HTTP %d %s: uncertain %v, %v", status, body, e.Uncertain, e)
+			}
+			if e.Uncertain && (e.Retryable || strings.Contains(e.Hint.English, "try again")) {
+				t.Errorf("HTTP %d %s: retryable %v, hint %q", status, body, e.Retryable, e.Hint)
+			}
+		}
+	}
+}
+
+func TestSuccessInEveryShape(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"code":"0"}`, `{"code":0}`, `{"code":0.0}`, `{"code":"0.0"}`, `{"code":200}`, "\ufeff" + `{"code":"0"}`} {
+		if err := canned(t, 200, body).Delete(t.Context(), running); err != nil {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+func TestFailuresOfTheAccountPersist(t *testing.T) {
+	t.Parallel()
+	for code, persists := range map[string]bool{"10007": true, "10008": true, "10004": false, "10001": false, "716866": false} {
+		e := asError(t, canned(t, 200, `{"code":"`+code+`"}`).Delete(t.Context(), running))
+		if e.Persists() != persists {
+			t.Errorf("%s: %+v", code, e)
 		}
 	}
 }

@@ -52,15 +52,15 @@ func TestMisbehaviour(t *testing.T) {
 	}{
 		"slow":               {fault: simulator.Fault{Latency: time.Minute}, deadline: true, delivery: scnet.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true},
 		"hangs":              {fault: simulator.Fault{HangAfter: true}, deadline: true, delivery: scnet.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true, happens: true},
-		"reset before":       {fault: simulator.Fault{Reset: true}, delivery: scnet.Unknown, reads: 3, retryable: true},
-		"reset after":        {fault: simulator.Fault{ResetAfter: true}, delivery: scnet.Unknown, reads: 3, retryable: true, happens: true},
+		"reset before":       {fault: simulator.Fault{Reset: true}, delivery: scnet.Unknown, list: 5, reads: 3, retryable: true},
+		"reset after":        {fault: simulator.Fault{ResetAfter: true}, delivery: scnet.Unknown, list: 5, reads: 3, retryable: true, happens: true},
 		"429":                {fault: simulator.Fault{Status: 429}, delivery: scnet.Answered, status: 429, reads: 3, retryable: true, certain: true, writeMay: true},
 		"429 for an hour":    {fault: simulator.Fault{Status: 429, RetryAfter: "3600"}, delivery: scnet.Answered, status: 429, reads: 1, retryable: true, certain: true, writeMay: true},
 		"502":                {fault: simulator.Fault{Status: 502}, delivery: scnet.Answered, status: 502, reads: 3, retryable: true},
 		"503":                {fault: simulator.Fault{Status: 503}, delivery: scnet.Answered, status: 503, reads: 3, retryable: true},
 		"504":                {fault: simulator.Fault{Status: 504, HTML: true}, delivery: scnet.Answered, status: 504, reads: 3, retryable: true},
 		"500":                {fault: simulator.Fault{Status: 500}, delivery: scnet.Answered, status: 500, cause: scnet.ErrMalformed, reads: 1},
-		"403":                {fault: simulator.Fault{Status: 403}, delivery: scnet.Answered, status: 403, cause: scnet.ErrMalformed, reads: 1, certain: true},
+		"403":                {fault: simulator.Fault{Status: 403}, delivery: scnet.Answered, status: 403, cause: scnet.ErrMalformed, reads: 1},
 		"404":                {fault: simulator.Fault{Status: 404, HTML: true}, delivery: scnet.Answered, status: 404, cause: scnet.ErrNoContainers, list: 3, reads: 1, certain: true},
 		"HTML 502":           {fault: simulator.Fault{HTML: true}, delivery: scnet.Answered, status: 502, reads: 3, retryable: true},
 		"HTML 200":           {fault: simulator.Fault{HTML: true, Status: 200}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1},
@@ -92,11 +92,11 @@ func TestMisbehaviour(t *testing.T) {
 				if e.Delivery != c.delivery || e.Status != c.status || c.cause != nil && !errors.Is(err, c.cause) {
 					t.Errorf("%v, delivery %s, status %d; want %s, %d, %v", err, e.Delivery, e.Status, c.delivery, c.status, c.cause)
 				}
-				if e.Op == "" || e.Region == "" || e.Endpoint == "" || strings.Contains(err.Error(), elsewhere.URL) {
+				if e.Op == "" || e.Place == "" || e.Endpoint == "" || strings.Contains(err.Error(), elsewhere.URL) {
 					t.Errorf("err = %+v", e)
 				}
-				if wait := c.fault.RetryAfter != ""; wait != (e.RetryAfter == time.Hour) || wait && !strings.Contains(e.Hint(), "1h0m0s") {
-					t.Errorf("retry after %s, hint %q", e.RetryAfter, e.Hint())
+				if wait := c.fault.RetryAfter != ""; wait != (e.RetryAfter == time.Hour) || wait && !strings.Contains(e.Hint.English, "1h0m0s") {
+					t.Errorf("retry after %s, hint %q", e.RetryAfter, e.Hint.English)
 				}
 				if !op.write {
 					want := c.reads
@@ -195,7 +195,7 @@ func TestServiceIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := asError(t, op.run(t.Context(), pick(t, client, "")))
-			if e.Delivery != scnet.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint() == "" {
+			if e.Delivery != scnet.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
 				t.Errorf("%+v", e)
 			}
 		})

@@ -59,13 +59,13 @@ func TestInstanceFields(t *testing.T) {
 			t.Errorf("%s: detail\n%s\nwant\n%s\n%v", name, plain(got), plain(want), err)
 		}
 		page, err := r.List(t.Context(), firstPage)
-		if err != nil || len(page.Instances) != 2 || plain(page.Instances[0]) != plain(want) {
+		if err != nil || len(page.Rows) != 2 || plain(page.Rows[0]) != plain(want) {
 			t.Errorf("%s: list %+v, %v", name, page, err)
 		}
 		if text := fmt.Sprintf("%+v %#v", page, page); strings.Contains(text, "script-secret") || strings.Contains(text, "port-secret") {
 			t.Errorf("a page prints secrets: %s", text)
 		}
-		if ended := page.Instances[1]; ended.Mounts != nil || ended.Ports != nil || !ended.EndedAt.Equal(at(10, 30)) || ended.Remaining != "" {
+		if ended := page.Rows[1]; ended.Mounts != nil || ended.Ports != nil || !ended.EndedAt.Equal(at(10, 30)) || ended.Remaining != "" {
 			t.Errorf("%s: the stopped one: %+v", name, ended)
 		}
 	}
@@ -110,8 +110,8 @@ func TestAbsurdFieldsBreakNoList(t *testing.T) {
 		row += `}`
 		body := `{"code":"0","total":` + absurd + `,"data":[{"id":"before"},` + row + `,` + absurd + `,{"id":"after"}]}`
 		page, err := canned(t, 200, body).List(t.Context(), firstPage)
-		if err != nil || len(page.Instances) != 3 || page.Instances[1].ID != "odd" {
-			t.Errorf("%s: %v, %v", absurd, ids(page.Instances), err)
+		if err != nil || len(page.Rows) != 3 || page.Rows[1].ID != "odd" {
+			t.Errorf("%s: %v, %v", absurd, ids(page.Rows), err)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func TestListShapes(t *testing.T) {
 		"something after the end": {`{"code":"0","data":[]}{}`, 0, 0, scnet.ErrMalformed},
 	} {
 		page, err := canned(t, 200, c.body).List(t.Context(), firstPage)
-		if !errors.Is(err, c.err) || err == nil && (len(page.Instances) != c.rows || page.Total != c.total) {
+		if !errors.Is(err, c.err) || err == nil && (len(page.Rows) != c.rows || page.Total != c.total) {
 			t.Errorf("%s: %+v, %v", name, page, err)
 		}
 		if c.err != nil && asError(t, err).Delivery != scnet.Answered {
@@ -162,7 +162,7 @@ func TestDetailOfAnUnknownID(t *testing.T) {
 	} {
 		_, r := open(t, simulator.Options{Quirks: quirks})
 		_, err := r.Detail(t.Context(), "00000000000000000000000000000000")
-		if e := asError(t, err); !errors.Is(err, scnet.ErrNotFound) || e.Delivery != scnet.Answered || e.Retryable || !strings.Contains(e.Hint(), "List the instances") {
+		if e := asError(t, err); !errors.Is(err, scnet.ErrNotFound) || e.Delivery != scnet.Answered || e.Retryable || !strings.Contains(e.Hint.English, "List the instances") {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
@@ -232,7 +232,7 @@ func TestDocumentedSample(t *testing.T) {
 		CreatedAt: time.Date(2022, 4, 20, 8, 16, 14, 0, time.UTC).In(scnet.ChinaTime), TimeLimit: "unlimited",
 		HeaderTaskID: "b54439dc621a434a88e8ab37d1897241", StartScript: scnet.StartScript{Scope: "all"},
 	}
-	if page.Total != 4 || !reflect.DeepEqual(page.Instances, []scnet.Instance{want}) {
+	if page.Total != 4 || !reflect.DeepEqual(page.Rows, []scnet.Instance{want}) {
 		t.Errorf("%+v\nwant\n%+v", page, want)
 	}
 }
@@ -256,13 +256,13 @@ func FuzzDecodeList(f *testing.F) {
 			if calls++; calls > 2 {
 				t.Fatal("the same answer again and again does not end Pages")
 			}
-			for _, in := range page.Instances {
+			for _, in := range page.Rows {
 				if in.ID == "" {
 					t.Errorf("a row without an id: %+v", in)
 				}
 			}
-			if err == nil && page.Total != -1 && page.Total < len(page.Instances) {
-				t.Errorf("%d rows of %d", len(page.Instances), page.Total)
+			if err == nil && page.Total != -1 && page.Total < len(page.Rows) {
+				t.Errorf("%d rows of %d", len(page.Rows), page.Total)
 			}
 			if e := (*scnet.Error)(nil); err != nil && (!errors.As(err, &e) || e.Delivery != scnet.Answered) {
 				t.Errorf("err = %v", err)

@@ -71,15 +71,15 @@ func TestListVariantIsNegotiatedOnce(t *testing.T) {
 							t.Errorf("first call sent %v, want %v", got, want)
 						}
 						second, err := r.List(t.Context(), options)
-						if err != nil || len(second.Instances) != len(first.Instances) {
-							t.Errorf("second call: %d rows, %v", len(second.Instances), err)
+						if err != nil || len(second.Rows) != len(first.Rows) {
+							t.Errorf("second call: %d rows, %v", len(second.Rows), err)
 						}
 						again := listForms(sent(sim, simulator.EndpointList))[len(want):]
 						if !slices.Equal(again, want[len(want)-1:]) {
 							t.Errorf("second call sent %v, want %v", again, want[len(want)-1:])
 						}
-						if wantRows := map[string]int{"": 2, "7b": 1}[filter]; len(first.Instances) != wantRows || first.Total != wantRows {
-							t.Errorf("%d rows of %d, want %d", len(first.Instances), first.Total, wantRows)
+						if wantRows := map[string]int{"": 2, "7b": 1}[filter]; len(first.Rows) != wantRows || first.Total != wantRows {
+							t.Errorf("%d rows of %d, want %d", len(first.Rows), first.Total, wantRows)
 						}
 					})
 				}
@@ -216,7 +216,7 @@ func TestFilters(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if got := ids(page.Instances); !slices.Equal(got, c.want) {
+			if got := ids(page.Rows); !slices.Equal(got, c.want) {
 				t.Errorf("form %d, %s: %v, want %v", form, name, got, c.want)
 			}
 			if page.Start != c.options.Start {
@@ -224,7 +224,7 @@ func TestFilters(t *testing.T) {
 			}
 		}
 		_, err := r.List(t.Context(), scnet.ListOptions{Limit: 5, Status: "Stopped"})
-		if e := asError(t, err); e.Code != "10004" || e.Hint() == "" {
+		if e := asError(t, err); e.Code != "10004" || e.Hint.English == "" {
 			t.Errorf("undocumented status: %+v", e)
 		}
 	}
@@ -293,7 +293,7 @@ func TestPages(t *testing.T) {
 					t.Error("a page came after an error")
 				}
 				failure = err
-				got = append(got, ids(page.Instances)...)
+				got = append(got, ids(page.Rows)...)
 				if absent := page.Total == -1; absent != c.quirks.TotalAbsent {
 					t.Errorf("total = %d", page.Total)
 				}
@@ -318,7 +318,7 @@ func TestPages(t *testing.T) {
 func TestPagesStopsWithItsConsumer(t *testing.T) {
 	t.Parallel()
 	sim, r := open(t, simulator.Options{Regions: []simulator.Region{many(45)}})
-	for range r.Pages(t.Context(), scnet.ListOptions{Limit: 10, Start: 5}) {
+	for range r.Pages(t.Context(), scnet.ListOptions{Limit: 10}) {
 		break
 	}
 	wantSent(t, sim, simulator.EndpointList, 1)
@@ -343,7 +343,7 @@ func pagesOf(t *testing.T, pages map[string]string) (rows []string, err error) {
 		return answer(200, `{"code":"0","data":`+body+`}`), nil
 	})
 	for page, pageErr := range r.Pages(t.Context(), scnet.ListOptions{Limit: 3}) {
-		rows, err = append(rows, ids(page.Instances)...), pageErr
+		rows, err = append(rows, ids(page.Rows)...), pageErr
 	}
 	return rows, err
 }

@@ -155,8 +155,8 @@ func TestAddress(t *testing.T) {
 				return
 			}
 			e := asError(t, err)
-			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "昆山") || e.Hint() == "" {
-				t.Errorf("err = %v, hint %q; want %v", err, e.Hint(), c.want)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "昆山") || e.Hint.English == "" {
+				t.Errorf("err = %v, hint %q; want %v", err, e.Hint.English, c.want)
 			}
 			for _, op := range operations {
 				if err := op.run(t.Context(), r); !errors.Is(err, c.want) {
@@ -175,7 +175,7 @@ func TestRegionWithoutContainers(t *testing.T) {
 	for _, op := range operations {
 		err := op.run(t.Context(), r)
 		e := asError(t, err)
-		if !errors.Is(err, scnet.ErrNoContainers) || e.Status != 404 || e.Uncertain || !strings.Contains(e.Hint(), "another region") {
+		if !errors.Is(err, scnet.ErrNoContainers) || e.Status != 404 || e.Uncertain || !strings.Contains(e.Hint.English, "another region") {
 			t.Errorf("%s: %+v", op.name, e)
 		}
 	}
@@ -218,7 +218,14 @@ func TestCenterAnswers(t *testing.T) {
 		"enable null":              {`{"aiUrls":[{"url":"https://ai.example:65011","enable":null}]}`, "https://ai.example:65011", nil},
 		"enable 1":                 {`{"aiUrls":[{"url":"https://ai.example:65011","enable":1}]}`, "https://ai.example:65011", nil},
 		"enable empty":             {`{"aiUrls":[{"url":"https://ai.example:65011","enable":""}]}`, "", scnet.ErrNoAddress},
-		"aiUrls a string":          {`{"aiUrls":"https://ai.example:65011"}`, "", scnet.ErrNoContainers},
+		"aiUrls a string":          {`{"aiUrls":"https://ai.example:65011"}`, "https://ai.example:65011", nil},
+		"aiUrls two in a string":   {`{"aiUrls":"https://ai.example:65011/ai, https://other.example"}`, "https://ai.example:65011", nil},
+		"aiUrls an empty string":   {`{"aiUrls":""}`, "", scnet.ErrNoContainers},
+		"aiUrls an object":         {`{"aiUrls":{"url":"https://ai.example:65011/ai","enable":"true"}}`, "https://ai.example:65011", nil},
+		"aiUrls an object, off":    {`{"aiUrls":{"url":"https://ai.example:65011/ai","enable":"false"}}`, "", scnet.ErrNoAddress},
+		"aiUrls strings":           {`{"aiUrls":["https://ai.example:65011/ai"]}`, "https://ai.example:65011", nil},
+		"aiUrls a list of lists":   {`{"aiUrls":[["https://ai.example:65011/ai"]]}`, "", scnet.ErrNoContainers},
+		"one URL in another shape": {`{"aiUrls":["{x}",7,{"url":"https://ai.example:65011"}]}`, "https://ai.example:65011", nil},
 		"null entry":               {`{"aiUrls":[null,` + entry + `]}`, "https://ai.example:65011", nil},
 		"string":                   {`"internal_error"`, "", scnet.ErrMalformed},
 		"null":                     {`null`, "", scnet.ErrMalformed},

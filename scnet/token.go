@@ -38,8 +38,15 @@ type session struct {
 // token is a region token with what its claims tell.
 type token struct {
 	text    Secret
-	expires time.Time // zero when the claims do not tell
-	renewAt time.Time
+	expires time.Time // by the service's clock; zero when the claims do not tell
+	renewAt time.Time // by ours
+}
+
+// onClock moves renewAt from the service's clock, where it was now, to ours. It is done once, when the token comes: a
+// service whose Date header jumps must not make every call log in again. That is also why it lives for a minute at least.
+func (t token) onClock(now, ours time.Time) token {
+	t.renewAt = ours.Add(max(t.renewAt.Sub(now), time.Minute))
+	return t
 }
 
 // tokenClaims are those claims of a token that matter here (page safecertification/get-user-tokens-aksk, sample).
@@ -94,7 +101,7 @@ func shared[T any](ctx context.Context, c *Client, key string, fn func(context.C
 	select {
 	case <-ctx.Done():
 		var none T
-		return none, &Error{Op: key, Delivery: NotSent, Err: context.Cause(ctx)}
+		return none, call{op: key}.fail(Error{Kind: upstream.Cancelled, Err: context.Cause(ctx)})
 	case result := <-results:
 		value, _ := result.Val.(T)
 		return value, result.Err
@@ -124,7 +131,7 @@ func (c *Client) sessionNow(ctx context.Context, maxAge time.Duration) (*session
 
 // relogin logs in, unless another call has replaced the session that this one has seen.
 func (c *Client) relogin(ctx context.Context, seen *session) (*session, error) {
-	return shared(ctx, c, "log in", func(ctx context.Context) (*session, error) {
+	return shared(ctx, c, opLogin, func(ctx context.Context) (*session, error) {
 		c.mu.Lock()
 		current := c.session
 		c.mu.Unlock()
@@ -170,7 +177,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	timestamp := strconv.FormatInt(c.cfg.Now().Unix(), 10)
 	accessKey := c.cfg.AccessKey.Reveal()
 	env, err := c.exchange(ctx, call{
-		op:     "log in",
+		op:     opLogin,
 		method: http.MethodPost,
 		url:    c.cfg.LoginURL + "/api/user/v3/tokens",
 		header: http.Header{
@@ -180,7 +187,8 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 			"Timestamp":    {timestamp},
 			"Signature":    {sign(accessKey, timestamp, c.cfg.User, c.cfg.SecretKey.Reveal())},
 		},
-		login: true,
+		login:   true,
+		timeout: accountTimeout,
 	})
 	if err != nil {
 		return nil, err
@@ -202,7 +210,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		if entry.Token == nil || *entry.Token == "" {
 			r.Suspended = true
 		} else {
-			s.tokens[id] = issued(NewSecret(string(*entry.Token)), now)
+			s.tokens[id] = issued(NewSecret(string(*entry.Token)), now).onClock(now, s.obtained)
 		}
 		s.regions = append(s.regions, r)
 	}
@@ -219,15 +227,15 @@ func (c *Client) token(ctx context.Context, r *Region) (token, error) {
 		return token{}, err
 	}
 	t, ok := s.tokens[r.ID]
-	if ok && c.now().Before(t.renewAt) {
+	if ok && c.cfg.Now().Before(t.renewAt) {
 		return t, nil
 	}
 	if c.cfg.Token.IsSet() {
-		fresh, err := shared(ctx, c, "renew the token", func(ctx context.Context) (token, error) { return c.renew(ctx, r, t) })
+		fresh, err := shared(ctx, c, opRenew, func(ctx context.Context) (token, error) { return c.renew(ctx, r, t) })
 		if err == nil || errors.Is(err, ErrTokenExpired) || ctx.Err() != nil {
 			return fresh, err
 		}
-		c.renewLater(r, t, c.now().Add(renewalMargin)) // not with every call: the platform may be out of reach for good
+		c.renewLater(r, t, c.cfg.Now().Add(renewalMargin)) // not with every call: the platform may be out of reach for good
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("the region token could not be renewed; the old one stays in use")
 		return t, nil
 	}
@@ -235,7 +243,7 @@ func (c *Client) token(ctx context.Context, r *Region) (token, error) {
 		return token{}, err
 	}
 	if t, ok = s.tokens[r.ID]; !ok {
-		return token{}, &Error{Op: "log in", Region: r.String(), Delivery: Answered, Err: ErrSuspended}
+		return token{}, call{op: opLogin, region: r}.fail(Error{Kind: upstream.Credential, Delivery: Answered, Err: ErrSuspended})
 	}
 	return t, nil
 }
@@ -252,39 +260,32 @@ func (c *Client) renew(ctx context.Context, r *Region, old token) (token, error)
 	if _, known := c.ClockSkew(); !known {
 		_ = c.MeasureClock(ctx) // a wrong clock makes a good token look expired; without an answer ours has to do
 	}
-	expired := func(err error) error {
-		if old.expires.IsZero() {
-			return err
-		}
-		age := c.now().Sub(old.expires)
-		if age <= 0 {
-			return err
-		}
-		return &Error{Op: "renew the token", Region: r.String(), Delivery: NotSent,
-			Err: fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(age), old.expires.In(ChinaTime).Format(time.DateTime))}
+	renewal := call{
+		op:      opRenew,
+		region:  r,
+		method:  http.MethodPost,
+		url:     c.cfg.PlatformURL + "/ac/openapi/v2/tokens/next",
+		header:  http.Header{"Content-Type": {"application/json"}, "Token": {old.text.Reveal()}},
+		timeout: accountTimeout,
 	}
+	expired := func() error { return renewal.fail(Error{Kind: upstream.Credential, Err: c.expiry(old)}) }
 	if !old.expires.IsZero() && c.now().After(old.expires.Add(renewalWindow)) {
-		return token{}, expired(ErrTokenExpired)
+		return token{}, expired()
 	}
-	env, err := c.exchange(ctx, call{
-		op:     "renew the token",
-		region: r,
-		method: http.MethodPost,
-		url:    c.cfg.PlatformURL + "/ac/openapi/v2/tokens/next",
-		header: http.Header{"Content-Type": {"application/json"}, "Token": {old.text.Reveal()}},
-	})
+	env, err := c.exchange(ctx, renewal)
 	if err != nil {
-		if errors.Is(err, ErrTokenRefused) {
-			err = expired(err)
+		if errors.Is(err, ErrTokenRefused) && !old.expires.IsZero() && c.now().After(old.expires) {
+			err = expired()
 		}
 		return token{}, err
 	}
 	fresh := renewedToken(env.Data)
 	if fresh == "" {
-		return token{}, &Error{Op: "renew the token", Region: r.String(), Delivery: Answered, Status: 200, Err: ErrMalformed}
+		return token{}, renewal.useless(ErrMalformed)
 	}
-	t := issued(NewSecret(fresh), c.now())
-	c.keep(&session{obtained: c.cfg.Now(), regions: []*Region{r}, tokens: map[string]token{r.ID: t}})
+	now, obtained := c.now(), c.cfg.Now()
+	t := issued(NewSecret(fresh), now).onClock(now, obtained)
+	c.keep(&session{obtained: obtained, regions: []*Region{r}, tokens: map[string]token{r.ID: t}})
 	return t, nil
 }
 

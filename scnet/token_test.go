@@ -78,11 +78,11 @@ func TestLoginErrors(t *testing.T) {
 			if !errors.Is(err, c.want) || e.Code != c.code || e.Delivery != scnet.Answered || e.Retryable || e.Uncertain {
 				t.Errorf("err = %+v, want %v with code %q", e, c.want, c.code)
 			}
-			if !strings.Contains(e.Hint(), c.hint) || !strings.HasSuffix(e.Endpoint, "/api/user/v3/tokens") {
-				t.Errorf("hint %q, endpoint %q; want a hint with %q", e.Hint(), e.Endpoint, c.hint)
+			if !strings.Contains(e.Hint.English, c.hint) || !strings.HasSuffix(e.Endpoint, "/api/user/v3/tokens") {
+				t.Errorf("hint %q, endpoint %q; want a hint with %q", e.Hint.English, e.Endpoint, c.hint)
 			}
-			if e.Code == "10009" && e.Gloss() != "校验失败 / verification failed" {
-				t.Errorf("gloss = %q", e.Gloss())
+			if e.Code == "10009" && e.Meaning.String() != "校验失败 / verification failed" {
+				t.Errorf("gloss = %q", e.Meaning.String())
 			}
 			wantSent(t, sim, simulator.EndpointToken, 1)
 		})
@@ -94,8 +94,8 @@ func TestLoginDuringAnOutageDoesNotBlameTheKeys(t *testing.T) {
 	sim := start(t, simulator.Options{})
 	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointToken, Code: "10001"})
 	_, err := newClient(t, sim).Regions(t.Context())
-	if e := asError(t, err); errors.Is(err, scnet.ErrLogin) || !e.Retryable || strings.Contains(e.Hint(), "SCNET_USER") {
-		t.Errorf("err = %v, retryable %v, hint %q", err, e.Retryable, e.Hint())
+	if e := asError(t, err); errors.Is(err, scnet.ErrLogin) || !e.Retryable || strings.Contains(e.Hint.English, "SCNET_USER") {
+		t.Errorf("err = %v, retryable %v, hint %q", err, e.Retryable, e.Hint.English)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestSuspendedRegion(t *testing.T) {
 				t.Errorf("Region() = %s", r)
 			}
 			_, err = regions[1].List(t.Context(), firstPage) // a caller that ignores Suspended
-			if e := asError(t, err); !errors.Is(err, scnet.ErrSuspended) || !strings.Contains(e.Hint(), "top up") {
+			if e := asError(t, err); !errors.Is(err, scnet.ErrSuspended) || !strings.Contains(e.Hint.English, "top up") {
 				t.Errorf("List: %v", err)
 			}
 		})
@@ -420,8 +420,8 @@ func TestStaticTokenBeyondRenewal(t *testing.T) {
 		if !errors.Is(err, scnet.ErrTokenExpired) || e.Delivery != scnet.NotSent || e.Uncertain || !strings.Contains(err.Error(), "2 days ago") {
 			t.Errorf("%s: %v", op.name, err)
 		}
-		if !strings.Contains(e.Hint(), "new token") {
-			t.Errorf("hint = %q", e.Hint())
+		if !strings.Contains(e.Hint.English, "new token") {
+			t.Errorf("hint = %q", e.Hint.English)
 		}
 	}
 	for _, request := range sim.Requests() {
@@ -506,7 +506,7 @@ func TestStaticTokenExpiresMidway(t *testing.T) {
 func TestOneWaiterLeaves(t *testing.T) {
 	t.Parallel()
 	faked(t, simulator.Options{}, func(t *testing.T, sim *simulator.Simulator, now func() time.Time) {
-		sim.Inject(simulator.Fault{Endpoint: simulator.EndpointToken, Latency: 10 * time.Second})
+		sim.Inject(simulator.Fault{Endpoint: simulator.EndpointToken, Latency: 5 * time.Second})
 		client := newClient(t, sim, inside(sim, now))
 		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

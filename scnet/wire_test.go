@@ -244,13 +244,13 @@ func TestDeleteSeveral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Delete(t.Context(), ids(page.Instances)...); err != nil {
+	if err := r.Delete(t.Context(), ids(page.Rows)...); err != nil {
 		t.Fatal(err)
 	}
 	if left := len(sim.Instances(kunshan)); left != 10 {
 		t.Errorf("%d left", left)
 	}
-	err = r.Delete(t.Context(), ids(page.Instances)[0])
+	err = r.Delete(t.Context(), ids(page.Rows)[0])
 	if e := asError(t, err); e.Code != "716866" || e.Uncertain {
 		t.Errorf("deleting it again: %+v", e)
 	}

@@ -138,7 +138,7 @@ func nameInsteadOfID(ctx context.Context, region *scnet.Region, name string) err
 		return err
 	}
 	var matches []string
-	for _, in := range page.Instances {
+	for _, in := range page.Rows {
 		if strings.Contains(strings.ToLower(in.Name), strings.ToLower(name)) {
 			matches = append(matches, fmt.Sprintf("%q is %s (%s)", text.Field(in.Name), text.Field(in.ID), text.Field(string(in.Status))))
 		}
@@ -146,7 +146,7 @@ func nameInsteadOfID(ctx context.Context, region *scnet.Region, name string) err
 	if len(matches) == 0 {
 		return nil
 	}
-	if len(page.Instances) == shown {
+	if len(page.Rows) == shown {
 		matches = append(matches, "perhaps more, which list_instances shows")
 	}
 	return fmt.Errorf("%q is not an instance id but part of a name. Nothing was changed. Use the id that is meant: %s",

@@ -67,33 +67,40 @@ func (s Instances) readInstances(ctx context.Context, in ListInstancesInput) (Li
 
 	options := scnet.ListOptions{Name: in.Name, Status: status, TaskType: taskType, Start: in.Start, Limit: limit, Sort: in.Sort}
 	var rows []scnet.Instance
-	received, total, repeated := 0, -1, false
+	passed, nameless, total, repeated := 0, 0, -1, false // passed counts the rows without an id too
 	for page, err := range region.Pages(ctx, options) {
 		if errors.Is(err, scnet.ErrRepeatedRows) {
 			repeated = true // going on from here would bring the same rows again
 			out.note("The service repeated rows instead of going on, so rows are missing here. Narrow the list with name or status.")
 			break
 		}
+		if errors.Is(err, scnet.ErrIgnoresStart) {
+			out.note("The service ignores start: it sent the first rows again, which are left out here. List without start, or narrow the list with name or status.")
+			return out, nil
+		}
 		if err != nil {
 			return ListInstancesOutput{}, err
 		}
 		total = page.Total
-		received += len(page.Instances)
-		rows = append(rows, page.Instances...)
-		if len(rows) >= limit {
+		nameless += page.Nameless
+		if left := limit - len(rows); len(page.Rows) > left {
+			rows, passed = append(rows, page.Rows[:left]...), passed+left
+			break
+		}
+		rows, passed = append(rows, page.Rows...), passed+page.Received
+		if len(rows) == limit {
 			break
 		}
 		toolbox.ReportProgress(ctx, len(rows), min(limit, max(total-in.Start, len(rows))), "reading further rows")
 	}
-	if total >= 0 && in.Start > 0 && received > max(total-in.Start, 0) {
-		out.note("The service seems to ignore start: it returned more rows than should be left. These may be the first rows again.")
+	if nameless > 0 {
+		out.note("The service sent %d rows without an id; they are not shown.", nameless)
 	}
-	rows = rows[:min(len(rows), limit)]
 	out.Returned = len(rows)
 	if total >= 0 {
 		out.Total = &total
 	}
-	if next := in.Start + len(rows); len(rows) > 0 && !repeated && (total > next || total < 0 && len(rows) == limit) {
+	if next := in.Start + passed; len(rows) > 0 && !repeated && (total > next || total < 0 && len(rows) == limit) {
 		out.NextStart = next
 	}
 	out.noteIgnoredFilters(rows, in.Name, status, taskType)

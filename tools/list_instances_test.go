@@ -141,7 +141,7 @@ func TestListWhatTheServiceDoesDifferently(t *testing.T) {
 		"total absent, more":           {30, simulator.Quirks{TotalAbsent: true}, `{"limit":20}`, 20, 20, ""},
 		"total absent, end":            {15, simulator.Quirks{TotalAbsent: true}, `{"limit":20}`, 15, 0, ""},
 		"repeats instead of going on":  {45, simulator.Quirks{ListMaxLimit: 10, ListIgnoresStart: true}, `{"limit":25}`, 10, 0, "repeated rows"},
-		"ignores start":                {30, simulator.Quirks{ListIgnoresStart: true}, `{"start":20,"limit":20}`, 20, 0, "ignore start"},
+		"ignores start":                {30, simulator.Quirks{ListIgnoresStart: true}, `{"start":20,"limit":20}`, 0, 0, "ignores start"},
 		"future status in rows":        {1, simulator.Quirks{StatusWords: map[string]string{"Running": "Hibernating"}}, `{}`, 1, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func pageText(what string, start, returned int, total *int) string {
 
 // following returns where the next page starts, 0 at the end.
 func following[T any](page workspace.Page[T], limit int) (total *int, next int) {
-	end := page.Offset + len(page.Rows)
+	end := page.Start + page.Received
 	if page.Total >= 0 {
 		total = &page.Total
 	}

@@ -309,7 +309,7 @@ func TestRunThatIsRefusedLeavesNoScript(t *testing.T) {
 		if r.State != "failed" || c.stored() != 1 {
 			t.Errorf("%s", r.Text)
 		}
-		wantParts(t, r.Text, "Nothing was run: too many calls", "could not be removed")
+		wantParts(t, r.Text, "Nothing was run: code APIGW.0308", "throttled", "could not be removed")
 	})
 }
 

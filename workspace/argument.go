@@ -1,12 +1,16 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Problem is an argument that breaks a rule.
@@ -17,6 +21,11 @@ type Problem struct {
 
 // ArgumentError lists everything that is wrong with the arguments of a call. Nothing was sent.
 type ArgumentError struct{ Problems []Problem }
+
+// Unwrap returns it as a failure of the call that the arguments were for.
+func (e *ArgumentError) Unwrap() error {
+	return &Error{Kind: upstream.Argument, Service: service, Err: errors.New(e.Error())}
+}
 
 // Error joins the problems.
 func (e *ArgumentError) Error() string {
@@ -47,7 +56,7 @@ const idRule = "ids are 1 to 128 letters, digits, - and _"
 // id checks one that must be there.
 func (p *problems) id(field, id string) {
 	if !idPattern.MatchString(id) {
-		p.add(field, "%q is not an id; %s", sanitize.Line(id, 40), idRule)
+		p.add(field, "%q is not an id; %s", clean.Line(id, 40), idRule)
 	}
 }
 
@@ -80,10 +89,10 @@ func (p *problems) ids(field string, ids []string, least, most int) {
 		seen[id] = struct{}{}
 	}
 	if invalid > 0 {
-		p.add(field, "%q%s is not an id; %s", sanitize.Line(firstInvalid, 40), others(invalid), idRule)
+		p.add(field, "%q%s is not an id; %s", clean.Line(firstInvalid, 40), others(invalid), idRule)
 	}
 	if repeated > 0 {
-		p.add(field, "%q%s is there twice; name each id once", sanitize.Line(firstRepeated, 40), others(repeated))
+		p.add(field, "%q%s is there twice; name each id once", clean.Line(firstRepeated, 40), others(repeated))
 	}
 }
 
@@ -104,6 +113,16 @@ func (p *problems) text(field, value string, least, most int) {
 	}
 	if strings.ContainsRune(value, 0) {
 		p.add(field, "it holds a NUL character")
+	}
+}
+
+// maxFilter is how long a filter may be, in characters: it travels in the URL.
+const maxFilter = 256
+
+// filters checks the lengths of what selects rows, in the order of the fields.
+func (p *problems) filters(values map[string]string) {
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		p.text(field, values[field], 0, maxFilter)
 	}
 }
 

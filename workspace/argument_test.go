@@ -73,7 +73,7 @@ func TestExecutionRules(t *testing.T) {
 			}
 			e := asError(t, err)
 			var arguments *workspace.ArgumentError
-			if !errors.As(err, &arguments) || e.Delivery != workspace.NotSent || e.Retryable || e.Uncertain || e.Hint() != "" {
+			if !errors.As(err, &arguments) || e.Delivery != workspace.NotSent || e.Retryable || e.Uncertain || e.Hint.English != "" {
 				t.Fatalf("err = %+v", e)
 			}
 			var got []string
@@ -141,6 +141,14 @@ func TestFilterRules(t *testing.T) {
 			_, err := never.Desktops(ctx, workspace.DesktopFilter{PoolID: "a,b"})
 			return err
 		},
+		"user_name: 0 to 256": func(ctx context.Context) error {
+			_, err := never.Desktops(ctx, workspace.DesktopFilter{User: strings.Repeat("u", 4<<20)})
+			return err
+		},
+		"script_name: 0 to 256": func(ctx context.Context) error {
+			_, err := never.Tasks(ctx, workspace.TaskFilter{ScriptName: strings.Repeat("u", 4<<20)})
+			return err
+		},
 		"limit: it must be 1 to 100, or 0": func(ctx context.Context) error {
 			_, err := never.Scripts(ctx, workspace.ScriptFilter{Limit: 101})
 			return err
@@ -162,8 +170,7 @@ func TestFilterRules(t *testing.T) {
 			_, err := never.Record(ctx, "")
 			return err
 		},
-		"record_id: \"%2e\"": func(ctx context.Context) error { return never.StopRecord(ctx, "%2e") },
-		"task_id: \" \"":     func(ctx context.Context) error { return never.StopTask(ctx, "  ") },
+		"task_id: \" \"": func(ctx context.Context) error { return never.StopTask(ctx, "  ") },
 		"task_id: \"?\"": func(ctx context.Context) error {
 			_, err := never.Task(ctx, "?")
 			return err

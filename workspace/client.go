@@ -1,8 +1,8 @@
 // Package workspace is a client for the script execution API of Huawei Cloud Workspace (cloud desktops).
 //
 // A [Client] lists desktops and scripts, hands scripts to desktops with [Client.Execute], and follows the task that this
-// makes. Reads are retried; what changes something is sent at most once, and [Error.Uncertain] tells whether it may have
-// happened although no answer says so.
+// makes. Reads are retried; what changes something is sent at most once, and the Uncertain of an [Error]
+// tells whether it may have happened although no answer says so.
 //
 // Facts about the service come from its API reference, https://support.huaweicloud.com/intl/en-us/api-workspace/;
 // comments name the operation as it is called there.
@@ -57,12 +57,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	project string // "" until it is known
-	skew    time.Duration
-	hasSkew bool
 }
-
-// ErrConfig marks a Config that cannot work: a missing key, no address, an address that is not https.
-var ErrConfig = errors.New("workspace (Huawei Cloud) is not configured")
 
 // New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names what is missing.
 func New(cfg Config) (*Client, error) {
@@ -102,20 +97,7 @@ func (c *Client) Place() string {
 func (c *Client) Close() { c.upstream.CloseIdleConnections() }
 
 // ClockSkew returns the service's clock minus ours as the last answer showed it, to about a second; false before any.
-func (c *Client) ClockSkew() (time.Duration, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.skew, c.hasSkew
-}
-
-func (c *Client) noteClock(resp *upstream.Response) {
-	if !resp.HasSkew {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.skew, c.hasSkew = resp.Skew, true
-}
+func (c *Client) ClockSkew() (time.Duration, bool) { return c.upstream.ClockSkew() }
 
 // iamDomain is the domain of a public region's IAM; Europe has one of its own, for IAM only.
 func iamDomain(region string) string {
@@ -140,7 +122,7 @@ func (cfg Config) check() error {
 		problem("the secret key is missing")
 	}
 	for _, text := range []string{cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal(), cfg.SecurityToken.Reveal()} {
-		if !isHeaderValue(text) {
+		if !upstream.IsHeaderValue(text) {
 			problem("a credential holds a line break or another control character, or has spaces around it; was it copied with more than itself?")
 			break
 		}
@@ -182,18 +164,4 @@ func isPublic(address string) bool {
 	}
 	host := strings.ToLower(u.Hostname())
 	return strings.HasSuffix(host, ".myhuaweicloud.com") || strings.HasSuffix(host, ".myhuaweicloud.eu")
-}
-
-// isHeaderValue reports whether text arrives unchanged in an HTTP header, where credentials travel: spaces around it
-// would be lost, and with them the signature.
-func isHeaderValue(text string) bool {
-	if strings.Trim(text, " ") != text {
-		return false
-	}
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // The service's pages and samples leave open which fields are there and of what type. Ids are longer than a float64 is exact:
@@ -43,13 +44,7 @@ func (m *moment) UnmarshalJSON(raw []byte) error {
 }
 
 // Page is one answer of a list operation.
-type Page[T any] struct {
-	Rows   []T
-	Offset int // of the first row
-	Total  int // all that match, as the service counts them; -1 when it does not say
-
-	received int // rows, nameless ones included: what the next page's offset counts
-}
+type Page[T any] = upstream.Page[T]
 
 // page makes call and decodes the rows under key. row reports false for a row without an id, which cannot be acted on.
 func page[T any](ctx context.Context, c *Client, call *call, key string, offset int, row func(json.RawMessage) (T, bool)) (Page[T], error) {
@@ -59,9 +54,9 @@ func page[T any](ctx context.Context, c *Client, call *call, key string, offset 
 	}
 	var answer map[string]json.RawMessage
 	if json.Unmarshal(resp.Body, &answer) != nil {
-		return Page[T]{}, answerError(call, resp)
+		return Page[T]{}, call.answerError(resp)
 	}
-	p := Page[T]{Offset: offset, Total: -1}
+	p := Page[T]{Start: offset, Total: -1}
 	for _, name := range []string{"count", "total_count"} { // scripts, tasks and records; desktops
 		if raw, ok := answer[name]; ok && !bytes.Equal(raw, []byte("null")) {
 			var n number
@@ -75,9 +70,9 @@ func page[T any](ctx context.Context, c *Client, call *call, key string, offset 
 	}
 	var elements []json.RawMessage
 	if json.Unmarshal(raw, &elements) != nil {
-		return Page[T]{}, answerError(call, resp)
+		return Page[T]{}, call.answerError(resp)
 	}
-	p.received = len(elements)
+	p.Received = len(elements)
 	p.Rows = make([]T, 0, len(elements))
 	for _, element := range elements {
 		if r, ok := row(element); ok {
@@ -85,8 +80,9 @@ func page[T any](ctx context.Context, c *Client, call *call, key string, offset 
 		}
 	}
 	if len(elements) > 0 && len(p.Rows) == 0 {
-		return Page[T]{}, answerError(call, resp)
+		return Page[T]{}, call.answerError(resp)
 	}
+	p.Nameless = len(elements) - len(p.Rows)
 	if p.Total < offset+len(elements) && len(elements) > 0 { // cannot be true
 		p.Total = -1
 	}

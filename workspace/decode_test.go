@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,8 +67,10 @@ func TestRateLimitPolicy(t *testing.T) {
 		"unlimited:5,time:1 second, limit:7,time:1 SECOND...": "7 in 1s",
 	} {
 		got := ""
-		if l := parseRateLimit(message); l != (RateLimit{}) {
-			got = fmt.Sprintf("%d in %s", l.Calls, l.Per)
+		if rateLimit.MatchString(message) {
+			words := strings.TrimPrefix(rateHint(message).English, "At most ")
+			words, _, _ = strings.Cut(words, " are allowed")
+			got = strings.Replace(words, " calls", "", 1)
 		}
 		if got != want {
 			t.Errorf("%q = %q, want %q", message, got, want)
@@ -107,8 +108,8 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%q hides a desktop: %v", body, err)
 			}
 		}
-		e := answerError(&call{write: true, op: "x", secrets: []string{"s3cret"}}, &upstream.Response{Status: status, Header: http.Header{}, Body: []byte(body)})
-		if e.Err == nil || strings.Contains(e.Error(), "s3cret") || strings.ContainsAny(e.Error()+e.Hint(), "\n\x1b\x00") {
+		e := (&call{write: true, op: "x", secrets: []string{"s3cret"}}).answerError(&upstream.Response{Status: status, Header: http.Header{}, Body: []byte(body)})
+		if e.Err == nil || strings.Contains(e.Error(), "s3cret") || strings.ContainsAny(e.Error()+e.Hint.English, "\n\x1b\x00") {
 			t.Errorf("%+v", e)
 		}
 	})

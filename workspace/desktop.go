@@ -147,8 +147,11 @@ func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], 
 	p.ids("desktop_id", f.IDs, 0, maxRows)
 	p.optionalID("pool_id", f.PoolID)
 	p.window(f.Offset, f.Limit, MaxDesktopRows)
+	p.filters(map[string]string{
+		"computer_name": f.ComputerName, "desktop_ip": f.IP, "user_name": f.User, "status": f.Status, "tag": f.Tag,
+	})
 	if err := p.err(); err != nil {
-		return Page[Desktop]{}, &Error{Op: op, Delivery: NotSent, Err: err}
+		return Page[Desktop]{}, (&call{op: op}).invalid(err)
 	}
 	if f.Limit == 0 {
 		f.Limit = 100 // the service's default of 500 may be more than an answer may hold

@@ -3,18 +3,22 @@ package workspace
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
+	"strconv"
 	"time"
 
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
+
+// Error is a call that did not succeed.
+type Error = upstream.Failure
 
 // Delivery tells how far a request got. It is known through net/http/httptrace: with a Transport that does not call its
 // hooks, a request that failed passes for NotSent, and a write may be repeated.
 type Delivery = upstream.Delivery
 
-// What can be known about a request: that no byte of it left, that it may have left and no answer came, that the service
-// answered.
+// What can be known about a request.
 const (
 	NotSent  = upstream.NotSent
 	Unknown  = upstream.Unknown
@@ -33,137 +37,164 @@ var (
 	ErrUnavailable  = errors.New("the service is not available")
 	ErrMalformed    = errors.New("the answer is not what Huawei Cloud documents")
 	ErrRedirect     = errors.New("the answer is a redirect; it was not followed, so that the signature stays where it belongs")
-	ErrRepeatedRows = errors.New("the service repeated rows that it had already sent")
+	ErrRepeatedRows = upstream.ErrRepeatedRows // see upstream.Walk
 	ErrProject      = errors.New("the project cannot be told")
+
+	// ErrConfig marks a Config that cannot work: a missing key, no address, an address that is not https.
+	ErrConfig error = &Error{
+		Kind: upstream.Setup, Err: errors.New("workspace (Huawei Cloud) is not configured"),
+		Hint: upstream.Text{
+			English: "Set HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and HUAWEICLOUD_SDK_REGION, or unset the keys.",
+			Chinese: "请设置 HUAWEICLOUD_SDK_AK、HUAWEICLOUD_SDK_SK 和 HUAWEICLOUD_SDK_REGION，或取消设置这些密钥。",
+		},
+	}
 )
 
-// RateLimit is a throttling policy as the gateway words it. The zero value means that it named none.
-type RateLimit struct {
-	Calls int
-	Per   time.Duration
-}
-
-// Error is a call that did not succeed. It never holds a credential.
-type Error struct {
-	Op       string // what was tried: "execute the scripts"
-	Endpoint string // method, host and path, without query; "" when none was reached
-
-	Delivery   Delivery
-	Status     int    // HTTP status, 0 without an answer
-	Code       string // of the service ("WKS.…") or the gateway ("APIGW.…"), "" without one
-	Message    string // the service's own words, cleaned for display
-	RequestID  string // what Huawei's support asks for, "" without one
-	Retryable  bool   // the same call may work later, and cannot happen twice by it
-	RetryAfter time.Duration
-	Limit      RateLimit // of a throttled call
-
-	// Uncertain says that what was tried may have happened all the same: a write whose answer was lost, came from a
-	// gateway, or reports an internal failure. Reads are never uncertain.
-	Uncertain bool
-	// Settle selects the tasks that show whether an uncertain Execute has happened; nil otherwise. Since lies a little
-	// before the call: compare the desktops and the start time of what is found.
-	Settle *TaskFilter
-
-	Err error // the cause; one of the Err… values where it is known
-
-	settle string
-	skew   time.Duration
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Error tells what was tried, what came back, and what it means.
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Op)
-	b.WriteString(": ")
-	switch e.Delivery {
-	case NotSent:
-		fmt.Fprintf(&b, "the request was not sent: %v", e.Err)
-	case Unknown:
-		fmt.Fprintf(&b, "the request was sent but no answer came: %v", e.Err)
-	case Answered:
-		fmt.Fprintf(&b, "%v", e.Err)
-		if e.Code != "" || e.Message != "" {
-			b.WriteString("; Huawei Cloud answered")
-			if e.Code != "" {
-				fmt.Fprintf(&b, " %s", e.Code)
-			}
-			if e.Message != "" {
-				fmt.Fprintf(&b, " %q", e.Message)
-			}
-			if gloss := e.Gloss(); gloss != "" {
-				fmt.Fprintf(&b, " (%s)", gloss)
-			}
-		}
-		if e.Status != 200 && e.Status != 0 {
-			fmt.Fprintf(&b, ", HTTP %d", e.Status)
-		}
-	}
-	if e.RequestID != "" {
-		fmt.Fprintf(&b, ", request id %s", e.RequestID)
-	}
-	if e.Endpoint != "" {
-		fmt.Fprintf(&b, " [%s]", e.Endpoint)
-	}
-	return b.String()
-}
-
-// Hint returns the next step for the person who runs this, or "".
-func (e *Error) Hint() string {
-	if !e.Uncertain {
-		return e.remedy()
-	}
-	// No remedy here: most say to try again.
-	return strings.TrimSpace("Whether it has happened is unknown; look before you repeat it. " + e.settle)
-}
+const service = "Huawei Cloud"
 
 // clockTolerance is well below the 15 minutes beyond which signatures are refused.
 const clockTolerance = 5 * time.Minute
 
-func (e *Error) remedy() string {
-	if errors.Is(e.Err, ErrCredential) && e.skew.Abs() > clockTolerance {
-		return fmt.Sprintf("This machine's clock is off by %s; signatures that are 15 minutes off are refused. Set the clock.",
-			e.skew.Abs().Round(time.Second))
+// fail completes f with what is known of the call.
+func (call *call) fail(f Error) *Error {
+	f.Service, f.Op = service, call.op
+	if f.Endpoint == "" && call.url != "" {
+		f.Endpoint = call.method + " " + upstream.Endpoint(call.url)
 	}
-	if e.RetryAfter > 0 {
-		return fmt.Sprintf("The service asks to wait %s before the next call.", e.RetryAfter.Round(time.Second))
-	}
-	if e.Limit != (RateLimit{}) {
-		return fmt.Sprintf("At most %d calls in %s are allowed; wait up to that long. Calls that are refused may count too.",
-			e.Limit.Calls, e.Limit.Per)
-	}
-	if g, ok := glossOf(e.Code, e.Status); ok && g.hint != "" {
-		return g.hint
-	}
-	for _, h := range causeHints {
-		if errors.Is(e.Err, h.cause) {
-			return h.hint
-		}
-	}
-	if e.Delivery != Answered && !errors.As(e.Err, new(*ArgumentError)) {
-		return "Check the network, a firewall, and HTTPS_PROXY if there is one; then try again."
-	}
-	if e.Retryable {
-		return "This may pass; try again in a moment."
-	}
-	return ""
+	f.Advise(call.settle, hints)
+	return &f
 }
 
-var causeHints = []struct {
-	cause error
-	hint  string
-}{
-	{ErrProject, "Set HUAWEICLOUD_SDK_PROJECT_ID to the project of the desktops (console: My Credentials, Projects)."},
-	{ErrCredential, "Check HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and this machine's clock. Temporary keys also need their HUAWEICLOUD_SDK_SECURITY_TOKEN, and expire."},
-	{ErrDenied, "The keys' user lacks a right in this project (IAM actions workspace:scripts:… and workspace:desktops:…), or the project id is of another account or region."},
-	{ErrNotFound, "List the scripts, tasks or desktops and compare the id; ids are of one project and region."},
-	{ErrNoAPI, "Check HUAWEICLOUD_SDK_REGION and HUAWEICLOUD_WORKSPACE_ENDPOINT: not every region offers Workspace."},
-	{ErrThrottled, "Wait a moment, and make fewer calls."},
-	{ErrMalformed, "Something else than Huawei Cloud may have answered: check the configured endpoint, and whether a proxy or a login page stands in between."},
-	{ErrRedirect, "Check the configured endpoint; a proxy or a login page may stand in between."},
-	{upstream.ErrInsecureURL, "Use an https address."},
-	{upstream.ErrTooLarge, "Ask for fewer rows at a time (a smaller limit). An output of more than 4 MiB can only be seen in the console."},
-	{upstream.ErrTimeout, "Check the network, then try again."},
+// invalid refuses arguments; nothing was sent.
+func (call *call) invalid(err error) error {
+	return call.fail(Error{Kind: upstream.Argument, Err: err})
+}
+
+// answerError turns an answer that is of no use into an *Error. The HTTP status decides: the service uses its codes with
+// several meanings.
+func (call *call) answerError(resp *upstream.Response) *Error {
+	said, known := parseFailure(resp.Body)
+	f := Error{
+		Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter,
+		Code:    clean.Line(call.redact(said.code), 40),
+		Message: clean.Line(call.redact(said.message), 300),
+		RequestID: clean.Line(call.redact(first(
+			text(resp.Header.Get("X-Request-Id")), text(said.requestID), text(resp.Header.Get("X-Iam-Trace-Id")))), 80),
+	}
+	g, documented := glossOf(f.Code, f.Status)
+	f.Meaning = g.meaning
+	gateway := isGateway(f.Code)
+	f.Kind, f.Err = causeOf(f.Status, f.Code, known)
+	f.Retryable = f.Kind == upstream.Throttled || gateway && documented && f.Status == 503 || !call.write && f.Status >= 500
+	f.Uncertain = call.write && !refuses(f.Status, f.Code) && !(gateway && documented && f.Status == 503)
+	f.Retryable = f.Retryable && !f.Uncertain
+	switch {
+	case f.Uncertain:
+	case f.Kind == upstream.Credential && resp.Skew.Abs() > clockTolerance:
+		off := resp.Skew.Abs().Round(time.Second)
+		f.Hint = upstream.Text{
+			English: fmt.Sprintf("This machine's clock is off by %s; signatures that are 15 minutes off are refused. Set the clock.", off),
+			Chinese: fmt.Sprintf("本机时钟相差 %s；相差 15 分钟的签名会被拒绝。请校准时钟。", off),
+		}
+	case f.RetryAfter > 0:
+	case f.Kind == upstream.Throttled && rateLimit.MatchString(said.message):
+		f.Hint = rateHint(said.message)
+	default:
+		f.Hint = g.hint
+	}
+	return call.fail(f)
+}
+
+// refusal is what the codes of the service and the gateway look like.
+var refusal = regexp.MustCompile(`^(WKS|APIGW)\.[0-9]{4,8}$`)
+
+// refuses reports whether status and code together are an answer that the service or its gateway documents for a request
+// that was not carried out. Anything else may come from a proxy that has passed the request on.
+func refuses(status int, code string) bool {
+	switch status {
+	case 429:
+		return true
+	case 400, 401, 403, 404, 405, 413, 414, 494:
+		return refusal.MatchString(code)
+	}
+	return false
+}
+
+// causeOf reads the status first; known says that the body is a failure in one of the services' shapes.
+func causeOf(status int, code string, known bool) (upstream.Kind, error) {
+	switch {
+	case status == 429, status >= 400 && status < 500 && code == "APIGW.0308":
+		return upstream.Throttled, ErrThrottled
+	case status >= 300 && status < 400:
+		return upstream.Malformed, ErrRedirect
+	case status == 401:
+		return upstream.Credential, ErrCredential
+	case status == 403:
+		return upstream.Permission, ErrDenied
+	case status == 404 && known && !isGateway(code):
+		return upstream.NotFound, ErrNotFound
+	case status == 404, status == 405:
+		return upstream.Setup, ErrNoAPI
+	case status == 502, status == 503, status == 504:
+		return upstream.Unavailable, ErrUnavailable
+	case status >= 500:
+		return upstream.Internal, ErrFailed
+	case known && status >= 400:
+		return upstream.Refused, ErrRefused
+	case known:
+		return upstream.Internal, ErrRefused
+	}
+	return upstream.Malformed, ErrMalformed
+}
+
+// rateLimit is how the gateway words its policy: "…policy user over ratelimit,limit:100,time:1 minute".
+var rateLimit = regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,4})\s*(second|minute|hour|day)`)
+
+func rateHint(message string) upstream.Text {
+	match := rateLimit.FindStringSubmatch(message)
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	count, _ := strconv.Atoi(match[2]) // digits that fit, as matched
+	per := time.Duration(count) * units[match[3][0]|0x20]
+	return upstream.Text{
+		English: fmt.Sprintf("At most %s calls in %s are allowed; wait up to that long. Calls that are refused may count too.", match[1], per),
+		Chinese: fmt.Sprintf("每 %[2]s 最多允许 %[1]s 次调用；请等待不超过该时长。被拒绝的调用也可能计入。", match[1], per),
+	}
+}
+
+var hints = []upstream.Advice{
+	{Cause: ErrProject, Hint: upstream.Text{
+		English: "Set HUAWEICLOUD_SDK_PROJECT_ID to the project of the desktops (console: My Credentials, Projects).",
+		Chinese: "请把 HUAWEICLOUD_SDK_PROJECT_ID 设为云桌面所在的项目（控制台：我的凭证 > 项目列表）。",
+	}},
+	{Cause: ErrCredential, Hint: upstream.Text{
+		English: "Check HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and this machine's clock. Temporary keys also need their HUAWEICLOUD_SDK_SECURITY_TOKEN, and expire.",
+		Chinese: "请检查 HUAWEICLOUD_SDK_AK、HUAWEICLOUD_SDK_SK 和本机时钟。临时密钥还需要 HUAWEICLOUD_SDK_SECURITY_TOKEN，并且会过期。",
+	}},
+	{Cause: ErrDenied, Hint: upstream.Text{
+		English: "The keys' user lacks a right in this project (IAM actions workspace:scripts:… and workspace:desktops:…), or the project id is of another account or region.",
+		Chinese: "密钥所属用户在该项目中缺少权限（IAM 操作 workspace:scripts:… 和 workspace:desktops:…），或项目 ID 属于其他账号或区域。",
+	}},
+	{Cause: ErrNotFound, Hint: upstream.Text{
+		English: "List the scripts, tasks or desktops and compare the id; ids are of one project and region.",
+		Chinese: "请列出脚本、任务或桌面并核对 ID；ID 只属于一个项目和区域。",
+	}},
+	{Cause: ErrNoAPI, Hint: upstream.Text{
+		English: "Check HUAWEICLOUD_SDK_REGION and HUAWEICLOUD_WORKSPACE_ENDPOINT: not every region offers Workspace.",
+		Chinese: "请检查 HUAWEICLOUD_SDK_REGION 和 HUAWEICLOUD_WORKSPACE_ENDPOINT：并非每个区域都提供 Workspace。",
+	}},
+	{Cause: ErrThrottled, Hint: upstream.Text{
+		English: "Wait a moment, and make fewer calls.", Chinese: "请稍候，并减少调用次数。",
+	}},
+	{Cause: ErrMalformed, Hint: upstream.Text{
+		English: "Something other than Huawei Cloud may have answered: check the configured endpoint, and whether a proxy or a login page stands in between.",
+		Chinese: "应答的可能不是华为云：请检查所配置的终端节点，以及中间是否有代理或登录页面。",
+	}},
+	{Cause: ErrRedirect, Hint: upstream.Text{
+		English: "Check the configured endpoint; a proxy or a login page may stand in between.",
+		Chinese: "请检查所配置的终端节点；中间可能有代理或登录页面。",
+	}},
+	{Cause: upstream.ErrTooLarge, Hint: upstream.Text{
+		English: "Ask for fewer rows at a time (a smaller limit). An output of more than 4 MiB can only be seen in the console.",
+		Chinese: "请减少每次查询的行数（更小的 limit）。超过 4 MiB 的输出只能在控制台查看。",
+	}},
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,11 +120,11 @@ func TestDocumentedCodes(t *testing.T) {
 				body := fmt.Sprintf(`{"error_code":%q,"error_msg":"m"}`, c.code)
 				_, err := canned(t, c.status, body).Scripts(t.Context(), workspace.ScriptFilter{})
 				e := asError(t, err)
-				if !strings.Contains(e.Gloss(), c.gloss) || (c.gloss == "") != (e.Gloss() == "") || !strings.Contains(err.Error(), e.Gloss()) {
-					t.Errorf("gloss %q of %v", e.Gloss(), err)
+				if !strings.Contains(e.Meaning.String(), c.gloss) || (c.gloss == "") != (e.Meaning.String() == "") || !strings.Contains(err.Error(), e.Meaning.String()) {
+					t.Errorf("gloss %q of %v", e.Meaning.String(), err)
 				}
-				if !strings.Contains(e.Hint(), c.hint) || (c.hint == "") != (e.Hint() == "") {
-					t.Errorf("hint %q, want %q", e.Hint(), c.hint)
+				if !strings.Contains(e.Hint.English, c.hint) || (c.hint == "") != (e.Hint.English == "") {
+					t.Errorf("hint %q, want %q", e.Hint.English, c.hint)
 				}
 			})
 		})
@@ -145,9 +146,9 @@ func TestThrottling(t *testing.T) {
 		sim.Inject(simulator.Fault{Throttle: true})
 		_, err := client.Execute(t.Context(), example)
 		e := asError(t, err)
-		if !errors.Is(err, workspace.ErrThrottled) || !e.Retryable || e.Uncertain || e.Settle != nil || e.Limit != (workspace.RateLimit{Calls: 100, Per: time.Minute}) ||
-			e.Status != 429 || e.Code != "APIGW.0308" || e.RequestID == "" || !strings.Contains(e.Hint(), "At most 100 calls in 1m0s") {
-			t.Errorf("a write: %+v, hint %q", e, e.Hint())
+		if !errors.Is(err, workspace.ErrThrottled) || !e.Retryable || e.Uncertain ||
+			e.Status != 429 || e.Code != "APIGW.0308" || e.RequestID == "" || !strings.Contains(e.Hint.English, "At most 100 calls in 1m0s") {
+			t.Errorf("a write: %+v, hint %q", e, e.Hint.English)
 		}
 		wantSent(t, sim, simulator.OpExecute, 1)
 		if len(sim.Tasks()) != 0 {
@@ -163,7 +164,7 @@ func TestThrottling(t *testing.T) {
 		sim.Inject(simulator.Fault{Throttle: true, RetryAfter: "3600"})
 		began = time.Now()
 		_, err = client.Scripts(t.Context(), workspace.ScriptFilter{})
-		if e := asError(t, err); time.Since(began) != 0 || e.RetryAfter != time.Hour || !strings.Contains(e.Hint(), "1h0m0s") {
+		if e := asError(t, err); time.Since(began) != 0 || e.RetryAfter != time.Hour || !strings.Contains(e.Hint.English, "1h0m0s") {
 			t.Errorf("%+v after %s", e, time.Since(began))
 		}
 	})
@@ -178,8 +179,8 @@ func TestClock(t *testing.T) {
 		}
 		_, err := client.Execute(t.Context(), example)
 		e := asError(t, err)
-		if !errors.Is(err, workspace.ErrCredential) || e.Code != "APIGW.0303" || !strings.Contains(e.Hint(), "clock is off by 16m") && !strings.Contains(e.Hint(), "clock is off by 15m59s") {
-			t.Errorf("%+v, hint %q", e, e.Hint())
+		if !errors.Is(err, workspace.ErrCredential) || e.Code != "APIGW.0303" || !strings.Contains(e.Hint.English, "clock is off by 16m") && !strings.Contains(e.Hint.English, "clock is off by 15m59s") {
+			t.Errorf("%+v, hint %q", e, e.Hint.English)
 		}
 		if skew, known := client.ClockSkew(); !known || (skew+off).Abs() > 2*time.Second {
 			t.Errorf("skew %s, want %s", skew, -off)
@@ -198,7 +199,7 @@ func TestRefusedKeys(t *testing.T) {
 	} {
 		_, client := open(t, simulator.Options{}, change)
 		_, err := client.Scripts(t.Context(), workspace.ScriptFilter{})
-		if e := asError(t, err); !errors.Is(err, workspace.ErrCredential) || e.Retryable || !strings.Contains(e.Hint(), "HUAWEICLOUD_SDK_SK") {
+		if e := asError(t, err); !errors.Is(err, workspace.ErrCredential) || e.Retryable || !strings.Contains(e.Hint.English, "HUAWEICLOUD_SDK_SK") {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
@@ -209,11 +210,11 @@ func TestSuccessWithoutAnID(t *testing.T) {
 	for _, body := range []string{``, `{}`, `{"task_id":""}`, `{"task_id":null,"script_id":null}`, `<html>`, `[]`} {
 		c := canned(t, 200, body)
 		_, err := c.Execute(t.Context(), example)
-		if e := asError(t, err); !errors.Is(err, workspace.ErrMalformed) || !e.Uncertain || e.Retryable || e.Settle == nil {
+		if e := asError(t, err); !errors.Is(err, workspace.ErrMalformed) || !e.Uncertain || e.Retryable {
 			t.Errorf("%q: %+v", body, e)
 		}
 		_, err = c.CreateScript(t.Context(), workspace.NewScript{Name: "n", Type: workspace.Bat, Content: "c"})
-		if e := asError(t, err); !errors.Is(err, workspace.ErrMalformed) || !e.Uncertain || e.Settle != nil || !strings.Contains(e.Hint(), "List the scripts") {
+		if e := asError(t, err); !errors.Is(err, workspace.ErrMalformed) || !e.Uncertain || !strings.Contains(e.Hint.English, "List the scripts") {
 			t.Errorf("%q: %+v", body, e)
 		}
 		if err := c.StopTask(t.Context(), "t"); err != nil { // documented without a body
@@ -222,5 +223,43 @@ func TestSuccessWithoutAnID(t *testing.T) {
 	}
 	if id, err := canned(t, 200, `{"task_id":923438311391891457}`).Execute(t.Context(), example); err != nil || id != "923438311391891457" {
 		t.Errorf("a number as id: %s, %v", id, err)
+	}
+}
+
+// TestOnlyDocumentedRefusalsAreCertain holds for what else may stand between a write and its answer.
+func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
+	t.Parallel()
+	documented := []int{400, 401, 403, 404, 405, 413, 414, 429, 494}
+	for body, certain := range map[string][]int{
+		`{"error_code":"WKS.00211102","error_msg":"m"}`: documented,
+		`{"error_code":"WKS.12345678","error_msg":"m"}`: documented, // the service has more codes than its pages for scripts list
+		`{"error_code":"APIGW.0301","error_msg":"m"}`:   documented,
+		`{"error_code":"APIGW.0613","error_msg":"m"}`:   append([]int{503}, documented...),
+		`{"error_code":"APIGW.0201","error_msg":"m"}`:   documented,
+		`{"error_code":"X.1","error_msg":"m"}`:          {429},
+		`{"code":"403","message":"m"}`:                  {429},
+		`{"message":"gone"}`:                            {429},
+		`<html>Access denied</html>`:                    {429},
+		``:                                              {429},
+	} {
+		for _, status := range []int{302, 303, 400, 401, 403, 404, 405, 407, 408, 409, 410, 413, 414, 422, 429, 451, 494, 500, 502, 503, 504} {
+			e := asError(t, canned(t, status, body).StopTask(t.Context(), "t"))
+			if e.Uncertain == slices.Contains(certain, status) {
+				t.Errorf("HTTP %d %s: uncertain %v, %v", status, body, e.Uncertain, e)
+			}
+			if e.Uncertain && (e.Retryable || strings.Contains(e.Hint.English, "try again")) {
+				t.Errorf("HTTP %d %s: retryable %v, hint %q", status, body, e.Retryable, e.Hint)
+			}
+		}
+	}
+}
+
+func TestSuccessThatSaysItFailed(t *testing.T) {
+	t.Parallel()
+	c := canned(t, 200, `{"error_code":"WKS.00211401","error_msg":"failed"}`)
+	for name, err := range map[string]error{"stop": c.StopTask(t.Context(), "t"), "delete": c.DeleteScript(t.Context(), "s")} {
+		if e := asError(t, err); !e.Uncertain || e.Code != "WKS.00211401" {
+			t.Errorf("%s: %+v", name, e)
+		}
 	}
 }

@@ -31,7 +31,7 @@ type call struct {
 	maxBody int64 // default maxJSONBody
 
 	// settle is how the caller finds out whether a write of unknown outcome has happened.
-	settle string
+	settle upstream.Text
 
 	url     string // the address as it was sent, for messages
 	secrets []string
@@ -52,17 +52,14 @@ func (c *Client) exchange(ctx context.Context, call *call, address string, heade
 	if len(call.query) > 0 {
 		call.url += "?" + canonicalQuery(call.query)
 	}
-	refuse := func(err error) (*upstream.Response, error) {
-		return nil, call.describe(&Error{Delivery: NotSent, Err: err})
-	}
-	u, err := url.Parse(call.url)
+	u, err := upstream.CheckURL(call.url)
 	if err != nil {
-		return refuse(errors.New("the address cannot be parsed as a URL")) // New has parsed it already
+		return nil, call.invalid(err) // New has checked it already
 	}
 	var body []byte
 	if call.body != nil {
 		if body, err = json.Marshal(call.body); err != nil {
-			return refuse(err)
+			return nil, call.invalid(err)
 		}
 	}
 	if c.cfg.SecurityToken.IsSet() {
@@ -86,34 +83,22 @@ func (c *Client) exchange(ctx context.Context, call *call, address string, heade
 		Method: call.method, URL: call.url, Header: header, Body: body,
 		Write: call.write, Timeout: callTimeout, MaxBody: maxBody,
 	})
-	if err != nil {
-		var e *upstream.Failure
-		if !errors.As(err, &e) {
-			e = &upstream.Failure{Delivery: Unknown, Err: err}
-		}
-		permanent := errors.Is(e.Err, upstream.ErrInsecureURL) || errors.Is(e.Err, upstream.ErrTooLarge)
-		return nil, call.describe(&Error{
-			Delivery:  e.Delivery,
-			Retryable: !permanent && (!call.write || e.Delivery == NotSent),
-			Uncertain: call.write && e.Delivery != NotSent,
-			Err:       e.Err,
-		})
+	var f *Error
+	if errors.As(err, &f) {
+		return nil, call.fail(*f)
 	}
-	c.noteClock(resp)
-	if resp.Status < 200 || resp.Status > 299 {
-		return nil, answerError(call, resp)
+	if resp.Status < 200 || resp.Status > 299 || hasErrorCode(resp.Body) {
+		return nil, call.answerError(resp)
 	}
 	return resp, nil
 }
 
-// describe adds to e what is known of the call.
-func (call *call) describe(e *Error) *Error {
-	e.Op = call.op
-	if call.url != "" {
-		e.Endpoint = call.method + " " + upstream.Endpoint(call.url)
+// hasErrorCode reports whether an answer with a status of success says that it failed.
+func hasErrorCode(body []byte) bool {
+	var answer struct {
+		ErrorCode text `json:"error_code"`
 	}
-	e.settle = call.settle
-	return e
+	return json.Unmarshal(body, &answer) == nil && answer.ErrorCode != ""
 }
 
 // redact masks the credentials that the call carried, should the service repeat one of them.

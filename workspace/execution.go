@@ -9,7 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Limits of Execute. Those on the counts and on the time are the service's.
@@ -66,7 +67,7 @@ func (x Execution) checkGray(p *problems) {
 	p.ids("gray_resource_ids", x.GrayDesktops, 0, MaxDesktops)
 	for _, id := range x.GrayDesktops {
 		if !slices.Contains(x.Desktops, id) {
-			p.add("gray_resource_ids", "%q is not one of resource_ids; the first batch is a part of them", sanitize.Line(id, 40))
+			p.add("gray_resource_ids", "%q is not one of resource_ids; the first batch is a part of them", clean.Line(id, 40))
 			break
 		}
 	}
@@ -97,16 +98,16 @@ func (x Execution) checkGray(p *problems) {
 	}
 }
 
-// clockMargin is how far back Error.Settle looks when the service's clock is not known: signatures that are further off
+// clockMargin is how far back the advice of an uncertain Execute looks when the service's clock is not known: signatures that are further off
 // are refused.
 const clockMargin = 15 * time.Minute
 
 // Execute hands scripts to desktops and returns the id of the task that this makes. It is sent at most once; where the
-// error says Uncertain, its Settle selects the tasks that show whether the service took it.
+// error is Uncertain, its Hint names the list of tasks that shows whether the service took it.
 func (c *Client) Execute(ctx context.Context, x Execution) (taskID string, err error) {
 	const op = "execute the scripts"
 	if err := x.Check(); err != nil {
-		return "", &Error{Op: op, Delivery: NotSent, Err: err}
+		return "", (&call{op: op}).invalid(err)
 	}
 	call := &call{op: op, method: http.MethodPost, path: "/script-executions", write: true, body: executionBody{
 		ResourceType: "DESKTOP", ResourceIDs: x.Desktops, ScriptIDs: x.Scripts,
@@ -119,7 +120,7 @@ func (c *Client) Execute(ctx context.Context, x Execution) (taskID string, err e
 		TaskID text `json:"task_id"`
 	}
 	if err == nil && (json.Unmarshal(resp.Body, &answer) != nil || answer.TaskID == "") {
-		err = answerError(call, resp)
+		err = call.answerError(resp)
 	}
 	var e *Error
 	if errors.As(err, &e) && e.Uncertain {
@@ -127,31 +128,31 @@ func (c *Client) Execute(ctx context.Context, x Execution) (taskID string, err e
 		if skew, known := c.ClockSkew(); known {
 			since = began.Add(skew - 5*time.Second) // the service tells its time in whole seconds
 		}
-		e.Settle = &TaskFilter{ScriptID: x.Scripts[0], Since: since}
-		e.settle = fmt.Sprintf("List the script tasks with script_id %s and execute_time_start %s: one that began with this call and has its desktops is it.",
-			x.Scripts[0], timestamp(since))
+		e.Hint = upstream.Text{}
+		e.Advise(upstream.Text{
+			English: fmt.Sprintf("List the script tasks with script_id %s and execute_time_start %s: one that began with this call and has its desktops is it.",
+				x.Scripts[0], timestamp(since)),
+			Chinese: fmt.Sprintf("请以 script_id %s 和 execute_time_start %s 列出脚本任务：与本次调用同时开始且包含这些桌面的就是它。",
+				x.Scripts[0], timestamp(since)),
+		}, hints)
 	}
 	return string(answer.TaskID), err
 }
 
 // StopTask stops what is left of a task (operation StopScriptExecution).
 func (c *Client) StopTask(ctx context.Context, taskID string) error {
-	return c.stop(ctx, "stop the task", "task_id", taskID)
-}
-
-// StopRecord stops one script on one desktop (operation StopScriptExecution).
-func (c *Client) StopRecord(ctx context.Context, recordID string) error {
-	return c.stop(ctx, "stop the record", "record_id", recordID)
-}
-
-func (c *Client) stop(ctx context.Context, op, field, id string) error {
-	var p problems
-	if p.id(field, id); p.err() != nil {
-		return &Error{Op: op, Delivery: NotSent, Err: p.err()}
+	call := &call{
+		op: "stop the task", method: http.MethodPost, path: "/script-executions/stop", write: true,
+		body: map[string]string{"task_id": taskID},
+		settle: upstream.Text{
+			English: "Look at the state of the task; stopping it again does no harm.",
+			Chinese: "请查看任务的状态；重复停止没有影响。",
+		},
 	}
-	_, err := c.do(ctx, &call{
-		op: op, method: http.MethodPost, path: "/script-executions/stop", write: true, body: map[string]string{field: id},
-		settle: "Look at the state of the task or record; stopping it again does no harm.",
-	})
+	var p problems
+	if p.id("task_id", taskID); p.err() != nil {
+		return call.invalid(p.err())
+	}
+	_, err := c.do(ctx, call)
 	return err
 }

@@ -125,24 +125,17 @@ func TestGrayBatchThatFails(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	t.Parallel()
-	for _, whole := range []bool{true, false} {
-		sim, client := open(t, simulator.Options{})
-		sim.SetOutcome(linux1, "", simulator.Outcome{Kind: simulator.Hang})
-		id := finished(t, client)
-		task, err := client.Task(t.Context(), id)
-		if err != nil || task.Done() || task.End != nil {
-			t.Fatalf("task = %+v, %v", task, err)
-		}
-		if whole {
-			err = client.StopTask(t.Context(), id)
-		} else {
-			err = client.StopRecord(t.Context(), sim.Records(id)[0].ID)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if task, err = client.Task(t.Context(), id); err != nil || !task.Done() || task.State() == workspace.StateSucceeded {
-			t.Errorf("task = %+v, %v", task, err)
-		}
+	sim, client := open(t, simulator.Options{})
+	sim.SetOutcome(linux1, "", simulator.Outcome{Kind: simulator.Hang})
+	id := finished(t, client)
+	task, err := client.Task(t.Context(), id)
+	if err != nil || task.Done() || task.End != nil {
+		t.Fatalf("task = %+v, %v", task, err)
+	}
+	if err = client.StopTask(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if task, err = client.Task(t.Context(), id); err != nil || !task.Done() || task.State() == workspace.StateSucceeded {
+		t.Errorf("task = %+v, %v", task, err)
 	}
 }

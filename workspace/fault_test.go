@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -64,7 +65,7 @@ func TestMisbehaviour(t *testing.T) {
 		"504":          {fault: simulator.Fault{Status: 504, HTML: true}, delivery: workspace.Answered, status: 504, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
 		"500":          {fault: simulator.Fault{Code: "WKS.00211401"}, delivery: workspace.Answered, status: 500, cause: workspace.ErrFailed, reads: 1, retryable: true},
 		"403":          {fault: simulator.Fault{Code: "WKS.00081102"}, delivery: workspace.Answered, status: 403, cause: workspace.ErrDenied, reads: 1, certain: true},
-		"404":          {fault: simulator.Fault{Status: 404, HTML: true}, delivery: workspace.Answered, status: 404, cause: workspace.ErrNoAPI, reads: 1, certain: true},
+		"404":          {fault: simulator.Fault{Status: 404, HTML: true}, delivery: workspace.Answered, status: 404, cause: workspace.ErrNoAPI, reads: 1},
 		"HTML 502":     {fault: simulator.Fault{HTML: true}, delivery: workspace.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
 		"HTML 200":     {fault: simulator.Fault{HTML: true, Status: 200}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, hasBody: true},
 		"truncated":    {fault: simulator.Fault{Truncate: true}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, happens: true, hasBody: true},
@@ -97,7 +98,7 @@ func TestMisbehaviour(t *testing.T) {
 				}
 				if !op.write {
 					settle(t, sim, op, before+c.reads)
-					if e.Retryable != c.retryable || e.Uncertain || e.Settle != nil {
+					if e.Retryable != c.retryable || e.Uncertain {
 						t.Errorf("retryable %v, uncertain %v", e.Retryable, e.Uncertain)
 					}
 					return
@@ -106,20 +107,17 @@ func TestMisbehaviour(t *testing.T) {
 				if e.Uncertain == c.certain || e.Retryable != c.writeMay {
 					t.Errorf("uncertain %v, retryable %v", e.Uncertain, e.Retryable)
 				}
-				if e.Uncertain != strings.Contains(e.Hint(), "unknown") || e.Uncertain && strings.Contains(e.Hint(), "try again") {
-					t.Errorf("hint %q", e.Hint())
+				if e.Uncertain != strings.Contains(e.Hint.English, "unknown") || e.Uncertain && strings.Contains(e.Hint.English, "try again") {
+					t.Errorf("hint %q", e.Hint.English)
 				}
 				if happened(sim, op) != c.happens {
 					t.Errorf("happened: %v", happened(sim, op))
 				}
-				if (e.Settle != nil) != (e.Uncertain && op.op == simulator.OpExecute) {
-					t.Errorf("settled by %+v", e.Settle)
-				}
-				if e.Settle == nil {
+				if !e.Uncertain || op.op != simulator.OpExecute {
 					return
 				}
 				sim.ClearFaults()
-				found, err := client.Tasks(t.Context(), *e.Settle)
+				found, err := client.Tasks(t.Context(), settledBy(t, e))
 				if want := len(sim.Tasks()); err != nil || len(found.Rows) != want {
 					t.Errorf("settling finds %d tasks of %d, %v", len(found.Rows), want, err)
 				}
@@ -143,6 +141,20 @@ func TestMisbehaviour(t *testing.T) {
 			})
 		}
 	}
+}
+
+// settledBy reads the advice of an uncertain Execute as a caller would follow it.
+func settledBy(t *testing.T, e *workspace.Error) workspace.TaskFilter {
+	t.Helper()
+	match := regexp.MustCompile(`script_id (\S+) and execute_time_start (\S+):`).FindStringSubmatch(e.Hint.English)
+	if match == nil {
+		t.Fatalf("the hint names no list: %q", e.Hint.English)
+	}
+	since, err := time.Parse(time.RFC3339, match[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return workspace.TaskFilter{ScriptID: match[1], Since: since}
 }
 
 func TestDeadPooledConnectionDoesNotRepeatAWrite(t *testing.T) {
@@ -200,9 +212,9 @@ func TestSettleNamesTheListCall(t *testing.T) {
 		}
 		_, err = client.Execute(t.Context(), example)
 		e := asError(t, err)
-		if e.Settle == nil || e.Settle.ScriptID != shellScript || !e.Settle.Since.Equal(c.since) ||
-			!strings.Contains(e.Hint(), "script_id "+shellScript+" and execute_time_start "+c.since.Format("2006-01-02T15:04:05Z")) {
-			t.Errorf("%s: %+v, hint %q", name, e.Settle, e.Hint())
+		if by := settledBy(t, e); by.ScriptID != shellScript || !by.Since.Equal(c.since) ||
+			!strings.Contains(e.Hint.English, "script_id "+shellScript+" and execute_time_start "+c.since.Format("2006-01-02T15:04:05Z")) {
+			t.Errorf("%s: hint %q", name, e.Hint.English)
 		}
 	}
 }
@@ -237,7 +249,7 @@ func TestServiceIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := asError(t, op.run(t.Context(), client, "t", "r"))
-			if e.Delivery != workspace.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint() == "" {
+			if e.Delivery != workspace.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -272,7 +284,7 @@ func TestSizes(t *testing.T) {
 	sim.SetOutcome(linux1, "", simulator.Outcome{Output: "x", OutputSize: 4 << 20})
 	id = finished(t, client)
 	_, err = client.Record(t.Context(), sim.Records(id)[0].ID)
-	if e := asError(t, err); !errors.Is(err, upstream.ErrTooLarge) || e.Retryable || !strings.Contains(e.Hint(), "4 MiB") {
+	if e := asError(t, err); !errors.Is(err, upstream.ErrTooLarge) || e.Retryable || !strings.Contains(e.Hint.English, "4 MiB") {
 		t.Errorf("an output above the cap: %+v", e)
 	}
 	sim.Inject(simulator.Fault{Operation: simulator.OpListTasks, Huge: 1<<20 + 1})

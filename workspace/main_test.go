@@ -173,9 +173,6 @@ var operations = []operation{
 	{"stop task", simulator.OpStop, true, func(ctx context.Context, c *workspace.Client, task, _ string) error {
 		return c.StopTask(ctx, task)
 	}},
-	{"stop record", simulator.OpStop, true, func(ctx context.Context, c *workspace.Client, _, record string) error {
-		return c.StopRecord(ctx, record)
-	}},
 }
 
 // prepared returns a simulator, a client, and a task with its only record.

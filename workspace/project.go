@@ -9,7 +9,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // projectID returns the configured project, or the one that IAM lists under the region's name (operation
@@ -23,7 +24,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	case c.lookup <- struct{}{}:
 		defer func() { <-c.lookup }()
 	case <-ctx.Done():
-		return "", &Error{Op: op, Delivery: NotSent, Err: context.Cause(ctx)}
+		return "", (&call{op: op}).fail(Error{Kind: upstream.Cancelled, Err: context.Cause(ctx)})
 	}
 	if id := c.knownProject(); id != "" { // another call has found it while this one waited
 		return id, nil
@@ -33,14 +34,17 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && errors.Is(e.Err, ErrDenied) { // keys that may use a project need not be able to list it
-			e.Err = fmt.Errorf("%w: %w", ErrProject, e.Err)
+			e.Err, e.Hint = fmt.Errorf("%w: %w", ErrProject, e.Err), upstream.Text{}
+			e.Advise(upstream.Text{}, hints)
 		}
 		return "", err
 	}
 	fail := func(cause error) (string, error) {
-		e := answerError(call, resp)
-		e.Err = cause
-		return "", e
+		kind := upstream.Setup
+		if errors.Is(cause, ErrMalformed) {
+			kind = upstream.Malformed
+		}
+		return "", call.fail(Error{Kind: kind, Delivery: Answered, Status: resp.Status, Err: cause})
 	}
 	var answer struct {
 		Projects *list[struct {
@@ -58,7 +62,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	case len(projects) > 1:
 		var names []string
 		for _, p := range projects[:min(len(projects), 5)] {
-			names = append(names, sanitize.Line(fmt.Sprintf("%s (%s)", p.Name, p.ID), 100))
+			names = append(names, clean.Line(fmt.Sprintf("%s (%s)", p.Name, p.ID), 100))
 		}
 		return fail(fmt.Errorf("%w: IAM lists %d: %s", ErrProject, len(projects), strings.Join(names, ", ")))
 	case !idPattern.MatchString(string(projects[0].ID)):

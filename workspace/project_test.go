@@ -40,7 +40,7 @@ func TestProjectDiscovery(t *testing.T) {
 			continue
 		}
 		e := asError(t, err)
-		if !errors.Is(err, workspace.ErrProject) || e.Uncertain || e.Settle != nil || e.Op != "look up the project" || !strings.Contains(e.Hint(), "HUAWEICLOUD_SDK_PROJECT_ID") {
+		if !errors.Is(err, workspace.ErrProject) || e.Uncertain || e.Op != "look up the project" || !strings.Contains(e.Hint.English, "HUAWEICLOUD_SDK_PROJECT_ID") {
 			t.Errorf("%s: %+v", name, e)
 		}
 		for _, word := range c.words {
@@ -76,8 +76,8 @@ func TestProjectLookUpFails(t *testing.T) {
 	sim.Inject(simulator.Fault{Operation: simulator.OpListProjects, Code: "APIGW.0302", Status: 403, Message: "You are not authorized"})
 	_, err := client.Execute(t.Context(), example)
 	e := asError(t, err)
-	if !errors.Is(err, workspace.ErrDenied) || e.Message != "You are not authorized" || e.Uncertain || !strings.Contains(e.Hint(), "HUAWEICLOUD_SDK_PROJECT_ID") {
-		t.Errorf("%+v, hint %q", e, e.Hint())
+	if !errors.Is(err, workspace.ErrDenied) || e.Message != "You are not authorized" || e.Uncertain || !strings.Contains(e.Hint.English, "HUAWEICLOUD_SDK_PROJECT_ID") {
+		t.Errorf("%+v, hint %q", e, e.Hint.English)
 	}
 	sim.ClearFaults()
 	if _, err := client.Execute(t.Context(), example); err != nil {

@@ -1,13 +1,16 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Batch tells in which batch of its task a record runs.
@@ -46,18 +49,6 @@ func (r Record) State() State { return StateOf(r.Status) }
 type RecordDetail struct {
 	Record
 	Output string // as the service sent it; output and errors are not told apart, and may hold passwords
-}
-
-// Tail returns the end of Output, at most maxBytes of it and whole characters, and whether it was cut.
-func (d RecordDetail) Tail(maxBytes int) (tail string, cut bool) {
-	if len(d.Output) <= maxBytes {
-		return d.Output, false
-	}
-	from := len(d.Output) - max(maxBytes, 0)
-	for from < len(d.Output) && !utf8.RuneStart(d.Output[from]) {
-		from++
-	}
-	return d.Output[from:], true
 }
 
 type recordRow struct {
@@ -107,16 +98,19 @@ type RecordFilter struct {
 	Limit      int // 1 to 100; 0 leaves it to the service, which documents 10
 }
 
+const opRecords = "list the script records"
+
 // Records lists records. Their order is not documented.
 func (c *Client) Records(ctx context.Context, f RecordFilter) (Page[Record], error) {
-	const op = "list the script records"
+	const op = opRecords
 	var p problems
 	p.optionalID("script_task_id", f.TaskID)
 	p.ids("resource_id", f.DesktopIDs, 0, maxRows)
 	p.ids("script_id", f.ScriptIDs, 0, maxRows)
 	p.window(f.Offset, f.Limit, maxRows)
+	p.filters(map[string]string{"status": f.Status})
 	if err := p.err(); err != nil {
-		return Page[Record]{}, &Error{Op: op, Delivery: NotSent, Err: err}
+		return Page[Record]{}, (&call{op: op}).invalid(err)
 	}
 	q := queryOf(f.Offset, f.Limit)
 	q.set("script_task_id", f.TaskID)
@@ -135,39 +129,27 @@ func (c *Client) Records(ctx context.Context, f RecordFilter) (Page[Record], err
 	})
 }
 
-// AllRecords yields every record that f selects, from f.Offset on, each once; f.Limit does not matter. An error ends it. A
-// page without any new record ends it with ErrRepeatedRows, because a service that ignores the offset would go on for
-// ever. Records of a task that still runs may be added while it goes on, and be missed.
+// AllRecords yields every record that f selects, from f.Offset on, each once; f.Limit does not matter. An error ends it; see
+// upstream.Walk. Records of a task that still runs may be added while it goes on, and be missed.
 func (c *Client) AllRecords(ctx context.Context, f RecordFilter) iter.Seq2[Record, error] {
+	fetch := func(start, limit int) (Page[Record], error) {
+		f.Offset, f.Limit = start, cmp.Or(limit, maxRows)
+		return c.Records(ctx, f)
+	}
+	pages := upstream.Walk(f.Offset, fetch, func(r Record) string { return r.ID })
 	return func(yield func(Record, error) bool) {
-		f.Limit = maxRows
-		seen := map[string]struct{}{}
-		for {
-			page, err := c.Records(ctx, f)
+		for page, err := range pages {
+			if errors.Is(err, ErrRepeatedRows) || errors.Is(err, upstream.ErrIgnoresStart) {
+				err = (&call{op: opRecords}).fail(Error{Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK, Err: err})
+			}
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			if page.received == 0 {
-				return
-			}
-			before := len(seen)
 			for _, r := range page.Rows {
-				if _, repeated := seen[r.ID]; repeated {
-					continue
-				}
-				seen[r.ID] = struct{}{}
 				if !yield(r, nil) {
 					return
 				}
-			}
-			if len(seen) == before {
-				yield(Record{}, &Error{Op: "list the script records", Delivery: Answered, Status: http.StatusOK, Err: ErrRepeatedRows})
-				return
-			}
-			f.Offset += page.received
-			if page.Total >= 0 && f.Offset >= page.Total {
-				return
 			}
 		}
 	}
@@ -179,7 +161,7 @@ func (c *Client) Record(ctx context.Context, id string) (RecordDetail, error) {
 	const op = "look up the script record"
 	var p problems
 	if p.id("record_id", id); p.err() != nil {
-		return RecordDetail{}, &Error{Op: op, Delivery: NotSent, Err: p.err()}
+		return RecordDetail{}, (&call{op: op}).invalid(p.err())
 	}
 	call := &call{op: op, method: http.MethodGet, path: "/script-execution-records/" + id, maxBody: maxTextBody}
 	resp, err := c.do(ctx, call)
@@ -188,7 +170,7 @@ func (c *Client) Record(ctx context.Context, id string) (RecordDetail, error) {
 	}
 	var row recordRow
 	if json.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
-		return RecordDetail{}, answerError(call, resp)
+		return RecordDetail{}, call.answerError(resp)
 	}
 	if string(row.ID) != id {
 		return RecordDetail{}, another(call, id)

@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Limits of a script in characters. The service documents none for the name; its filters take 128.
@@ -29,19 +30,6 @@ const (
 	Bat        ScriptType = "BAT"        // Windows
 	Shell      ScriptType = "SHELL"      // Linux
 )
-
-// ScriptTypes returns the documented types.
-func ScriptTypes() []ScriptType { return []ScriptType{PowerShell, Bat, Shell} }
-
-// ParseScriptType gives a documented type its documented spelling; another word comes back as it is, with false.
-func ParseScriptType(word string) (ScriptType, bool) {
-	for _, t := range ScriptTypes() {
-		if strings.EqualFold(word, string(t)) {
-			return t, true
-		}
-	}
-	return ScriptType(word), false
-}
 
 // System returns the operating system that runs scripts of this type; "" for a type that is not documented.
 func (t ScriptType) System() System {
@@ -101,7 +89,7 @@ func (c *Client) Scripts(ctx context.Context, f ScriptFilter) (Page[Script], err
 	p.text("name", f.Name, 0, MaxScriptName)
 	p.window(f.Offset, f.Limit, maxRows)
 	if err := p.err(); err != nil {
-		return Page[Script]{}, &Error{Op: op, Delivery: NotSent, Err: err}
+		return Page[Script]{}, (&call{op: op}).invalid(err)
 	}
 	q := queryOf(f.Offset, f.Limit)
 	q.set("id", f.ID)
@@ -120,7 +108,7 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 	const op = "look up the script"
 	var p problems
 	if p.id("script_id", id); p.err() != nil {
-		return Script{}, &Error{Op: op, Delivery: NotSent, Err: p.err()}
+		return Script{}, (&call{op: op}).invalid(p.err())
 	}
 	call := &call{op: op, method: http.MethodGet, path: "/scripts/" + id, maxBody: maxTextBody}
 	resp, err := c.do(ctx, call)
@@ -129,7 +117,7 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 	}
 	var row scriptRow
 	if json.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
-		return Script{}, answerError(call, resp)
+		return Script{}, call.answerError(resp)
 	}
 	if string(row.ID) != id { // acting on what another script says would be worse than failing
 		return Script{}, another(call, id)
@@ -139,7 +127,10 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 
 // another says that the service answered with something else than was asked for.
 func another(call *call, id string) error {
-	return call.describe(&Error{Delivery: Answered, Status: 200, Err: fmt.Errorf("%w: another one than %s came back", ErrMalformed, id)})
+	return call.fail(Error{
+		Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK,
+		Err: fmt.Errorf("%w: another one than %s came back", ErrMalformed, id),
+	})
 }
 
 // NewScript is what CreateScript stores.
@@ -168,7 +159,7 @@ func (s NewScript) Check() error {
 func (c *Client) CreateScript(ctx context.Context, s NewScript) (id string, err error) {
 	const op = "create the script"
 	if err := s.Check(); err != nil {
-		return "", &Error{Op: op, Delivery: NotSent, Err: err}
+		return "", (&call{op: op}).invalid(err)
 	}
 	call := &call{
 		op: op, method: http.MethodPost, path: "/scripts", write: true,
@@ -179,7 +170,7 @@ func (c *Client) CreateScript(ctx context.Context, s NewScript) (id string, err 
 			Description string     `json:"description,omitempty"`
 			Version     string     `json:"version,omitempty"`
 		}{s.Name, s.Type, s.Content, s.Description, s.Version},
-		settle: "List the scripts with this name.",
+		settle: upstream.Text{English: "List the scripts with this name.", Chinese: "请列出该名称的脚本。"},
 	}
 	resp, err := c.do(ctx, call)
 	if err != nil {
@@ -189,7 +180,7 @@ func (c *Client) CreateScript(ctx context.Context, s NewScript) (id string, err 
 		ScriptID text `json:"script_id"`
 	}
 	if json.Unmarshal(resp.Body, &answer) != nil || answer.ScriptID == "" {
-		return "", answerError(call, resp)
+		return "", call.answerError(resp)
 	}
 	return string(answer.ScriptID), nil
 }
@@ -200,10 +191,10 @@ func (c *Client) DeleteScript(ctx context.Context, id string) error {
 	const op = "delete the script"
 	var p problems
 	if p.id("script_id", id); p.err() != nil {
-		return &Error{Op: op, Delivery: NotSent, Err: p.err()}
+		return (&call{op: op}).invalid(p.err())
 	}
 	_, err := c.do(ctx, &call{
-		op: op, method: http.MethodDelete, path: "/scripts/" + id, write: true, settle: "List the scripts with this id.",
+		op: op, method: http.MethodDelete, path: "/scripts/" + id, write: true, settle: upstream.Text{English: "List the scripts with this id.", Chinese: "请列出该 ID 的脚本。"},
 	})
 	return err
 }

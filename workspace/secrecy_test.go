@@ -59,7 +59,7 @@ func TestNothingShowsASecret(t *testing.T) {
 				var e *workspace.Error
 				if errors.As(err, &e) {
 					logger.Error().Err(err).Interface("error", err).Msg("call")
-					shown += fmt.Sprintf("%v %+v %#v %s\n", err, err, err, e.Hint())
+					shown += fmt.Sprintf("%v %+v %#v %s\n", err, err, err, e.Hint.English)
 				}
 			}
 			key := simulator.DemoAccount().Keys[1]

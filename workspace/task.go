@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Task is what Execute makes (operation ListScriptTasks). Text is as the service sent it.
@@ -105,8 +107,9 @@ func (c *Client) tasks(ctx context.Context, op string, f TaskFilter) (Page[Task]
 	p.ids("task_id", f.IDs, 0, maxRows)
 	p.optionalID("script_id", f.ScriptID)
 	p.window(f.Offset, f.Limit, maxRows)
+	p.filters(map[string]string{"script_name": f.ScriptName, "status": f.Status})
 	if err := p.err(); err != nil {
-		return Page[Task]{}, &Error{Op: op, Delivery: NotSent, Err: err}
+		return Page[Task]{}, (&call{op: op}).invalid(err)
 	}
 	q := queryOf(f.Offset, f.Limit)
 	q.set("task_id", f.IDs...)
@@ -137,7 +140,7 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 	const op = "look up the task"
 	var p problems
 	if p.id("task_id", id); p.err() != nil {
-		return Task{}, &Error{Op: op, Delivery: NotSent, Err: p.err()}
+		return Task{}, (&call{op: op}).invalid(p.err())
 	}
 	found, err := c.tasks(ctx, op, TaskFilter{IDs: []string{id}})
 	if err != nil {
@@ -148,9 +151,9 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 			return t, nil
 		}
 	}
-	e := &Error{Op: op, Delivery: Answered, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", ErrNotFound, id)}
+	f := Error{Kind: upstream.NotFound, Delivery: Answered, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", ErrNotFound, id)}
 	if len(found.Rows) > 0 {
-		e.Err = fmt.Errorf("%w: other tasks than %s came back", ErrMalformed, id)
+		f.Kind, f.Err = upstream.Malformed, fmt.Errorf("%w: other tasks than %s came back", ErrMalformed, id)
 	}
-	return Task{}, e
+	return Task{}, (&call{op: op}).fail(f)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -96,7 +97,8 @@ func problemsOf(err error) []error {
 // fixOf returns the next step for whoever runs the server, or "". address names the setting that holds the address, if the
 // check went to a certain one.
 func fixOf(err error, address string) string {
-	var hinting interface{ Hint() string }
+	var problem *config.Problem
+	var failed *upstream.Failure
 	switch {
 	case errors.Is(err, upstream.ErrHost) && address != "":
 		return "There is no host of that name: correct " + address + ", or look whether this machine's DNS works."
@@ -106,8 +108,10 @@ func fixOf(err error, address string) string {
 		return "Look whether " + address + " is right, and whether a proxy with a certificate of its own stands in between."
 	case errors.Is(err, errNoAnswer), errors.Is(err, upstream.ErrTimeout):
 		return "Look whether " + orElse(address, "the address") + " is right, and whether a firewall or a proxy (HTTPS_PROXY) swallows the request."
-	case errors.As(err, &hinting):
-		return hinting.Hint()
+	case errors.As(err, &problem):
+		return problem.Hint()
+	case errors.As(err, &failed):
+		return failed.Hint.English
 	}
 	return ""
 }

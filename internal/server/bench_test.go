@@ -66,8 +66,8 @@ func BenchmarkListInstances(b *testing.B) {
 			b.Fatal(err)
 		}
 		page, err := r.List(b.Context(), scnet.ListOptions{Limit: 20})
-		if err != nil || len(page.Instances) != 20 {
-			b.Fatalf("%d rows, %v", len(page.Instances), err)
+		if err != nil || len(page.Rows) != 20 {
+			b.Fatalf("%d rows, %v", len(page.Rows), err)
 		}
 	}
 	overStdio() // log in

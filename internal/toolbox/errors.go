@@ -10,9 +10,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
-	"github.com/scnet-mcp/scnet-mcp/scnet"
-	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // ErrUnknownTool is wrapped by Call's error for a name that is not offered.
@@ -61,9 +60,7 @@ func Explain(err error) string {
 		failure   *internalError
 		refusal   *guard.Refusal
 		declined  *declinedError
-		service   *scnet.Error
-		desktop   *workspace.Error
-		region    *scnet.RegionError
+		failed    *upstream.Failure
 	)
 	switch {
 	case errors.As(err, &arguments):
@@ -82,16 +79,9 @@ func Explain(err error) string {
 		return paragraph("Refused: "+refusal.Reason+".", next)
 	case errors.As(err, &declined):
 		return paragraph(declined.notice, "Nothing was changed. Do not repeat the call unless the user asks for it.")
-	case errors.As(err, &region):
-		return region.Error() + ".\nNothing was changed. Name one of them as region, or ask the user to set SCNET_CLUSTER_ID."
-	case errors.As(err, &service):
-		return paragraph(service.Error()+".", unchanged(service.Uncertain), service.Hint())
-	case errors.As(err, &desktop):
-		return paragraph(err.Error()+".", unchanged(desktop.Uncertain), desktop.Hint())
-	case errors.Is(err, scnet.ErrConfig):
-		return paragraph(err.Error()+".", "Nothing was sent.",
-			"The user has to set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY (or SCNET_TOKEN and SCNET_AI_URL) for this "+
-				"server and start it again; `scnet-mcp doctor` checks them.")
+	case errors.As(err, &failed) && failed.Op == "" && failed.Kind == upstream.Argument: // it says that nothing was sent
+	case errors.As(err, &failed):
+		return paragraph(strings.TrimSuffix(err.Error(), ".")+".", unchanged(failed.Uncertain), failed.Hint.English)
 	case errors.Is(err, context.Canceled):
 		return "The call was cancelled."
 	}
@@ -111,41 +101,32 @@ func paragraph(sentences ...string) string {
 
 // Uncertain reports whether what failed with err may have happened all the same, as after a fault of ours in the middle.
 func Uncertain(err error) bool {
-	var service *scnet.Error
-	var desktop *workspace.Error
+	var failed *upstream.Failure
 	var failure *internalError
 	var panicked *rollout.PanicError
-	return errors.As(err, &service) && service.Uncertain || errors.As(err, &desktop) && desktop.Uncertain ||
-		errors.As(err, &failure) && failure.uncertain || errors.As(err, &panicked)
+	return errors.As(err, &failed) && failed.Uncertain || errors.As(err, &failure) && failure.uncertain || errors.As(err, &panicked)
 }
 
-// Briefly words an error for a table: the service's code and gloss, or the cause.
+// Briefly words an error for a table: the service's code and what it means, or the cause.
 func Briefly(err error) string {
-	var service *scnet.Error
+	var failed *upstream.Failure
 	var panicked *rollout.PanicError
-	if errors.As(err, &panicked) {
+	switch {
+	case errors.As(err, &panicked):
 		return "a fault in the server, which its log explains"
+	case errors.As(err, &failed):
+		return text.Field(failed.Brief())
 	}
-	var desktop *workspace.Error
-	if errors.As(err, &desktop) {
-		return text.Field(strings.TrimSpace(fmt.Sprintf("%v %s", desktop.Err, desktop.Code)))
-	}
-	if !errors.As(err, &service) {
-		return text.Field(err.Error())
-	}
-	if service.Code == "" {
-		return text.Field(service.Err.Error())
-	}
-	return text.Field(fmt.Sprintf("code %s %s", service.Code, service.Gloss()))
+	return text.Field(err.Error())
 }
 
 // OutcomeOf says what became of a target that something was to be sent for and that failed with err.
 func OutcomeOf(err error) Outcome {
-	var service *scnet.Error
+	var failed *upstream.Failure
 	switch {
 	case Uncertain(err):
 		return OutcomeUnknown
-	case errors.As(err, &service) && service.Delivery == scnet.Answered:
+	case errors.As(err, &failed) && failed.Delivery == upstream.Answered:
 		return RefusedByService
 	}
 	return OutcomeFailed
@@ -154,8 +135,9 @@ func OutcomeOf(err error) Outcome {
 // isWrong reports whether the call itself is wrong: no such tool, or arguments that break the schema or a client's rules.
 func isWrong(err error) bool {
 	var arguments *schemas.ArgumentError
-	var desktop *workspace.ArgumentError
-	return errors.Is(err, ErrUnknownTool) || errors.As(err, &arguments) || errors.As(err, &desktop)
+	var failed *upstream.Failure
+	return errors.Is(err, ErrUnknownTool) || errors.As(err, &arguments) ||
+		errors.As(err, &failed) && failed.Kind == upstream.Argument
 }
 
 // isFault reports whether err is a fault of ours.

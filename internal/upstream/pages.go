@@ -11,6 +11,7 @@ type Page[T any] struct {
 	Start    int // rows before the first
 	Total    int // all that match, as the service counts them; -1 when it does not say
 	Received int // rows that the service sent, those without an id included: Start + Received is where the next page starts
+	Nameless int // rows without an id, which Rows leaves out because nothing can be done with them
 }
 
 // Errors of a list that does not page as documented.

@@ -1,0 +1,119 @@
+package scnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+)
+
+// accountTimeout bounds one try of a login, a renewal or an address look-up. They are small, and whatever is asked for
+// waits for them.
+const accountTimeout = 8 * time.Second
+
+// call is one request to SCNet.
+type call struct {
+	op        string
+	region    *Region
+	method    string
+	url       string // complete, or for container calls what follows the region's address
+	header    http.Header
+	body      []byte
+	write     bool // changes something
+	login     bool // the token endpoint: its codes have meanings of their own
+	container bool // the region's container service
+	sent      bool // url is complete
+	tries     int
+	timeout   time.Duration
+	maxBody   int64
+	settle    upstream.Text // the read that shows whether a write of unknown outcome has happened
+}
+
+// exchange makes one call and returns its envelope, or an *Error.
+func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
+	call.sent = true
+	if c.cfg.UserAgent != "" {
+		call.header.Set("User-Agent", c.cfg.UserAgent)
+	}
+	resp, err := c.upstream.Do(ctx, upstream.Request{
+		Method: call.method, URL: call.url, Header: call.header, Body: call.body,
+		Write: call.write, Tries: call.tries, Timeout: call.timeout, MaxBody: call.maxBody,
+	})
+	var f *Error
+	if errors.As(err, &f) {
+		return envelope{}, call.fail(*f)
+	}
+	env, ok := parseEnvelope(resp.Body)
+	if !ok || !env.ok() || resp.Status < 200 || resp.Status > 299 {
+		return envelope{}, call.answerError(resp)
+	}
+	return env, nil
+}
+
+// withToken runs send with the region's token. When the service refuses the token it is discarded, and a read is sent
+// once more with a new one; a write is not, so that it cannot run twice.
+func (r *Region) withToken(ctx context.Context, write bool, send func(token) (envelope, error)) (envelope, error) {
+	for try := 1; ; try++ {
+		t, err := r.client.token(ctx, r)
+		if err != nil {
+			return envelope{}, err
+		}
+		env, err := send(t)
+		if !errors.Is(err, ErrTokenRefused) {
+			return env, err
+		}
+		r.client.discard(r, t)
+		if write || try == 2 {
+			return env, r.client.dated(err, t)
+		}
+	}
+}
+
+// dated adds to the refusal of t when t expired, if it did.
+func (c *Client) dated(err error, t token) error {
+	var f *Error
+	if !errors.As(err, &f) || t.expires.IsZero() || !c.now().After(t.expires) {
+		return err
+	}
+	f.Err = fmt.Errorf("%w; %w", f.Err, c.expiry(t))
+	return err
+}
+
+// expiry words how long ago t expired.
+func (c *Client) expiry(t token) error {
+	return fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(c.now().Sub(t.expires)), t.expires.In(ChinaTime).Format(time.DateTime))
+}
+
+// do sends a container call to the region's address. It moves on to the next address only when nothing could be sent to
+// the current one.
+func (r *Region) do(ctx context.Context, call call) (envelope, error) {
+	call.container = true
+	if call.header == nil {
+		call.header = http.Header{}
+	}
+	return r.withToken(ctx, call.write, func(t token) (envelope, error) {
+		addresses, current, err := r.addresses(ctx)
+		if err != nil {
+			return envelope{}, err
+		}
+		call.header.Set("Token", t.text.Reveal())
+		for i := 0; ; i++ {
+			at := (current + i) % len(addresses)
+			each := call
+			each.url = addresses[at] + "/ai/openapi/v2/" + strings.TrimPrefix(call.url, "/")
+			env, err := r.client.exchange(ctx, each)
+			var f *Error
+			if errors.As(err, &f) && f.Delivery == NotSent && i+1 < len(addresses) && ctx.Err() == nil {
+				continue
+			}
+			if i > 0 && (err == nil || f == nil || f.Delivery != NotSent) {
+				r.remember(func(route *route) { route.current = at })
+			}
+			return env, err
+		}
+	})
+}
