@@ -56,7 +56,7 @@ var packages = map[string][]string{
 	},
 	"internal/server": {
 		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
-		module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
+		module + "internal/text", module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 		"golang.org/x/net/netutil", "golang.org/x/time/rate",
 	},
 	"internal/upstream/hostile": { // a server for tests

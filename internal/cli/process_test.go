@@ -69,7 +69,7 @@ func TestSimulatorCommand(t *testing.T) {
 		answer string
 	}{
 		"scnet": {
-			[]string{"--fault", "list:status=503,times=1", "--quirk", "code-as-int,urls-with-service", "--timing", "waiting=1m"}, "#   --data",
+			[]string{"--fault", "list:status=503,times=1", "--quirk", "code-as-int,urls-with-service", "--timing", "waiting=1m,deploying=0s", "--odd-regions", "--token-lifetime", "1h"}, "#   --data",
 			[]string{"list_instances", "limit=1"}, "instances 1-1 of 8",
 		},
 		"workspace": {

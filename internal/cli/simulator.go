@@ -13,12 +13,14 @@ import (
 
 // simulatorCommand runs a simulated service for clients under test.
 type simulatorCommand struct {
-	Service string   `arg:"" optional:"" enum:"scnet,workspace" default:"scnet" help:"Which service: ${enum}."`
-	Listen  string   `env:"-" default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Loopback address; port 0 picks free ports. Each SCNet region gets a port of its own, after that of the platform."`
-	Fault   []string `env:"-" sep:"none" placeholder:"FAULT" help:"Make an operation misbehave, such as list:status=503,times=2. Repeatable."`
-	Quirk   []string `env:"-" sep:"none" placeholder:"QUIRK" help:"Switch to another reading of the documentation, such as list-form=query. Repeatable."`
-	Timing  []string `env:"-" sep:"none" placeholder:"TIMING" help:"Change how long things take, such as waiting=1m. Repeatable."`
-	Keys    bool     `env:"-" help:"List what --fault, --quirk and --timing take."`
+	Service string        `arg:"" optional:"" enum:"scnet,workspace" default:"scnet" help:"Which service: ${enum}."`
+	Listen  string        `env:"-" default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Loopback address; port 0 picks free ports. Each SCNet region gets a port of its own, after that of the platform."`
+	Fault   []string      `env:"-" sep:"none" placeholder:"FAULT" help:"Make an operation misbehave, such as list:status=503,times=2. Repeatable."`
+	Quirk   []string      `env:"-" sep:"none" placeholder:"QUIRK" help:"Switch to another reading of the documentation, such as list-form=query. Repeatable."`
+	Timing  []string      `env:"-" sep:"none" placeholder:"TIMING" help:"Change how long things take, such as waiting=1m. Repeatable."`
+	Token   time.Duration `env:"-" name:"token-lifetime" default:"12h" placeholder:"DURATION" help:"How long SCNet's tokens are valid."`
+	Odd     bool          `env:"-" name:"odd-regions" help:"Add an SCNet region without the container service, and one in which the account is suspended."`
+	Keys    bool          `env:"-" help:"List what --fault, --quirk and --timing take."`
 }
 
 // Help explains the three grammars; the keys themselves would fill a screen.
@@ -49,7 +51,10 @@ func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 		return keysText(simulator.Endpoints(), simulator.Fault{}, simulator.Quirks{}, simulator.Timing{}), func() {}, nil
 	}
 	// ListAny, because the clients that this is for send the list parameters in every way that was ever seen.
-	o := simulator.Options{Quirks: simulator.Quirks{ListForm: simulator.ListAny}}
+	o := simulator.Options{Quirks: simulator.Quirks{ListForm: simulator.ListAny}, TokenLifetime: c.Token, Regions: simulator.DemoRegions(time.Now())}
+	if c.Odd {
+		o.Regions = append(o.Regions, simulator.OddRegions()...)
+	}
 	faults, err := switches(c, simulator.ParseFault, simulator.ParseQuirks, &o.Quirks, &o.Timing)
 	if err != nil {
 		return "", nil, err
@@ -67,7 +72,7 @@ func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 		{"SCNET_CLUSTER_ID", cfg.Region},
 	})
 	b.WriteString("# The regions, for curl:\n")
-	for _, r := range simulator.DemoRegions(time.Now()) {
+	for _, r := range o.Regions {
 		fmt.Fprintf(&b, "#   %s %s\n#     address: %s\n#     token: %s\n", r.ID, r.Name, s.RegionURL(r.ID), s.Token(r.ID))
 	}
 	fmt.Fprintf(&b, "# The samples of SCNet's documentation work on the first one:\n"+

@@ -20,6 +20,7 @@ import (
 type key struct {
 	name  string
 	words []string
+	none  bool // a duration of 0 is written as -1, which means none where zero means the default
 	index []int
 }
 
@@ -27,7 +28,7 @@ func keysOf(t reflect.Type) []key {
 	var keys []key
 	for _, field := range reflect.VisibleFields(t) {
 		if name := field.Tag.Get("key"); name != "" {
-			keys = append(keys, key{name, strings.Fields(field.Tag.Get("words")), field.Index})
+			keys = append(keys, key{name, strings.Fields(field.Tag.Get("words")), field.Tag.Get("zero") == "none", field.Index})
 		}
 	}
 	return keys
@@ -148,6 +149,9 @@ func (k key) set(field reflect.Value, value string) error {
 		d, err := time.ParseDuration(value)
 		if err != nil || d < 0 {
 			return fmt.Errorf("%q is not a duration such as 1.5s", value)
+		}
+		if d == 0 && k.none {
+			d = -1
 		}
 		*target = d
 		return nil

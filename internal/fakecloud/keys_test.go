@@ -19,6 +19,7 @@ type settings struct {
 	Status  int               `key:"status"`
 	On      bool              `key:"on"`
 	Wait    time.Duration     `key:"wait"`
+	Take    time.Duration     `key:"take" zero:"none"`
 	Form    form              `key:"form" words:"plain fancy odd"`
 	Words   map[string]string `key:"words"`
 	Ignored string
@@ -45,11 +46,15 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s became %q: %+v, %v", text, fakecloud.KeysText(got), again, err)
 		}
 	}
+	none := settings{}
+	if err := fakecloud.ParseKeys("wait=0s,take=0s", &none); err != nil || none.Wait != 0 || none.Take != -1 {
+		t.Errorf("%+v, %v", none, err)
+	}
 	changed := settings{Name: "kept", On: true}
 	if err := fakecloud.ParseKeys("on=false,form=plain", &changed); err != nil || !reflect.DeepEqual(changed, settings{Name: "kept"}) {
 		t.Errorf("%+v, %v", changed, err)
 	}
-	want := []string{"name=TEXT", "when=TEXT", "count=N", "status=N", "on", "wait=DURATION", "form=plain|fancy|odd", "words=FROM:TO|…"}
+	want := []string{"name=TEXT", "when=TEXT", "count=N", "status=N", "on", "wait=DURATION", "take=DURATION", "form=plain|fancy|odd", "words=FROM:TO|…"}
 	if got := fakecloud.Keys(settings{}); !slices.Equal(got, want) {
 		t.Errorf("Keys: %q", got)
 	}
@@ -57,7 +62,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysRefuse(t *testing.T) {
 	for text, want := range map[string]string{
-		"stauts=503":                `unknown key "stauts" (valid: name, when, count, status, on, wait, form, words)`,
+		"stauts=503":                `unknown key "stauts" (valid: name, when, count, status, on, wait, take, form, words)`,
 		"on,,name=a":                `unknown key ""`,
 		"Ignored=x":                 "unknown key",
 		"count=x":                   `key "count": "x" is not a count`,
@@ -107,8 +112,8 @@ func FuzzParseKeys(f *testing.F) {
 	f.Add("status=500,on")
 	f.Fuzz(func(t *testing.T, text string) {
 		var got, again settings
-		if fakecloud.ParseKeys(text, &got) != nil {
-			return
+		if fakecloud.ParseKeys(text, &got) != nil || got.Take < 0 {
+			return // what says none has no text
 		}
 		if err := fakecloud.ParseKeys(fakecloud.KeysText(got), &again); err != nil || !reflect.DeepEqual(got, again) {
 			t.Errorf("%q: %q: %+v, %v", text, fakecloud.KeysText(got), again, err)

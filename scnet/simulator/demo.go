@@ -93,6 +93,16 @@ func DemoRegions(now time.Time) []Region {
 	}
 }
 
+// OddRegions are regions that an account may have and cannot use: one without
+// the container service, and one in which the account is suspended. Their ids
+// and names are paired by us.
+func OddRegions() []Region {
+	return []Region{
+		{ID: "20091", Name: "华中一区【A区】", NoContainer: true},
+		{ID: "30000", Name: "西北一区【西安】", Suspended: true},
+	}
+}
+
 // DemoGroups are the resource groups of a Region that was given none. The
 // first has the values of the sample of page container/resources.
 func DemoGroups() []ResourceGroup {

@@ -41,11 +41,11 @@ type Options struct {
 // Timing is the time that an instance spends in states it does not stay in. Zero
 // means the default, negative means none.
 type Timing struct {
-	Waiting   time.Duration `key:"waiting"`   // default 3s
-	Deploying time.Duration `key:"deploying"` // default 2s
+	Waiting   time.Duration `key:"waiting" zero:"none"`   // default 3s
+	Deploying time.Duration `key:"deploying" zero:"none"` // default 2s
 	// Stopping is how long a stop takes; none when zero. The pages do not say
 	// that it takes any.
-	Stopping time.Duration `key:"stopping"`
+	Stopping time.Duration `key:"stopping" zero:"none"`
 }
 
 // Account is one SCNet login with one key pair.

@@ -37,8 +37,8 @@ type Options struct {
 // Timing is how long a task takes. Zero means the default, negative means no
 // time at all.
 type Timing struct {
-	Init   time.Duration `key:"init"`   // from the request to the first batch; default 1s
-	Script time.Duration `key:"script"` // one script on one desktop, unless its Outcome says otherwise; default 2s
+	Init   time.Duration `key:"init" zero:"none"`   // from the request to the first batch; default 1s
+	Script time.Duration `key:"script" zero:"none"` // one script on one desktop, unless its Outcome says otherwise; default 2s
 }
 
 // Simulator is one simulated Workspace. Its methods are safe for concurrent
