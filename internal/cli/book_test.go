@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -81,8 +82,17 @@ func deletion(ids ...string) string {
 
 const listTools = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 
-// onlyRead are the tools that change nothing.
-var onlyRead = []string{"list_instances", "list_workspace_desktops", "list_workspace_scripts", "get_workspace_run"}
+// toolNames returns the names of the tools of the catalogue that are wanted.
+func toolNames(wanted func(toolbox.Tool) bool) (names []string) {
+	for _, t := range tools.Catalogue() {
+		if wanted(t) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+func onlyReads(t toolbox.Tool) bool { return t.Risk == guard.Read }
 
 func TestCallersHaveTheirOwnTools(t *testing.T) {
 	file, tokens := callersFile(t,
@@ -91,14 +101,10 @@ func TestCallersHaveTheirOwnTools(t *testing.T) {
 		entry{Name: "whole"},
 	)
 	s := serveHere(t, nil, "--demo", "--transport=http", "--callers="+file, "--disable-tools=stop_workspace_run")
-	var all []string
-	for _, tool := range tools.Catalogue() {
-		if tool.Name != "stop_workspace_run" {
-			all = append(all, tool.Name)
-		}
-	}
 	for caller, want := range map[string][]string{
-		"reader": onlyRead, "instances": {"list_instances", "restart_instance", "delete_instances"}, "whole": all,
+		"reader":    toolNames(onlyReads),
+		"instances": toolNames(func(t toolbox.Tool) bool { return t.Toolset == "instances" && t.Name != "execute_script" }),
+		"whole":     toolNames(func(t toolbox.Tool) bool { return t.Name != "stop_workspace_run" }),
 	} {
 		want = slices.Sorted(slices.Values(want))
 		if got := slices.Sorted(slices.Values(s.tools(tokens[caller]))); !slices.Equal(got, want) {
@@ -308,7 +314,7 @@ func TestReloadOnHangup(t *testing.T) {
 	if status(stays) != http.StatusOK || status(leaves) != http.StatusUnauthorized || status(comes) != http.StatusOK {
 		t.Error("the callers are not those of the new file")
 	}
-	if got := s.tools(comes); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(onlyRead))) {
+	if got := s.tools(comes); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(toolNames(onlyReads)))) {
 		t.Errorf("the new caller is offered %v", got)
 	}
 	if rest, err := io.ReadAll(streams["leaves"]); err != nil {

@@ -105,7 +105,7 @@ func TestCallersCheck(t *testing.T) {
 		},
 		"two problems": {
 			[]string{entry("ci", `"disable_tools":["delete_everything"]`), entry("b", `"max_targets":0`)}, "",
-			[]string{`callers[0].disable_tools[0]: there is no tool "delete_everything"; valid are list_instances`, "stop_workspace_run",
+			[]string{`callers[0].disable_tools[0]: there is no tool "delete_everything"; valid are `,
 				"\ncallers[1].max_targets: must be"},
 		},
 		"a toolset that is none": {[]string{entry("ci", `"toolsets":["desktops"]`)}, "", []string{"valid are instances, workspace"}},
