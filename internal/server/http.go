@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -160,10 +158,12 @@ func (h *HTTP) Handler() http.Handler {
 func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(context.Canceled)
+	limited := limitConnections(l, h.options.MaxConnections)
 	s := &http.Server{
 		Handler:           h.Handler(),
 		TLSConfig:         h.options.TLS,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState:         limited.changed,
 		ReadHeaderTimeout: headerTimeout, // a ReadTimeout would end calls that take longer
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -172,13 +172,12 @@ func (h *HTTP) Serve(ctx context.Context, l net.Listener) error {
 		DisableGeneralOptionsHandler: true, // it would answer before any check
 	}
 	served := make(chan error, 1)
-	l = netutil.LimitListener(l, h.options.MaxConnections)
 	go func() {
 		if h.options.TLS != nil {
-			served <- s.ServeTLS(l, "", "")
+			served <- s.ServeTLS(limited, "", "")
 			return
 		}
-		served <- s.Serve(l)
+		served <- s.Serve(limited)
 	}()
 	select {
 	case err := <-served:
@@ -249,7 +248,7 @@ func (h *HTTP) openStream(ctx context.Context, caller Caller, kind string) (_ co
 	s := &stream{caller: caller, cancel: cancel, closed: func() {}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.streams) >= max(h.options.MaxConnections/2, 1) {
+	if len(h.streams) >= max(h.options.MaxConnections/2, 1) || h.streamsOf(caller) >= h.streamsPerCaller() {
 		cancel(context.Canceled)
 		return nil, nil, false
 	}
@@ -267,6 +266,23 @@ func (h *HTTP) openStream(ctx context.Context, caller Caller, kind string) (_ co
 		delete(h.streams, s)
 		s.closed()
 	}, true
+}
+
+func (h *HTTP) streamsOf(caller Caller) (n int) {
+	for s := range h.streams {
+		if s.caller.Name == caller.Name {
+			n++
+		}
+	}
+	return n
+}
+
+// streamsPerCaller is how many streams one caller may have open.
+func (h *HTTP) streamsPerCaller() int {
+	if h.options.Authenticate == nil { // there is one caller only
+		return h.options.MaxConnections
+	}
+	return max(h.options.MaxConnections/16, 1)
 }
 
 type (
