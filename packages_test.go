@@ -55,9 +55,9 @@ var packages = map[string][]string{
 		module + "internal/fakecloud",
 	},
 	"internal/server": {
-		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/sanitize",
-		module + "internal/text", module + "internal/trace", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
-		"golang.org/x/net/netutil", "golang.org/x/time/rate",
+		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/text",
+		module + "internal/trace", module + "internal/upstream", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
+		"golang.org/x/time/rate",
 	},
 	"internal/upstream/hostile": { // a server for tests
 		"golang.org/x/net/...",

@@ -32,7 +32,7 @@ type httpFlags struct {
 	AllowedHosts   []string `group:"http" placeholder:"NAME" help:"Further names under which clients reach the server, with or without port, no wildcards; the first is shown at start."`
 	AllowedOrigins []string `group:"http" placeholder:"URL" help:"Web pages that may call, such as https://chat.example.org."`
 
-	RequestsPerSecond int           `group:"http" placeholder:"N" help:"Requests of one caller per second, in the long run; default: 200."`
+	RequestsPerSecond int           `group:"http" placeholder:"N" help:"Requests of one caller per second, in the long run, and as many from its calls to the services; default: 200."`
 	MaxConnections    int           `group:"http" placeholder:"N" help:"Connections at the same time; default: 4096."`
 	ShutdownGrace     time.Duration `group:"http" placeholder:"TIME" help:"How long running calls may go on after SIGTERM; default: 8s."`
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // serveVariable makes the test program a server of the fakes.
@@ -73,6 +75,13 @@ func declareFake(name string, risk guard.Risk, run func(context.Context, textInp
 	return toolbox.Read(toolbox.Tool{Name: name, Title: name, Description: "A tool of the tests.", Toolset: "fakes", Risk: risk}, run)
 }
 
+// service answers every request at once.
+type service struct{}
+
+func (service) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+}
+
 func (f *fakes) tools() []toolbox.Tool {
 	return []toolbox.Tool{
 		declareFake("wait", guard.Disruptive, func(ctx context.Context, in textInput) (textOutput, error) {
@@ -98,6 +107,15 @@ func (f *fakes) tools() []toolbox.Tool {
 			<-time.After(time.Duration(in.N) * time.Second) // the answer to what was sent
 			f.ended <- ctx.Err()
 			return textOutput{}, ctx.Err()
+		}),
+		declareFake("fetch", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
+			client := upstream.New(service{}, time.Now)
+			for range in.N {
+				if _, err := client.Do(ctx, upstream.Request{Method: http.MethodGet, URL: "https://service.test"}); err != nil {
+					return textOutput{}, err
+				}
+			}
+			return textOutput{N: in.N}, nil
 		}),
 		declareFake("sleep", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			select {

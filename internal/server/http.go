@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Limits of the HTTP transports.
@@ -297,6 +298,12 @@ type (
 
 func withRemote(ctx context.Context, caller Caller, transport string) context.Context {
 	return context.WithValue(ctx, remoteKey{}, remote{caller, transport})
+}
+
+// on returns ctx for what a caller does over a transport. One call may cost the services many requests, so these have a rate
+// of their own.
+func (h *HTTP) on(ctx context.Context, caller Caller, transport string) context.Context {
+	return upstream.WithPace(withRemote(ctx, caller, transport), h.limits(caller).upstream.Wait)
 }
 
 // toolbox returns the tools of the caller that ctx belongs to.

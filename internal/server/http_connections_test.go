@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -92,4 +93,19 @@ func TestStreamsOfCaller(t *testing.T) {
 		}
 	}
 	s.openSSE(bearer(bobsToken)...)
+}
+
+// What one caller's calls ask of the service has a rate, and does not take another's share.
+func TestUpstreamRateOfCaller(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *site, _ *pipes, _ func() error) {
+		begun := time.Now()
+		anns := s.launch(call("1", "fetch", `{"n":60}`), bearer(annsToken)...)
+		synctest.Wait()
+		if a := s.post(call("1", "fetch", `{"n":20}`), bearer(bobsToken)...); a.message(t).tool(t).IsError || time.Since(begun) != 0 {
+			t.Errorf("%s after %s", a.body, time.Since(begun))
+		}
+		if a := receive(t, anns.answer); a.message(t).tool(t).IsError || time.Since(begun) < 4*time.Second {
+			t.Errorf("%s after %s", a.body, time.Since(begun))
+		}
+	}, callersOnly, func(o *HTTPOptions) { o.RequestsPerSecond = 10 })
 }

@@ -153,6 +153,7 @@ func (h *HTTP) authenticate(w http.ResponseWriter, r *http.Request) (Caller, boo
 // callerLimits keep one caller from crowding out the others.
 type callerLimits struct {
 	requests *rate.Limiter
+	upstream *rate.Limiter // requests to the services
 	running  chan struct{} // tool calls
 	bytes    *room
 }
@@ -163,8 +164,12 @@ func (h *HTTP) limits(caller Caller) *callerLimits {
 	limits, known := h.callers[caller.Name] // as many as the operator has named
 	if !known {
 		perSecond := h.options.RequestsPerSecond
-		limits = &callerLimits{requests: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond), running: make(chan struct{}, maxRunning),
-			bytes: newRoom(maxBytesOfCaller)}
+		limits = &callerLimits{
+			requests: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
+			upstream: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
+			running:  make(chan struct{}, maxRunning),
+			bytes:    newRoom(maxBytesOfCaller),
+		}
 		h.callers[caller.Name] = limits
 	}
 	return limits

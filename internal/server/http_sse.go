@@ -27,7 +27,7 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request, caller Caller) {
 	if !h.admitCall(w) {
 		return
 	}
-	ctx, closeStream, ok := h.openStream(withRemote(r.Context(), caller, "sse"), caller, "sse")
+	ctx, closeStream, ok := h.openStream(h.on(r.Context(), caller, "sse"), caller, "sse")
 	if !ok {
 		w.Header().Set("Retry-After", "30")
 		h.refused(w, "streams", http.StatusServiceUnavailable, "too many event streams are open")
@@ -116,5 +116,5 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 	w.WriteHeader(http.StatusAccepted)
 	_ = http.NewResponseController(w).Flush() // before the answer, which may take the other way faster
 	handed = true
-	c.receiveFor(withRemote(c.context, caller, "sse"), text, done) // the caller's policy may have changed since the stream was opened
+	c.receiveFor(h.on(c.context, caller, "sse"), text, done) // the caller's policy may have changed since the stream was opened
 }

@@ -242,7 +242,7 @@ func (e *exchange) cancelCall() {
 // run handles a request and writes its answer: as JSON, or as the last event when something was sent before.
 func (e *exchange) run() {
 	defer close(e.ended)
-	ctx := e.message.context(withRemote(e.r.Context(), e.caller, "http"))
+	ctx := e.message.context(e.http.on(e.r.Context(), e.caller, "http"))
 	ctx = withTally(e.http.server.mcp.WithContext(ctx, e.session), e.http.calling)
 	if e.stream {
 		ctx = withNotify(ctx, func(n mcp.JSONRPCNotification) error { return e.send(n) })

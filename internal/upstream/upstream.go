@@ -86,7 +86,7 @@ func New(transport http.RoundTripper, now func() time.Time) *Client {
 		backoff: fullJitter,
 	}
 	// The order is important: each try is observed, and its answer tells the time.
-	c.chain = c.checking(c.retrying(c.observing(c.timing(c.send))))
+	c.chain = c.checking(c.retrying(c.pacing(c.observing(c.timing(c.send)))))
 	return c
 }
 
