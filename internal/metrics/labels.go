@@ -39,7 +39,7 @@ var (
 	// A test compares the rules, routes and kinds with the words that internal/guard and internal/server use.
 	methods = newClosed(guard.Methods()...)
 	rules   = newClosed(append(guard.Rules(),
-		"accept", "body", "content_type", "host", "origin", "rate", "session", "stopping", "streams", "token",
+		"accept", "body", "bytes", "content_type", "host", "origin", "rate", "session", "stopping", "streams", "token",
 	)...)
 )
 

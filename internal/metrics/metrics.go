@@ -103,7 +103,7 @@ func (m *Metrics) Consent(tool, method string) {
 	}
 }
 
-// Refusal counts what a rule refused. rule is guard.Refusal.Rule, or one of the rules of the HTTP transport: "accept", "body",
+// Refusal counts what a rule refused. rule is guard.Refusal.Rule, or one of the rules of the HTTP transport: "accept", "body", "bytes",
 // "content_type", "host", "origin", "rate", "session", "stopping", "streams" and "token". "" is not counted.
 func (m *Metrics) Refusal(rule string) {
 	if rule != "" {
