@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// restart is page container/restart. The id is a query parameter; one in a
-// JSON body, as the on-premises console sends it, does not count. Which code
-// answers for an unknown id or a wrong state is an assumption.
+// restart is page container/restart. The id is a query parameter; one in a JSON body, as the on-premises console sends it,
+// does not count. Which code answers for an unknown id or a wrong state is an assumption.
 func (c *call) restart() reply {
 	id := c.query.Get("instanceServiceId")
 	if id == "" {
@@ -33,9 +32,8 @@ func (c *call) restart() reply {
 	return ok(in.HeaderNotebookID)
 }
 
-// stop ends active instances. There is no page on it; path and parameters are
-// what clients send and the service has been seen to take. An unknown id
-// fails the whole call.
+// stop ends active instances. There is no page on it; path and parameters are what clients send and the service has been seen
+// to take. An unknown id fails the whole call.
 func (c *call) stop() reply {
 	ids, bad := c.ids()
 	if ids == nil {
@@ -89,9 +87,8 @@ func (c *call) delete() reply {
 	return ok(nil)
 }
 
-// execute is page container/execute. The script is kept, and given to
-// Options.OnScript; the simulator itself runs nothing. The service returns
-// nothing of it either.
+// execute is page container/execute. The script is kept, and given to Options.OnScript; the simulator itself runs nothing.
+// The service returns nothing of it either.
 func (c *call) execute() reply {
 	f := jsonForm(c.body)
 	id := f.text("id", true)
@@ -115,9 +112,8 @@ func (c *call) execute() reply {
 	return ok(nil)
 }
 
-// ids reads the repeated ids parameter, without duplicates; nil comes with
-// the error reply. The page shows no comma form, so a comma makes an id
-// invalid.
+// ids reads the repeated ids parameter, without duplicates; nil comes with the error reply. The page shows no comma form, so
+// a comma makes an id invalid.
 func (c *call) ids() ([]string, reply) {
 	var ids []string
 	for _, id := range c.query["ids"] {

@@ -184,8 +184,7 @@ func TestExecute(t *testing.T) {
 	eq(t, "second", got[1], ScriptRun{noon, kunshan, "c", "header", long})
 }
 
-// createBody is a complete body for create, with some members replaced; nil
-// removes one.
+// createBody is a complete body for create, with some members replaced; nil removes one.
 func createBody(change map[string]any) string {
 	body := map[string]any{
 		"instanceServiceName": "Instances_2205113838", "taskType": "ssh", "acceleratorType": "gpu",

@@ -7,8 +7,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// The business codes the operations answer with, from the tables of the
-// documentation pages unless marked otherwise.
+// The business codes the operations answer with, from the tables of the documentation pages unless marked otherwise.
 const (
 	codeOK         = "0"
 	codeInternal   = "10001"
@@ -83,12 +82,10 @@ func ok(data any) reply { return reply{code: codeOK, msg: "success", data: data}
 // fail is the reply of a business error.
 func fail(code string) reply { return reply{code: code, msg: codeText[code]} }
 
-// page is a reply that does not come from the service but from what is in
-// front of it.
+// page is a reply that does not come from the service but from what is in front of it.
 func page(status int) reply { return reply{page: status} }
 
-// envelope is the JSON around every answer. The list operation puts total
-// beside data, not inside (page container/query).
+// envelope is the JSON around every answer. The list operation puts total beside data, not inside (page container/query).
 type envelope struct {
 	Code    any     `json:"code"`
 	Msg     *string `json:"msg,omitempty"`

@@ -32,8 +32,7 @@ func (c *call) resources() reply {
 	})
 }
 
-// groups is page container/group. Its response table is not known; clients
-// expect the groups keyed by accelerator type.
+// groups is page container/group. Its response table is not known; clients expect the groups keyed by accelerator type.
 func (c *call) groups() reply {
 	type entry struct {
 		ID              string `json:"id"`
@@ -47,8 +46,7 @@ func (c *call) groups() reply {
 	return ok(byType)
 }
 
-// mounts is page container/allowed-mount-dir. Its response table is not known;
-// clients expect a list.
+// mounts is page container/allowed-mount-dir. Its response table is not known; clients expect a list.
 func (c *call) mounts() reply {
 	return ok(append([]MountDir{}, c.region.MountDirs...))
 }

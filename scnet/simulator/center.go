@@ -2,8 +2,8 @@ package simulator
 
 import "strconv"
 
-// center describes the one region a token belongs to, page get-center-info.
-// The platform's token does not do; what it gets has a string for data.
+// center describes the one region a token belongs to, page get-center-info. The platform's token does not do; what it gets
+// has a string for data.
 func (c *call) center() reply {
 	t, valid := c.sim.valid(c.header.Get("token"), c.now)
 	if !valid {
@@ -72,9 +72,8 @@ func (c *call) service(url, version string, members map[string]any) map[string]a
 	return members
 }
 
-// cluster is the scheduler of a region, which clients ask to see whether the
-// region is usable. There is no page on it; the members are those that clients
-// read.
+// cluster is the scheduler of a region, which clients ask to see whether the region is usable. There is no page on it; the
+// members are those that clients read.
 func (c *call) cluster() reply {
 	return ok([]map[string]any{{
 		"id": 1640, "text": c.region.Name, "JobManagerType": "SLURM", "JobManagerAddr": "10.0.35.2", "JobManagerPort": 6817,

@@ -13,9 +13,8 @@ var (
 	scopes           = []string{"all", "header"}
 )
 
-// create is page container/create. The created instance waits first. That
-// 716865 is the answer for what the resource group does not have or allow is an
-// assumption.
+// create is page container/create. The created instance waits first. That 716865 is the answer for what the resource group
+// does not have or allow is an assumption.
 func (c *call) create() reply {
 	f := jsonForm(c.body)
 	in := Instance{
@@ -63,8 +62,7 @@ func mountsOf(f *form) []Mount {
 	return mounts
 }
 
-// portsOf takes port numbers as numbers, as the table of page
-// container/create says, and as strings, as its sample shows.
+// portsOf takes port numbers as numbers, as the table of page container/create says, and as strings, as its sample shows.
 func portsOf(f *form) []Port {
 	var rows []portRow
 	f.value("containerPortInfoList", false, &rows)
@@ -90,9 +88,8 @@ func portsOf(f *form) []Port {
 	return ports
 }
 
-// resize changes the resources of an instance that is not active, within the
-// limits of its group. There is no page on it; path and parameters are what
-// clients send, the codes are assumptions.
+// resize changes the resources of an instance that is not active, within the limits of its group. There is no page on it;
+// path and parameters are what clients send, the codes are assumptions.
 func (c *call) resize() reply {
 	f := jsonForm(c.body)
 	id := f.text("id", true)
@@ -124,8 +121,7 @@ func (c *call) group(name string) (ResourceGroup, bool) {
 	return ResourceGroup{}, false
 }
 
-// holds reports whether one node of the group is large enough for one
-// container of an instance.
+// holds reports whether one node of the group is large enough for one container of an instance.
 func (g ResourceGroup) holds(in Instance) bool {
 	return in.CPUNumber <= g.CPUNumber && in.GPUNumber <= g.GPUNumber && in.RAMSize <= g.MemorySize
 }
@@ -136,8 +132,7 @@ func (g ResourceGroup) lasts(limit time.Duration) bool {
 	return !ok || most == 0 || limit > 0 && limit <= most
 }
 
-// offers reports whether the region has the image and the directories that an
-// instance names.
+// offers reports whether the region has the image and the directories that an instance names.
 func (r *region) offers(in Instance) bool {
 	image := slices.ContainsFunc(r.Images, func(im Image) bool {
 		return im.Path == in.ImagePath && im.AcceleratorType == in.AcceleratorType

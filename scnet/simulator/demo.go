@@ -2,8 +2,7 @@ package simulator
 
 import "time"
 
-// DemoAccount is the account of a Simulator that was given none. Its keys are
-// made up.
+// DemoAccount is the account of a Simulator that was given none. Its keys are made up.
 func DemoAccount() Account {
 	return Account{
 		User:      "demo",
@@ -12,10 +11,8 @@ func DemoAccount() Account {
 	}
 }
 
-// DemoRegions are two regions with container instances in every documented
-// state, as of now. The first has the ids of all samples on the pages, in states
-// in which the samples succeed. The pairing of the second region's id and name
-// is made up.
+// DemoRegions are two regions with container instances in every documented state, as of now. The first has the ids of all
+// samples on the pages, in states in which the samples succeed. The pairing of the second region's id and name is made up.
 func DemoRegions(now time.Time) []Region {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	day := 24 * time.Hour
@@ -93,9 +90,8 @@ func DemoRegions(now time.Time) []Region {
 	}
 }
 
-// OddRegions are regions that an account may have and cannot use: one without
-// the container service, and one in which the account is suspended. Their ids
-// and names are paired by us.
+// OddRegions are regions that an account may have and cannot use: one without the container service, and one in which the
+// account is suspended. Their ids and names are paired by us.
 func OddRegions() []Region {
 	return []Region{
 		{ID: "20091", Name: "华中一区【A区】", NoContainer: true},
@@ -103,8 +99,8 @@ func OddRegions() []Region {
 	}
 }
 
-// DemoGroups are the resource groups of a Region that was given none. The
-// first has the values of the sample of page container/resources.
+// DemoGroups are the resource groups of a Region that was given none. The first has the values of the sample of page
+// container/resources.
 func DemoGroups() []ResourceGroup {
 	return []ResourceGroup{
 		{Name: "TeslaM40", AcceleratorType: "gpu", CPUNumber: 40, GPUNumber: 2, MemorySize: 31888, NodeNumber: 1},

@@ -254,8 +254,8 @@ func slicesOnly(values url.Values) url.Values {
 	return values
 }
 
-// fileRemove takes a list with commas: a path cannot have one. It goes on where one of them fails, and tells of that in
-// the message only, unless all of them do.
+// fileRemove takes a list with commas: a path cannot have one. It goes on where one of them fails, and tells of that in the
+// message only, unless all of them do.
 func (c *call) fileRemove() reply {
 	q := queryForm(c.query)
 	paths := strings.Split(q.text("paths", true), ",")

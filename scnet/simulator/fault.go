@@ -8,19 +8,16 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// Fault makes requests to an endpoint go wrong. Of several faults that apply
-// to a request, the first one injected acts alone.
+// Fault makes requests to an endpoint go wrong. Of several faults that apply to a request, the first one injected acts alone.
 //
-// Reset, Redirect, HTML, Code, Status and ExpireToken answer instead of the
-// operation, which has no effect then; of these the first one set, in this
-// order, acts. Truncate, Huge, ResetAfter and HangAfter let the operation do
-// its work and spoil the answer. Latency combines with all.
+// Reset, Redirect, HTML, Code, Status and ExpireToken answer instead of the operation, which has no effect then; of these the
+// first one set, in this order, acts. Truncate, Huge, ResetAfter and HangAfter let the operation do its work and spoil the
+// answer. Latency combines with all.
 //
 // The tags are the keys of the text form; see ParseFault.
 type Fault struct {
 	Endpoint Endpoint // empty: all
-	// Region the request is about; on the platform hosts that is the region
-	// of the token sent. Empty: all.
+	// Region the request is about; on the platform hosts that is the region of the token sent. Empty: all.
 	Region string `key:"region" only:"with"`
 	After  int    `key:"after" only:"with"` // let the first n requests pass
 	Times  int    `key:"times" only:"with"` // act this often; 0: until cleared
@@ -37,16 +34,15 @@ type Fault struct {
 	ResetAfter bool          `key:"reset-after"`             // reset the connection after the operation: sent, answer lost
 	HangAfter  bool          `key:"hang-after"`              // never answer after the operation
 	Redirect   string        `key:"redirect"`                // Location, HTTP 307 unless Status is 3xx
-	// ExpireToken answers 10008 and refuses the token that was sent from then
-	// on, as if it had expired this moment. It can still be renewed.
+	// ExpireToken answers 10008 and refuses the token that was sent from then on, as if it had expired this moment. It can
+	// still be renewed.
 	ExpireToken bool `key:"expire-token"`
 	Huge        int  `key:"huge"` // pad the answer to that many bytes
 }
 
-// ParseFault reads a fault as written on a command line: the endpoint, a colon
-// and comma-separated keys, "list:status=503,times=2". The endpoint "*" means
-// all. Switches need no value: "execute:reset-after". A value with a comma or a
-// quote in it is written as a quoted Go string.
+// ParseFault reads a fault as written on a command line: the endpoint, a colon and comma-separated keys,
+// "list:status=503,times=2". The endpoint "*" means all. Switches need no value: "execute:reset-after". A value with a comma
+// or a quote in it is written as a quoted Go string.
 func ParseFault(text string) (Fault, error) {
 	var f Fault
 	endpoint, err := fakecloud.ParseFault(text, "endpoint", Endpoints(), &f)

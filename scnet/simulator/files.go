@@ -63,8 +63,8 @@ func (c *call) files() *folder {
 	return f
 }
 
-// name translates an absolute path of the service, which acts with the rights of the cluster user: that nothing outside
-// the home may be seen is an assumption.
+// name translates an absolute path of the service, which acts with the rights of the cluster user: that nothing outside the
+// home may be seen is an assumption.
 func (f *folder) name(absolute string) string {
 	home := f.call.region.HomePath
 	clean := path.Clean(absolute)

@@ -10,16 +10,15 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// form reads the parameters of a request and remembers what is wrong with
-// them: 10003 and 10004 name no parameter, so one verdict at the end will do.
+// form reads the parameters of a request and remembers what is wrong with them: 10003 and 10004 name no parameter, so one
+// verdict at the end will do.
 type form struct {
 	members    map[string]json.RawMessage
 	incomplete bool
 	invalid    bool
 }
 
-// jsonForm reads a JSON body. Its content type does not matter: the curl
-// samples send JSON without one.
+// jsonForm reads a JSON body. Its content type does not matter: the curl samples send JSON without one.
 func jsonForm(body []byte) *form {
 	f := &form{}
 	if len(bytes.TrimSpace(body)) > 0 {
@@ -58,8 +57,7 @@ func (f *form) check(ok bool) {
 	f.invalid = f.invalid || !ok
 }
 
-// value decodes a member and reports whether it is there; null counts as
-// absent.
+// value decodes a member and reports whether it is there; null counts as absent.
 func (f *form) value(name string, required bool, into any) bool {
 	raw, ok := f.members[name]
 	if !ok || string(raw) == "null" {

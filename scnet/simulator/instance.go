@@ -12,8 +12,8 @@ const (
 	Completed  = "Completed"
 )
 
-// Stopping is what an instance is called while a stop takes time. No page has
-// the word, nor any other for it; Quirks.StatusWords can replace it.
+// Stopping is what an instance is called while a stop takes time. No page has the word, nor any other for it;
+// Quirks.StatusWords can replace it.
 const Stopping = "Stopping"
 
 // Instance is a container instance, with the fields of page container/query.
@@ -37,11 +37,9 @@ type Instance struct {
 	Description string
 	TaskType    string // ssh when empty
 
-	// Status, if given, stays as it is until an operation changes it, except
-	// that Running still ends at TimeLimit; it need not be a documented word.
-	// If empty, the instance starts at CreateTime and moves with the clock
-	// through Waiting and Deploying to Running. In what the simulator returns
-	// it is the present status.
+	// Status, if given, stays as it is until an operation changes it, except that Running still ends at TimeLimit; it need
+	// not be a documented word. If empty, the instance starts at CreateTime and moves with the clock through Waiting and
+	// Deploying to Running. In what the simulator returns it is the present status.
 	Status     string
 	CreateTime time.Time // now when zero
 	StartTime  time.Time
@@ -75,8 +73,7 @@ type Port struct {
 type instance struct {
 	Instance
 	queued time.Time // when it was last started; zero if Status is fixed
-	// inLine says that it needs free accelerators to leave Waiting, and granted
-	// when it got them; see region.deal.
+	// inLine says that it needs free accelerators to leave Waiting, and granted when it got them; see region.deal.
 	inLine  bool
 	granted time.Time
 	folded  string // Name in lower case, for the filter
@@ -133,8 +130,7 @@ func (in *instance) start(now time.Time, taskID string, inLine bool) {
 	in.Status, in.StartTime, in.EndTime = "", time.Time{}, time.Time{}
 }
 
-// end stops an instance. What runs or is being deployed takes its time to end;
-// that what waits ends at once is an assumption.
+// end stops an instance. What runs or is being deployed takes its time to end; that what waits ends at once is an assumption.
 func (in *instance) end(now time.Time, t Timing) {
 	status, start, _ := in.at(now, t)
 	in.StartTime, in.queued = start, time.Time{}
@@ -152,8 +148,7 @@ func occupies(status string) bool {
 	return status == Deploying || status == Running || status == Stopping
 }
 
-// ended reports whether an instance in this status can be restarted (page
-// container/restart: "stopped, failed, …").
+// ended reports whether an instance in this status can be restarted (page container/restart: "stopped, failed, …").
 func ended(status string) bool {
 	return status == Terminated || status == Failed || status == Completed
 }

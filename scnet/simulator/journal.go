@@ -6,8 +6,7 @@ import "time"
 type Request struct {
 	Time     time.Time
 	Endpoint Endpoint // empty for an unknown route
-	// Region is the region asked, on the platform hosts the region of the
-	// token sent; empty if there is none.
+	// Region is the region asked, on the platform hosts the region of the token sent; empty if there is none.
 	Region string
 	Method string
 	Path   string
@@ -26,10 +25,9 @@ type ScriptRun struct {
 	Content    string
 }
 
-// Requests returns the latest requests served, oldest first: at least the last
-// 10,000. A request is in the journal before its answer is sent.
+// Requests returns the latest requests served, oldest first: at least the last 10,000. A request is in the journal before its
+// answer is sent.
 func (s *Simulator) Requests() []Request { return s.journal.All() }
 
-// Scripts returns the latest scripts accepted, oldest first: at least the last
-// 1,000.
+// Scripts returns the latest scripts accepted, oldest first: at least the last 1,000.
 func (s *Simulator) Scripts() []ScriptRun { return s.scripts.All() }

@@ -43,8 +43,8 @@ func (c *call) refuseList() reply {
 	return page(http.StatusNotFound)
 }
 
-// list filters and pages. Words that the page does not list are refused, and
-// a name filter matches any part of the name; both are assumptions.
+// list filters and pages. Words that the page does not list are refused, and a name filter matches any part of the name; both
+// are assumptions.
 func (c *call) list(f *form) reply {
 	status := f.word("status", false, Waiting, Deploying, Running, Terminated, Failed, Completed)
 	taskType := f.word("taskType", false, taskTypes...)
@@ -111,8 +111,7 @@ func (c *call) detail() reply {
 	return ok(nil)
 }
 
-// accessURL is page container/query-url. What it answers for an instance that
-// is not running (10004 here) is not documented.
+// accessURL is page container/query-url. What it answers for an instance that is not running (10004 here) is not documented.
 func (c *call) accessURL() reply {
 	in := c.region.byID[c.id]
 	if in == nil {

@@ -8,10 +8,9 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// Start listens on addr ("127.0.0.1:0") for the token and platform hosts, and
-// once more per region on the same address: on the ports that follow when addr
-// names a port, on free ports when its port is 0. Only loopback addresses are
-// accepted: the simulator hands out what it takes for secrets over plain HTTP.
+// Start listens on addr ("127.0.0.1:0") for the token and platform hosts, and once more per region on the same address: on
+// the ports that follow when addr names a port, on free ports when its port is 0. Only loopback addresses are accepted: the
+// simulator hands out what it takes for secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,8 +33,8 @@ func (s *Simulator) Start(addr string) error {
 	return nil
 }
 
-// Close stops listening. Answers being written are finished; requests that a
-// fault holds back are dropped. It returns once all listeners are gone.
+// Close stops listening. Answers being written are finished; requests that a fault holds back are dropped. It returns once
+// all listeners are gone.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	servers := s.servers
@@ -53,16 +52,16 @@ func (s *Simulator) Close() error {
 	return err
 }
 
-// URL is the base URL of the token and platform hosts ("http://127.0.0.1:PORT").
-// Before Start it is a made-up address that only Transport knows.
+// URL is the base URL of the token and platform hosts ("http://127.0.0.1:PORT"). Before Start it is a made-up address that
+// only Transport knows.
 func (s *Simulator) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.main.url
 }
 
-// RegionURL is scheme, host and port of a region, empty if there is no such
-// region. Before Start it is a made-up address; see URL.
+// RegionURL is scheme, host and port of a region, empty if there is no such region. Before Start it is a made-up address; see
+// URL.
 func (s *Simulator) RegionURL(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +71,8 @@ func (s *Simulator) RegionURL(id string) string {
 	return ""
 }
 
-// Transport reaches the simulator without a network, whether it listens or
-// not, by the addresses that URL and RegionURL say at the time.
+// Transport reaches the simulator without a network, whether it listens or not, by the addresses that URL and RegionURL say
+// at the time.
 func (s *Simulator) Transport() *fakecloud.Transport {
 	return &fakecloud.Transport{Handler: func(name string) http.Handler {
 		s.mu.Lock()

@@ -14,12 +14,11 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// clockSkew is how far a login's timestamp may be off. The pages state no
-// limit; this one is an assumption.
+// clockSkew is how far a login's timestamp may be off. The pages state no limit; this one is an assumption.
 const clockSkew = 5 * time.Minute
 
-// token is the AK/SK login, page get-user-tokens-aksk. The order of its
-// checks is an assumption. The body does not matter: clients send none, or {}.
+// token is the AK/SK login, page get-user-tokens-aksk. The order of its checks is an assumption. The body does not matter:
+// clients send none, or {}.
 func (c *call) token() reply {
 	user, key := c.header.Get("user"), c.header.Get("accessKey")
 	timestamp, signature := c.header.Get("timestamp"), c.header.Get("signature")
@@ -72,8 +71,7 @@ func (c *call) unverified(reason string) reply {
 	return r
 }
 
-// tokens is the token list of an account, the platform's entry last as in the
-// sample of page get-user-tokens-aksk.
+// tokens is the token list of an account, the platform's entry last as in the sample of page get-user-tokens-aksk.
 func (c *call) tokens(a Account) []map[string]any {
 	expiry := c.now.Add(c.sim.lifetime)
 	entry := func(id, name string, token any) map[string]any {
@@ -141,10 +139,8 @@ func (s *Simulator) account(match func(Account) bool) (Account, bool) {
 	return Account{}, false
 }
 
-// signatureMatches recomputes the signature of a login (page
-// get-user-tokens-aksk) over the very strings of the headers. The page does
-// not say how characters outside ASCII are written in the signed JSON, and
-// clients differ, so both ways count.
+// signatureMatches recomputes the signature of a login (page get-user-tokens-aksk) over the very strings of the headers. The
+// page does not say how characters outside ASCII are written in the signed JSON, and clients differ, so both ways count.
 func signatureMatches(signature, key, timestamp, user, secret string) bool {
 	signed := fakecloud.EncodeJSON(struct {
 		AccessKey string `json:"accessKey"`

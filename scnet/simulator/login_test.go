@@ -32,8 +32,7 @@ func hmacHex(secret, message string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// login sends a token request as a client that signs correctly, except for
-// what change does to its headers.
+// login sends a token request as a client that signs correctly, except for what change does to its headers.
 func (l *lab) login(a Account, body string, change map[string]string) result {
 	l.t.Helper()
 	timestamp := strconv.FormatInt(l.clock.Now().Unix(), 10)

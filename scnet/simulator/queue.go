@@ -12,10 +12,9 @@ func (in *Instance) accelerators() int { return in.GPUNumber * max(in.TaskNumber
 // accelerators is how many of them all nodes of a group have.
 func (g ResourceGroup) accelerators() int { return g.GPUNumber * g.NodeNumber }
 
-// deal gives free accelerators to the instances that wait for them, as of each
-// moment up to now at which there were some: who came first is served first,
-// and nobody overtakes. Time passes between requests only, so that this has to
-// be called before anything is read or changed. The caller holds sim.mu.
+// deal gives free accelerators to the instances that wait for them, as of each moment up to now at which there were some: who
+// came first is served first, and nobody overtakes. Time passes between requests only, so that this has to be called before
+// anything is read or changed. The caller holds sim.mu.
 func (r *region) deal(now time.Time, t Timing) {
 	for _, g := range r.Groups {
 		r.dealIn(g, now, t)
@@ -61,8 +60,8 @@ func (r *region) taken(g ResourceGroup, at time.Time, t Timing) int {
 	return n
 }
 
-// release is the first moment after a given one at which an instance of the
-// group ends by itself: at its time limit, or because it is being stopped.
+// release is the first moment after a given one at which an instance of the group ends by itself: at its time limit, or
+// because it is being stopped.
 func (r *region) release(g ResourceGroup, after time.Time, t Timing) (first time.Time, found bool) {
 	for _, in := range r.byAge {
 		status, start, _ := in.at(after, t)

@@ -11,17 +11,15 @@ import (
 type Region struct {
 	ID   string // clusterId
 	Name string // clusterName
-	// Suspended marks a region in which the account has no credit: the token
-	// list has no token for it.
+	// Suspended marks a region in which the account has no credit: the token list has no token for it.
 	Suspended bool
-	// NoContainer marks a region without the container service: its aiUrls
-	// are there, but every container call answers an HTML 404.
+	// NoContainer marks a region without the container service: its aiUrls are there, but every container call answers an
+	// HTML 404.
 	NoContainer bool
 	ClusterUser string // user name in the cluster; the account's user when empty
 	HomePath    string // /public/home/<ClusterUser> when empty
-	// Storage is the directory on this machine that HomePath stands for in the
-	// file service. Without one, a temporary directory is made when the service
-	// is first used, which Close removes.
+	// Storage is the directory on this machine that HomePath stands for in the file service. Without one, a temporary
+	// directory is made when the service is first used, which Close removes.
 	Storage string
 
 	Groups    []ResourceGroup // DemoGroups() when nil
@@ -101,8 +99,7 @@ func (s *Simulator) newRegion(o Region, now time.Time) *region {
 	return r
 }
 
-// dealt is the region with the given id, as it is now; nil if there is none. The
-// caller holds s.mu.
+// dealt is the region with the given id, as it is now; nil if there is none. The caller holds s.mu.
 func (s *Simulator) dealt(id string, now time.Time) *region {
 	r := s.region(id)
 	if r != nil {
@@ -111,8 +108,8 @@ func (s *Simulator) dealt(id string, now time.Time) *region {
 	return r
 }
 
-// AddInstance adds an instance and returns its id; empty if there is no such
-// region. An instance with the same id is replaced.
+// AddInstance adds an instance and returns its id; empty if there is no such region. An instance with the same id is
+// replaced.
 func (s *Simulator) AddInstance(regionID string, in Instance) (id string) {
 	now := s.now()
 	s.mu.Lock()
@@ -124,8 +121,7 @@ func (s *Simulator) AddInstance(regionID string, in Instance) (id string) {
 	return s.insert(r, in, now).ID
 }
 
-// RemoveInstance makes an instance vanish, as if it had been deleted in the
-// web console. It reports whether there was one.
+// RemoveInstance makes an instance vanish, as if it had been deleted in the web console. It reports whether there was one.
 func (s *Simulator) RemoveInstance(regionID, id string) bool {
 	now := s.now()
 	s.mu.Lock()
@@ -134,9 +130,8 @@ func (s *Simulator) RemoveInstance(regionID, id string) bool {
 	return r != nil && r.remove(id)
 }
 
-// UpdateInstance changes an instance behind the client's back and reports
-// whether there was one. change may set every field; setting Status to ""
-// restarts the instance. It must not call the simulator.
+// UpdateInstance changes an instance behind the client's back and reports whether there was one. change may set every field;
+// setting Status to "" restarts the instance. It must not call the simulator.
 func (s *Simulator) UpdateInstance(regionID, id string, change func(*Instance)) bool {
 	now := s.now()
 	s.mu.Lock()
@@ -167,8 +162,7 @@ func (s *Simulator) UpdateInstance(regionID, id string, change func(*Instance)) 
 	return true
 }
 
-// Instances returns the instances of a region in their present status, oldest
-// first.
+// Instances returns the instances of a region in their present status, oldest first.
 func (s *Simulator) Instances(regionID string) []Instance {
 	now := s.now()
 	s.mu.Lock()
@@ -185,8 +179,7 @@ func (s *Simulator) Instances(regionID string) []Instance {
 	return out
 }
 
-// insert adds an instance with its defaults filled in. The caller holds s.mu,
-// or is New.
+// insert adds an instance with its defaults filled in. The caller holds s.mu, or is New.
 func (s *Simulator) insert(r *region, o Instance, now time.Time) *instance {
 	text := func(field *string, fallback string) {
 		if *field == "" {

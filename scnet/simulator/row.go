@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// row is an instance as the list and detail operations send it; fields and
-// their order are those of the sample of page container/query.
+// row is an instance as the list and detail operations send it; fields and their order are those of the sample of page
+// container/query.
 type row struct {
 	ID                     string `json:"id"`
 	HeaderNotebookID       string `json:"headerNotebookId"`
@@ -50,8 +50,7 @@ type portRow struct {
 	ProtocolType  string `json:"protocolType"`
 }
 
-// row renders an instance for a list or a detail answer, which differ in how
-// they write lists without elements.
+// row renders an instance for a list or a detail answer, which differ in how they write lists without elements.
 func (c *call) row(in *instance, detail bool) row {
 	v := in.view(c.now, c.sim.timing)
 	r := row{
@@ -144,8 +143,7 @@ func nullable(text string) any {
 	return text
 }
 
-// chinaTime is the zone of all times. The pages show none; that it is China's
-// is an assumption.
+// chinaTime is the zone of all times. The pages show none; that it is China's is an assumption.
 var chinaTime = time.FixedZone("CST", 8*60*60)
 
 func timeText(t time.Time) any {
@@ -177,8 +175,7 @@ func parseTimeLimit(text string) (time.Duration, bool) {
 	return d, h >= 0 && h < 1e6 && d > 0 && timeLimitText(d) == text
 }
 
-// spanText writes duration and remainingTime. The pages show only "--"; this
-// form has been seen on-premises.
+// spanText writes duration and remainingTime. The pages show only "--"; this form has been seen on-premises.
 func spanText(d time.Duration) string {
 	m := int(max(d, 0) / time.Minute)
 	return fmt.Sprintf("%dd %dh %dm", m/1440, m/60%24, m%60)

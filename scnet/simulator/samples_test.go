@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// sample is a curl sample of a documentation page, as it stands there, with the host and the token that are to be
-// replaced, and what the page says it answers.
+// sample is a curl sample of a documentation page, as it stands there, with the host and the token that are to be replaced,
+// and what the page says it answers.
 type sample struct{ curl, answer string }
 
 // samples reads the pages' samples. In a file of them, the sample and its answer are separated by a line "---".
@@ -98,8 +98,8 @@ func (s sample) request(t *testing.T, address, token string) *http.Request {
 	return r
 }
 
-// TestSamples runs the pages' own curl samples against one region of the demo, with one token, and compares the answers
-// with those on the pages: the members of each object, and the code.
+// TestSamples runs the pages' own curl samples against one region of the demo, with one token, and compares the answers with
+// those on the pages: the members of each object, and the code.
 func TestSamples(t *testing.T) {
 	for name, s := range samples(t) {
 		t.Run(name, func(t *testing.T) {

@@ -9,12 +9,10 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// maxBody bounds what is read of a request. The service's own limit is not
-// known.
+// maxBody bounds what is read of a request. The service's own limit is not known.
 const maxBody = 16 << 20
 
-// host is one listener: the platform (token and platform hosts together), or
-// one region.
+// host is one listener: the platform (token and platform hosts together), or one region.
 type host struct {
 	sim    *Simulator
 	region *region // nil on the platform
@@ -22,8 +20,7 @@ type host struct {
 	url    string // guarded by sim.mu
 }
 
-// call is one request on its way through an operation. Operations run with
-// sim.mu held.
+// call is one request on its way through an operation. Operations run with sim.mu held.
 type call struct {
 	sim     *Simulator
 	region  *region // nil on the platform
@@ -106,8 +103,7 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakeclou
 	return out.encode(c.quirks)
 }
 
-// authorize checks the token of a container call. On the platform every
-// operation does this for itself.
+// authorize checks the token of a container call. On the platform every operation does this for itself.
 func (c *call) authorize() reply {
 	if c.region == nil {
 		return reply{}
@@ -123,8 +119,7 @@ func (c *call) authorize() reply {
 	return reply{}
 }
 
-// regionOf tells which region a request is about, for the journal and for
-// faults.
+// regionOf tells which region a request is about, for the journal and for faults.
 func (h *host) regionOf(header http.Header) string {
 	if h.region != nil {
 		return h.region.ID

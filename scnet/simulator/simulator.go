@@ -13,18 +13,16 @@ import (
 
 // Options configures a [Simulator]. The zero value is a usable demo.
 type Options struct {
-	// Now is the clock every state transition and expiry derives from;
-	// time.Now when nil. It must be safe for concurrent use.
+	// Now is the clock every state transition and expiry derives from; time.Now when nil. It must be safe for concurrent use.
 	Now func() time.Time
 	// Seed makes ids and tokens deterministic.
 	Seed uint64
 	// Account owns the regions; DemoAccount() when zero.
 	Account Account
-	// OtherAccounts can log in too. They have no resources in any region, so
-	// all they are given is a platform token.
+	// OtherAccounts can log in too. They have no resources in any region, so all they are given is a platform token.
 	OtherAccounts []Account
-	// Regions the account has resources in; DemoRegions(now) when nil. An
-	// empty, non-nil slice gives an account without regions.
+	// Regions the account has resources in; DemoRegions(now) when nil. An empty, non-nil slice gives an account without
+	// regions.
 	Regions []Region
 	// TokenLifetime is 12 hours when zero. The pages do not state it.
 	TokenLifetime time.Duration
@@ -32,19 +30,16 @@ type Options struct {
 	Timing Timing
 	// Quirks are the initial switches; see SetQuirks.
 	Quirks Quirks
-	// OnScript, if set, is given every script that is accepted, before the
-	// request is answered. A test can let a shell run it, on a directory that is
-	// a region's Storage too. It may call the simulator.
+	// OnScript, if set, is given every script that is accepted, before the request is answered. A test can let a shell run
+	// it, on a directory that is a region's Storage too. It may call the simulator.
 	OnScript func(ScriptRun)
 }
 
-// Timing is the time that an instance spends in states it does not stay in. Zero
-// means the default, negative means none.
+// Timing is the time that an instance spends in states it does not stay in. Zero means the default, negative means none.
 type Timing struct {
 	Waiting   time.Duration `key:"waiting" zero:"none"`   // default 3s
 	Deploying time.Duration `key:"deploying" zero:"none"` // default 2s
-	// Stopping is how long a stop takes; none when zero. The pages do not say
-	// that it takes any.
+	// Stopping is how long a stop takes; none when zero. The pages do not say that it takes any.
 	Stopping time.Duration `key:"stopping" zero:"none"`
 }
 
@@ -53,8 +48,8 @@ type Account struct {
 	User      string // platform login name
 	AccessKey string
 	SecretKey string
-	// Password and OrgID serve the password login, which SCNet offers to
-	// third parties only; it is refused while either is empty.
+	// Password and OrgID serve the password login, which SCNet offers to third parties only; it is refused while either is
+	// empty.
 	Password string
 	OrgID    string
 }
@@ -137,8 +132,7 @@ func (s *Simulator) SetQuirks(q Quirks) {
 	s.quirks = q
 }
 
-// newID returns 32 hex digits, the shape of all ids on the pages. The caller
-// holds s.mu, or is New.
+// newID returns 32 hex digits, the shape of all ids on the pages. The caller holds s.mu, or is New.
 func (s *Simulator) newID() string {
 	return fmt.Sprintf("%016x%016x", s.rng.Uint64(), s.rng.Uint64())
 }

@@ -93,8 +93,7 @@ type result struct {
 	raw    string
 }
 
-// try sends a request; its answer need not be JSON. header alternates names
-// and values.
+// try sends a request; its answer need not be JSON. header alternates names and values.
 func (l *lab) try(method, url, body string, header ...string) (result, error) {
 	l.t.Helper()
 	var r result
@@ -128,8 +127,7 @@ func (l *lab) send(method, url, body string, header ...string) result {
 	return r
 }
 
-// do sends a container request with a fresh token. path is relative to
-// /ai/openapi/v2/.
+// do sends a container request with a fresh token. path is relative to /ai/openapi/v2/.
 func (l *lab) do(region, method, path, body string) result {
 	l.t.Helper()
 	return l.send(method, l.RegionURL(region)+"/ai/openapi/v2/"+path, body, "token", l.Token(region))
@@ -168,8 +166,7 @@ func into[T any](t *testing.T, r result) T {
 	return v
 }
 
-// status is an instance's status as the simulator itself sees it; empty if it
-// is gone.
+// status is an instance's status as the simulator itself sees it; empty if it is gone.
 func (l *lab) status(region, id string) string {
 	for _, in := range l.Instances(region) {
 		if in.ID == id {

@@ -12,8 +12,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// platformID and platformName are the entry of the platform token in a token
-// list (page get-user-tokens-aksk).
+// platformID and platformName are the entry of the platform token in a token list (page get-user-tokens-aksk).
 const (
 	platformID   = "0"
 	platformName = "ac"
@@ -25,12 +24,10 @@ const (
 	statusDisabled = "Disable"
 )
 
-// renewalGrace is how long after its expiry a token can be renewed (page
-// renewal-token).
+// renewalGrace is how long after its expiry a token can be renewed (page renewal-token).
 const renewalGrace = 24 * time.Hour
 
-// claims are the members of a token's payload, as in the sample tokens of the
-// documentation. There is no exp and no iat.
+// claims are the members of a token's payload, as in the sample tokens of the documentation. There is no exp and no iat.
 type claims struct {
 	ComputeUser   string `json:"computeUser"`
 	AccountStatus string `json:"accountStatus"`
@@ -51,8 +48,7 @@ func (c claims) expiry() time.Time {
 // jwtHeader is {"alg":"HS256","typ":"JWT"}, the header of the sample tokens.
 var jwtHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
-// Token mints a valid token for a region, or for the platform when regionID
-// is "0". It is empty if there is no such region.
+// Token mints a valid token for a region, or for the platform when regionID is "0". It is empty if there is no such region.
 func (s *Simulator) Token(regionID string) string {
 	return s.TokenExpiring(regionID, s.now().Add(s.lifetime))
 }

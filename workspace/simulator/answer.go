@@ -8,8 +8,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// reply is what an operation answers, before it is encoded. One with a code is
-// an error.
+// reply is what an operation answers, before it is encoded. One with a code is an error.
 type reply struct {
 	status int
 	body   any    // nil: none
@@ -23,15 +22,13 @@ func ok(body any) reply { return reply{status: http.StatusOK, body: body} }
 // noContent is the reply of PUT and DELETE (pages UpdateScript, DeleteScript).
 func noContent() reply { return reply{status: http.StatusNoContent} }
 
-// serviceError is what Workspace itself answers: every page's table of error
-// responses has these two members.
+// serviceError is what Workspace itself answers: every page's table of error responses has these two members.
 type serviceError struct {
 	Code    string `json:"error_code"`
 	Message string `json:"error_msg"`
 }
 
-// gatewayError is what the API gateway answers in front of the service (API
-// Gateway, page "Error Codes").
+// gatewayError is what the API gateway answers in front of the service (API Gateway, page "Error Codes").
 type gatewayError struct {
 	Message   string `json:"error_msg"`
 	Code      string `json:"error_code"`
@@ -49,9 +46,8 @@ type iamErrorBody struct {
 	Title   string `json:"title"`
 }
 
-// encode makes an answer of a reply. Errors of IAM have a shape of their own;
-// what the gateway says looks the same everywhere, but clients reach IAM
-// without one.
+// encode makes an answer of a reply. Errors of IAM have a shape of their own; what the gateway says looks the same
+// everywhere, but clients reach IAM without one.
 func (r reply) encode(op Operation, requestID string) fakecloud.Answer {
 	body := r.body
 	switch {
@@ -70,9 +66,8 @@ func (r reply) encode(op Operation, requestID string) fakecloud.Answer {
 	return a
 }
 
-// Error codes of Workspace, from its page "Error Codes", except that there is
-// none there for what does not exist: that one is made up after the code of a
-// method that is not allowed.
+// Error codes of Workspace, from its page "Error Codes", except that there is none there for what does not exist: that one is
+// made up after the code of a method that is not allowed.
 const (
 	codeParameter = "WKS.00211102"
 	codeDenied    = "WKS.00081102"

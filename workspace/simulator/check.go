@@ -61,8 +61,8 @@ func (c *check) word(name, value string, words ...string) {
 	}
 }
 
-// decode reads a JSON object. Members that are not documented are ignored, as
-// the service is assumed to do: it once took more of them.
+// decode reads a JSON object. Members that are not documented are ignored, as the service is assumed to do: it once took more
+// of them.
 func (c *check) decode(body []byte, into any) {
 	if err := json.Unmarshal(body, into); err != nil {
 		c.fail("the body is not the expected JSON object (%v)", err)
@@ -77,8 +77,8 @@ type query struct {
 	values url.Values
 }
 
-// text reads a string. Sending one twice is assumed to be an error: on page
-// ListScriptTasks script_id is a string, on page ListScriptRecords an array.
+// text reads a string. Sending one twice is assumed to be an error: on page ListScriptTasks script_id is a string, on page
+// ListScriptRecords an array.
 func (q *query) text(name string, limit int) string {
 	if len(q.values[name]) > 1 {
 		q.fail("%s is there %d times", name, len(q.values[name]))
@@ -88,8 +88,7 @@ func (q *query) text(name string, limit int) string {
 	return v
 }
 
-// list reads an array, which is a repeated key, with at most 100 items of at
-// most 128 characters.
+// list reads an array, which is a repeated key, with at most 100 items of at most 128 characters.
 func (q *query) list(name string) []string {
 	v := q.values[name]
 	q.check.list(name, v, 100, 0, 128)
@@ -129,8 +128,7 @@ func (q *query) flag(name string) (value, set bool) {
 	return text == "true", true
 }
 
-// time reads a time of the form of page ListScriptTasks,
-// 2021-10-01T12:00:00Z.
+// time reads a time of the form of page ListScriptTasks, 2021-10-01T12:00:00Z.
 func (q *query) time(name string) time.Time {
 	text := q.text(name, 64)
 	if text == "" {

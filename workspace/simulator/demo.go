@@ -2,8 +2,7 @@ package simulator
 
 import "time"
 
-// DemoAccount is the account of a Simulator that was given none: a permanent
-// key and a temporary one. All of it is made up.
+// DemoAccount is the account of a Simulator that was given none: a permanent key and a temporary one. All of it is made up.
 func DemoAccount() Account {
 	return Account{
 		DomainID: "6f1c2e0d9b8a47d3a5c4e3f2b1a09d8c", Domain: "demo-account",
@@ -24,8 +23,7 @@ func DemoPools() []Pool {
 	return []Pool{{ID: "c9b2a6d0-6f1e-4a57-9d3b-2e8f7a1c5b04", Name: "培训教室"}}
 }
 
-// DemoDesktops are six desktops in different states. The first one has the id
-// of the example on page ExecuteScriptOrCommand.
+// DemoDesktops are six desktops in different states. The first one has the id of the example on page ExecuteScriptOrCommand.
 func DemoDesktops() []Desktop {
 	pool := DemoPools()[0].ID
 	day := func(n int) time.Time { return time.Date(2026, time.September, n, 1, 30, 0, 0, time.UTC) }
@@ -63,8 +61,8 @@ func DemoDesktops() []Desktop {
 	}
 }
 
-// DemoScripts are the scripts of a Simulator that was given none. The first
-// one has the id of the example on page ExecuteScriptOrCommand.
+// DemoScripts are the scripts of a Simulator that was given none. The first one has the id of the example on page
+// ExecuteScriptOrCommand.
 func DemoScripts() []Script {
 	day := func(n int) time.Time { return time.Date(2026, time.October, n, 6, 0, 0, 0, time.UTC) }
 	return []Script{

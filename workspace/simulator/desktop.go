@@ -78,8 +78,7 @@ func (s *Simulator) Desktops() []Desktop {
 	return all
 }
 
-// UpdateDesktop changes a desktop and reports whether there is one with that
-// id. What a running task does is settled already.
+// UpdateDesktop changes a desktop and reports whether there is one with that id. What a running task does is settled already.
 func (s *Simulator) UpdateDesktop(id string, change func(*Desktop)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,8 +101,7 @@ func (s *Simulator) desktop(id string) *Desktop {
 	return nil
 }
 
-// tagged reports whether the desktop has all tags of a list "k=v,k2=v2". A
-// key alone is assumed to match every value.
+// tagged reports whether the desktop has all tags of a list "k=v,k2=v2". A key alone is assumed to match every value.
 func (d *Desktop) tagged(list string) bool {
 	for pair := range strings.SplitSeq(list, ",") {
 		key, value, exact := strings.Cut(strings.TrimSpace(pair), "=")
@@ -114,8 +112,7 @@ func (d *Desktop) tagged(list string) bool {
 	return true
 }
 
-// desktopJSON is a desktop in answers. The members from OSVersion on are in
-// the detailed answers only.
+// desktopJSON is a desktop in answers. The members from OSVersion on are in the detailed answers only.
 type desktopJSON struct {
 	DesktopID        string `json:"desktop_id"`
 	ComputerName     string `json:"computer_name"`
@@ -165,8 +162,7 @@ func (c *call) listDesktops() reply { return c.desktops(false) }
 // listDesktopsDetail is page ListDesktopsDetail.
 func (c *call) listDesktopsDetail() reply { return c.desktops(true) }
 
-// desktops is both lists. A limit of 0, which their pages allow, is taken at
-// its word.
+// desktops is both lists. A limit of 0, which their pages allow, is taken at its word.
 func (c *call) desktops(detail bool) reply {
 	most := 1000
 	if detail {
@@ -196,8 +192,8 @@ func (c *call) desktops(detail bool) reply {
 	return ok(map[string]any{"total_count": len(found), "desktops": list})
 }
 
-// desktopFilter reads the filters of both lists. User names are documented to
-// match in part; names and addresses are assumed to.
+// desktopFilter reads the filters of both lists. User names are documented to match in part; names and addresses are assumed
+// to.
 func (c *call) desktopFilter() func(*Desktop) bool {
 	users := c.query.list("user_name")
 	if len(c.query.values["user_names"]) > 0 {
@@ -225,8 +221,7 @@ func (c *call) desktopFilter() func(*Desktop) bool {
 	}
 }
 
-// detailFilter reads the filters that only page ListDesktopsDetail has. The
-// two lists are assumed to match whole names.
+// detailFilter reads the filters that only page ListDesktopsDetail has. The two lists are assumed to match whole names.
 func (c *call) detailFilter() func(*Desktop) bool {
 	users := c.query.list("user_names")
 	names := c.query.list("computer_names")
@@ -244,8 +239,8 @@ func (c *call) detailFilter() func(*Desktop) bool {
 	}
 }
 
-// desktopOrder reads sort_field and sort_type, which the page says belong
-// together; one without the other is assumed to do nothing.
+// desktopOrder reads sort_field and sort_type, which the page says belong together; one without the other is assumed to do
+// nothing.
 func (c *call) desktopOrder() func([]*Desktop) {
 	field, direction := c.query.text("sort_field", 64), c.query.text("sort_type", 64)
 	if field != "" {
@@ -275,8 +270,7 @@ func both(a, b func(*Desktop) bool) func(*Desktop) bool {
 	return func(d *Desktop) bool { return a(d) && b(d) }
 }
 
-// among reports whether one of the items matches; without items everything
-// does.
+// among reports whether one of the items matches; without items everything does.
 func among(items []string, match func(string) bool) bool {
 	return len(items) == 0 || slices.ContainsFunc(items, match)
 }

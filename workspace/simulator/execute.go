@@ -8,13 +8,11 @@ import (
 	"time"
 )
 
-// defaultTimeout is the execution_timeout of the sibling operations (pages
-// ExecuteScriptByDesktopTag, ExecuteDesktopPoolScript); that of
-// ExecuteScriptOrCommand, also for 0, is assumed to be the same.
+// defaultTimeout is the execution_timeout of the sibling operations (pages ExecuteScriptByDesktopTag,
+// ExecuteDesktopPoolScript); that of ExecuteScriptOrCommand, also for 0, is assumed to be the same.
 const defaultTimeout = 1
 
-// executeBody is the body of ExecuteScriptOrCommand. It took commands until
-// July 2025; such members are ignored now.
+// executeBody is the body of ExecuteScriptOrCommand. It took commands until July 2025; such members are ignored now.
 type executeBody struct {
 	check
 	ResourceType      string   `json:"resource_type"`
@@ -26,9 +24,8 @@ type executeBody struct {
 	ExecutionTimeout  *int     `json:"execution_timeout"`
 }
 
-// groupBody is the body of ExecuteScriptByDesktopTag, which has no
-// desktop_ids, and ExecuteDesktopPoolScript, which has no desktop_tag. The
-// members pre_start and post_finish are ignored.
+// groupBody is the body of ExecuteScriptByDesktopTag, which has no desktop_ids, and ExecuteDesktopPoolScript, which has no
+// desktop_tag. The members pre_start and post_finish are ignored.
 type groupBody struct {
 	check
 	DesktopTag        *string  `json:"desktop_tag"`
@@ -53,8 +50,8 @@ type rollout struct {
 	resources string // what the desktops are called in messages
 }
 
-// decodeExecute reads the body of ExecuteScriptOrCommand. The page calls every
-// member optional; that these three are needed is an assumption.
+// decodeExecute reads the body of ExecuteScriptOrCommand. The page calls every member optional; that these three are needed
+// is an assumption.
 func decodeExecute(body []byte) (rollout, *check) {
 	var b executeBody
 	b.decode(body, &b)
@@ -125,8 +122,8 @@ func (c *call) execute() reply {
 	return c.start(r)
 }
 
-// executeByTag is page ExecuteScriptByDesktopTag. The form of desktop_tag,
-// "key=value" as in the filters of desktops, is an assumption.
+// executeByTag is page ExecuteScriptByDesktopTag. The form of desktop_tag, "key=value" as in the filters of desktops, is an
+// assumption.
 func (c *call) executeByTag() reply {
 	r, b := decodeGroup(c.body)
 	if b.DesktopTag == nil || *b.DesktopTag == "" {
@@ -147,8 +144,7 @@ func (c *call) executeByTag() reply {
 	return c.start(r)
 }
 
-// executePool is page ExecuteDesktopPoolScript. Without desktop_ids all
-// desktops of the pool are meant.
+// executePool is page ExecuteDesktopPoolScript. Without desktop_ids all desktops of the pool are meant.
 func (c *call) executePool() reply {
 	r, b := decodeGroup(c.body)
 	if out, ok := b.verdict(); !ok {
@@ -235,9 +231,8 @@ type gray struct {
 	threshold int
 }
 
-// limits checks what does not depend on the desktops. That the threshold is
-// less than the count is documented; with ids instead of a count, their number
-// is assumed to be meant. A threshold of 0 is assumed to be none.
+// limits checks what does not depend on the desktops. That the threshold is less than the count is documented; with ids
+// instead of a count, their number is assumed to be meant. A threshold of 0 is assumed to be none.
 func (g gray) limits(c *check) {
 	size := g.count
 	if size == 0 {
@@ -248,8 +243,7 @@ func (g gray) limits(c *check) {
 	}
 }
 
-// outsider returns a gray desktop that is not among the desktops, if there is
-// one. With a count, the ids do not matter.
+// outsider returns a gray desktop that is not among the desktops, if there is one. With a count, the ids do not matter.
 func (g gray) outsider(desktops []string) string {
 	if g.count > 0 {
 		return ""
@@ -268,9 +262,8 @@ type ordered struct {
 	order   int
 }
 
-// orders deals the desktops into batches, the gray one first. Which desktops a
-// count selects is not documented: it is assumed to be the first ones of the
-// list, or all of them when it exceeds their number.
+// orders deals the desktops into batches, the gray one first. Which desktops a count selects is not documented: it is assumed
+// to be the first ones of the list, or all of them when it exceeds their number.
 func (g gray) orders(desktops []string) []ordered {
 	first := g.ids
 	if g.count > 0 {
@@ -299,8 +292,8 @@ type controlBody struct {
 	TaskID   string `json:"task_id"`
 }
 
-// target is what a retry or a stop is about: a task, or one record of it. That
-// one of the two ids is needed, and not both, is an assumption.
+// target is what a retry or a stop is about: a task, or one record of it. That one of the two ids is needed, and not both, is
+// an assumption.
 func (c *call) target() (*task, []*record, reply) {
 	var b controlBody
 	b.decode(c.body, &b)
@@ -326,9 +319,8 @@ func (c *call) target() (*task, []*record, reply) {
 	return t, t.current(), reply{}
 }
 
-// stop is page StopScriptExecution. What has ended stays as it is, what is
-// running is assumed to fail, what has not begun is skipped. Stopping what has
-// ended changes nothing.
+// stop is page StopScriptExecution. What has ended stays as it is, what is running is assumed to fail, what has not begun is
+// skipped. Stopping what has ended changes nothing.
 func (c *call) stop() reply {
 	t, records, out := c.target()
 	if t == nil {
@@ -338,9 +330,8 @@ func (c *call) stop() reply {
 	return reply{status: http.StatusOK}
 }
 
-// retry is page RetryScriptExecution. It is assumed to need a task that has
-// ended, and to execute once more, without a gray batch, what failed or was
-// skipped. Whether the task it answers with is the same is not documented.
+// retry is page RetryScriptExecution. It is assumed to need a task that has ended, and to execute once more, without a gray
+// batch, what failed or was skipped. Whether the task it answers with is the same is not documented.
 func (c *call) retry() reply {
 	t, records, out := c.target()
 	if t == nil {
@@ -378,8 +369,7 @@ func (c *call) retry() reply {
 	return ok(map[string]string{"task_id": next.id})
 }
 
-// include lists a record's desktop and script in the task. Not every desktop
-// of a retry has to do with every script of it.
+// include lists a record's desktop and script in the task. Not every desktop of a retry has to do with every script of it.
 func (t *task) include(rec *record) {
 	t.resources = unique(append(t.resources, rec.desktop.ID))
 	for _, s := range t.scripts {

@@ -8,13 +8,12 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// Fault makes requests to an operation go wrong. Of several faults that apply
-// to a request, the first one injected acts alone.
+// Fault makes requests to an operation go wrong. Of several faults that apply to a request, the first one injected acts
+// alone.
 //
-// Reset, Redirect, HTML, Throttle, Code and Status answer instead of the
-// operation, which has no effect then; of these the first one set, in this
-// order, acts. Truncate, Huge, ResetAfter and HangAfter let the operation do
-// its work and spoil the answer. Latency combines with all.
+// Reset, Redirect, HTML, Throttle, Code and Status answer instead of the operation, which has no effect then; of these the
+// first one set, in this order, acts. Truncate, Huge, ResetAfter and HangAfter let the operation do its work and spoil the
+// answer. Latency combines with all.
 //
 // The tags are the keys of the text form; see ParseFault.
 type Fault struct {
@@ -37,10 +36,9 @@ type Fault struct {
 	Huge       int           `key:"huge"`                    // pad the answer to that many bytes
 }
 
-// ParseFault reads a fault as written on a command line: the operation, a
-// colon and comma-separated keys, "list-tasks:status=503,times=2". The
-// operation "*" means all. Switches need no value: "execute:reset-after". A
-// value with a comma or a quote in it is written as a quoted Go string.
+// ParseFault reads a fault as written on a command line: the operation, a colon and comma-separated keys,
+// "list-tasks:status=503,times=2". The operation "*" means all. Switches need no value: "execute:reset-after". A value with a
+// comma or a quote in it is written as a quoted Go string.
 func ParseFault(text string) (Fault, error) {
 	var f Fault
 	op, err := fakecloud.ParseFault(text, "operation", Operations(), &f)

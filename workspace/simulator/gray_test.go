@@ -49,8 +49,7 @@ func randomPlan(r *rand.Rand) plan {
 	return p
 }
 
-// model says, without any notion of time, which desktops are in the gray batch
-// and what becomes of each record.
+// model says, without any notion of time, which desktops are in the gray batch and what becomes of each record.
 func (p plan) model() (gray []string, fate map[string]string) {
 	switch {
 	case p.count > len(p.desktops):
@@ -132,8 +131,7 @@ func TestGrayAgainstModel(t *testing.T) {
 	}
 }
 
-// follow lets the time pass until a task has ended, and checks on the way what
-// must hold at any time.
+// follow lets the time pass until a task has ended, and checks on the way what must hold at any time.
 func (l *lab) follow(id string, total int) {
 	l.t.Helper()
 	eq(l.t, "status at first", l.task(id).Status, StateInit)

@@ -14,29 +14,25 @@ type Account struct {
 	// User and Password log in for a token; nobody can while Password is empty.
 	User     string
 	Password string
-	// Projects as IAM lists them. The desktops are in the first one; in the
-	// others Workspace answers that it may not be used.
+	// Projects as IAM lists them. The desktops are in the first one; in the others Workspace answers that it may not be used.
 	Projects []Project
 	Keys     []Key
 }
 
-// Project is one project of an account; the one a region has by itself is
-// named after it (page KeystoneListProjects).
+// Project is one project of an account; the one a region has by itself is named after it (page KeystoneListProjects).
 type Project struct{ ID, Name string }
 
 // Key is an access key that requests may be signed with.
 type Key struct {
 	AccessKey string
 	SecretKey string
-	// SecurityToken makes it a temporary key: requests have to bring the token
-	// along in X-Security-Token.
+	// SecurityToken makes it a temporary key: requests have to bring the token along in X-Security-Token.
 	SecurityToken string
 	// Expires is when a temporary key ends; never when zero.
 	Expires time.Time
 }
 
-// tokenLifetime is how long a token is valid (page
-// KeystoneCreateUserTokenByPassword).
+// tokenLifetime is how long a token is valid (page KeystoneCreateUserTokenByPassword).
 const tokenLifetime = 24 * time.Hour
 
 // Token mints a token that X-Auth-Token takes for 24 hours.
@@ -71,8 +67,8 @@ type projectJSON struct {
 	Links       map[string]string `json:"links"`
 }
 
-// listProjects is page KeystoneListProjects. The name is compared exactly:
-// clients look for the one project that a region has of its own.
+// listProjects is page KeystoneListProjects. The name is compared exactly: clients look for the one project that a region has
+// of its own.
 func (c *call) listProjects() reply {
 	name := c.query.text("name", 64)
 	if out, ok := c.query.verdict(); !ok {
@@ -118,9 +114,8 @@ type loginBody struct {
 	} `json:"auth"`
 }
 
-// createToken is page KeystoneCreateUserTokenByPassword. Only a password and a
-// project are taken, of all that the page offers; the token is the same for
-// every project. What it answers to a project that does not exist is assumed.
+// createToken is page KeystoneCreateUserTokenByPassword. Only a password and a project are taken, of all that the page
+// offers; the token is the same for every project. What it answers to a project that does not exist is assumed.
 func (c *call) createToken() reply {
 	var b loginBody
 	if err := json.Unmarshal(c.body, &b); err != nil || !slices.Equal(b.Auth.Identity.Methods, []string{"password"}) {

@@ -8,8 +8,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// Start listens on addr ("127.0.0.1:0"). Only loopback addresses are accepted:
-// the simulator hands out what it takes for secrets over plain HTTP.
+// Start listens on addr ("127.0.0.1:0"). Only loopback addresses are accepted: the simulator hands out what it takes for
+// secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,8 +24,8 @@ func (s *Simulator) Start(addr string) error {
 	return nil
 }
 
-// Close stops listening. Answers being written are finished; requests that a
-// fault holds back are dropped. It returns once the listener is gone.
+// Close stops listening. Answers being written are finished; requests that a fault holds back are dropped. It returns once
+// the listener is gone.
 func (s *Simulator) Close() error {
 	s.mu.Lock()
 	servers := s.servers
@@ -37,16 +37,15 @@ func (s *Simulator) Close() error {
 	return servers.Close()
 }
 
-// URL is the endpoint of Workspace and of IAM ("http://127.0.0.1:PORT").
-// Before Start it is a made-up address.
+// URL is the endpoint of Workspace and of IAM ("http://127.0.0.1:PORT"). Before Start it is a made-up address.
 func (s *Simulator) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.url
 }
 
-// Transport reaches the simulator without a network, whether it listens or
-// not. Every host name leads to it: clients make up those of IAM themselves.
+// Transport reaches the simulator without a network, whether it listens or not. Every host name leads to it: clients make up
+// those of IAM themselves.
 func (s *Simulator) Transport() *fakecloud.Transport {
 	return &fakecloud.Transport{Handler: func(string) http.Handler { return s }}
 }
@@ -65,6 +64,6 @@ type Request struct {
 	RequestID string // what X-Request-Id said
 }
 
-// Requests returns the latest requests served, oldest first: at least the last
-// 10,000. A request is in the journal before its answer is sent.
+// Requests returns the latest requests served, oldest first: at least the last 10,000. A request is in the journal before its
+// answer is sent.
 func (s *Simulator) Requests() []Request { return s.journal.All() }

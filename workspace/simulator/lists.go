@@ -46,8 +46,7 @@ type poolTaskJSON struct {
 	SkipNum         int             `json:"skip_num"`
 }
 
-// future writes a time that has come, or one that has not come yet in the look
-// that the quirks select.
+// future writes a time that has come, or one that has not come yet in the look that the quirks select.
 func (c *call) future(t time.Time) json.RawMessage {
 	if !c.now.Before(t) {
 		return fakecloud.EncodeJSON(t.UTC().Format(timeForm))
@@ -72,8 +71,8 @@ func (t *task) refs() []scriptRef {
 	return refs
 }
 
-// listTasks is page ListScriptTasks. The latest task comes first, which is an
-// assumption, as is that the tasks of pools are among them.
+// listTasks is page ListScriptTasks. The latest task comes first, which is an assumption, as is that the tasks of pools are
+// among them.
 func (c *call) listTasks() reply {
 	p := c.query.page(10, 1, 100)
 	keep := c.taskFilter()
@@ -103,8 +102,7 @@ func (c *call) listTasks() reply {
 	return ok(map[string]any{"count": len(found), "script_tasks": cut(found, p)})
 }
 
-// poolWords are the words of the status filter of page
-// ShowDesktopPoolsScriptExecTasks. Its answers have others.
+// poolWords are the words of the status filter of page ShowDesktopPoolsScriptExecTasks. Its answers have others.
 var poolWords = map[string]string{
 	"SUCCESS": StateFinish, "FAILED": StateFailed, "RUNNING": StateRunning, "WAITING": StateInit,
 }
@@ -156,8 +154,8 @@ func (c *call) taskFilter() func(*task) bool {
 	}
 }
 
-// span reads execute_time_start and execute_time_end; both ends are assumed to
-// be included. Times are compared to the second, as they are shown.
+// span reads execute_time_start and execute_time_end; both ends are assumed to be included. Times are compared to the second,
+// as they are shown.
 func (c *call) span() func(time.Time) bool {
 	from, to := c.query.time("execute_time_start"), c.query.time("execute_time_end")
 	return func(t time.Time) bool {
@@ -174,8 +172,7 @@ func (t *task) groupType() string {
 	return "DESKTOP_POOL"
 }
 
-// recordJSON is a record as page ListScriptRecords has it; Output is in the
-// answers of page ShowScriptRecordDetail only.
+// recordJSON is a record as page ListScriptRecords has it; Output is in the answers of page ShowScriptRecordDetail only.
 type recordJSON struct {
 	ID           string          `json:"id"`
 	ScriptID     string          `json:"script_id,omitempty"`
@@ -210,9 +207,8 @@ func (c *call) recordJSON(rec *record) recordJSON {
 	return j
 }
 
-// listRecords is page ListScriptRecords. Records of later tasks come first,
-// which is an assumption. What a retry in the same task has replaced is
-// assumed to be the history that show_history is about.
+// listRecords is page ListScriptRecords. Records of later tasks come first, which is an assumption. What a retry in the same
+// task has replaced is assumed to be the history that show_history is about.
 func (c *call) listRecords() reply {
 	p := c.query.page(10, 1, 100)
 	taskID := c.query.text("script_task_id", 128)
@@ -240,8 +236,7 @@ func (c *call) listRecords() reply {
 	return ok(map[string]any{"count": len(found), "script_records": list})
 }
 
-// recordFilter reads the filters. A record that has not begun has no time to
-// compare; its task's is used.
+// recordFilter reads the filters. A record that has not begun has no time to compare; its task's is used.
 func (c *call) recordFilter() func(*record) bool {
 	resources := c.query.list("resource_id")
 	groups := c.query.list("resource_group_id")
@@ -276,8 +271,8 @@ func (c *call) hidden(rec *record) bool {
 	return c.quirks.HideSkipped && rec.final == StateSkipped
 }
 
-// showRecord is page ShowScriptRecordDetail. The output is there once the
-// script has ended; how much of it the service keeps is not documented.
+// showRecord is page ShowScriptRecordDetail. The output is there once the script has ended; how much of it the service keeps
+// is not documented.
 func (c *call) showRecord() reply {
 	c.query.length("record_id", c.id, 1, 128)
 	if out, ok := c.query.verdict(); !ok {

@@ -68,6 +68,5 @@ var routes = []route{
 	fakecloud.On(OpCreateToken, http.MethodPost, "/v3/auth/tokens", (*call).createToken),
 }
 
-// ofIAM reports whether an operation is one of IAM, which clients reach
-// without the gateway.
+// ofIAM reports whether an operation is one of IAM, which clients reach without the gateway.
 func ofIAM(op Operation) bool { return op == OpListProjects || op == OpCreateToken }

@@ -11,15 +11,14 @@ import (
 // Outcome is how a script ends on a desktop. The zero value is success.
 type Outcome struct {
 	Kind OutcomeKind
-	// Output is what the script printed. Success without one prints a line
-	// that names script and desktop.
+	// Output is what the script printed. Success without one prints a line that names script and desktop.
 	Output string
 	// OutputSize repeats the output up to this many bytes.
 	OutputSize int
 	ResultCode string // result_code; no page says which values there are
 	Reason     string // reason of a failure; a default one when empty
-	// Duration is how long the script runs; Timing.Script when zero, no time
-	// at all when negative. It is stopped at the execution_timeout.
+	// Duration is how long the script runs; Timing.Script when zero, no time at all when negative. It is stopped at the
+	// execution_timeout.
 	Duration time.Duration
 }
 
@@ -47,8 +46,7 @@ const (
 // outcomeKey addresses an outcome that is for one script only.
 type outcomeKey struct{ desktop, script string }
 
-// SetOutcome says how a script ends on a desktop from the next task on; an
-// empty script id means all scripts, and commands.
+// SetOutcome says how a script ends on a desktop from the next task on; an empty script id means all scripts, and commands.
 func (s *Simulator) SetOutcome(desktopID, scriptID string, o Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,8 +67,7 @@ type ending struct {
 	size   int
 }
 
-// text is the output. It is made when it is asked for: a thousand desktops
-// with a large one each would not fit.
+// text is the output. It is made when it is asked for: a thousand desktops with a large one each would not fit.
 func (e ending) text() string {
 	if e.size == 0 {
 		return e.output
@@ -154,8 +151,7 @@ func (s *Simulator) Tasks() []Task {
 	return all
 }
 
-// Records returns the records of a task in the state of this moment, also
-// those that answers do not show.
+// Records returns the records of a task in the state of this moment, also those that answers do not show.
 func (s *Simulator) Records(taskID string) []Record {
 	now := s.now()
 	s.mu.Lock()

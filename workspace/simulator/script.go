@@ -111,8 +111,7 @@ func (b *scriptBody) limits() {
 	b.length("version", b.Version, 0, 128)
 }
 
-// createScript is page CreateScript. Two scripts may have the same name: no
-// page says that they may not.
+// createScript is page CreateScript. Two scripts may have the same name: no page says that they may not.
 func (c *call) createScript() reply {
 	var b scriptBody
 	b.decode(c.body, &b)
@@ -127,8 +126,8 @@ func (c *call) createScript() reply {
 	return ok(map[string]string{"script_id": id})
 }
 
-// updateScript is page UpdateScript. It replaces the whole script: what is not
-// sent is assumed to become empty. The type cannot be changed.
+// updateScript is page UpdateScript. It replaces the whole script: what is not sent is assumed to become empty. The type
+// cannot be changed.
 func (c *call) updateScript() reply {
 	var b scriptBody
 	b.decode(c.body, &b)
@@ -174,8 +173,8 @@ func (c *call) listScripts() reply {
 	return ok(map[string]any{"count": len(found), "scripts": cut(found, p)})
 }
 
-// showScript is page ShowScriptDetail. With script_task_id it is assumed to
-// show the script that this task ran, whatever became of it since.
+// showScript is page ShowScriptDetail. With script_task_id it is assumed to show the script that this task ran, whatever
+// became of it since.
 func (c *call) showScript() reply {
 	taskID := c.query.text("script_task_id", 128)
 	c.query.length("script_id", c.id, 1, 128)

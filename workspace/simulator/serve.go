@@ -8,8 +8,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
-// call is one request on its way through an operation. Operations run with
-// sim.mu held.
+// call is one request on its way through an operation. Operations run with sim.mu held.
 type call struct {
 	sim    *Simulator
 	now    time.Time

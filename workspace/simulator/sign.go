@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// The names of the signing scheme (API Gateway, page "AK/SK Signing and
-// Authentication Algorithm").
+// The names of the signing scheme (API Gateway, page "AK/SK Signing and Authentication Algorithm").
 const (
 	algorithm       = "SDK-HMAC-SHA256"
 	dateForm        = "20060102T150405Z"
@@ -28,8 +27,7 @@ type authorization struct {
 	signature string
 }
 
-// parseAuthorization reads
-// "SDK-HMAC-SHA256 Access=…, SignedHeaders=a;b, Signature=…".
+// parseAuthorization reads "SDK-HMAC-SHA256 Access=…, SignedHeaders=a;b, Signature=…".
 func parseAuthorization(text string) (authorization, bool) {
 	rest, ok := strings.CutPrefix(text, algorithm+" ")
 	if !ok {
@@ -50,9 +48,8 @@ func parseAuthorization(text string) (authorization, bool) {
 	return a, a.access != "" && a.signed != nil && a.signature != ""
 }
 
-// signature computes what the client should have sent. Which headers are
-// signed is the client's choice: Huawei's own SDK signs User-Agent and not
-// Host.
+// signature computes what the client should have sent. Which headers are signed is the client's choice: Huawei's own SDK
+// signs User-Agent and not Host.
 func signature(r *http.Request, body []byte, signed []string, secret string) string {
 	canonical := sha256.Sum256([]byte(canonicalRequest(r, body, signed)))
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -94,8 +91,7 @@ func canonicalPath(u *url.URL) string {
 	return strings.TrimSuffix(strings.Join(segments, "/"), "/") + "/"
 }
 
-// canonicalQuery sorts by key and then by value. Sorting the escaped pairs
-// would not do: "=" sorts after "-".
+// canonicalQuery sorts by key and then by value. Sorting the escaped pairs would not do: "=" sorts after "-".
 func canonicalQuery(raw string) string {
 	values, _ := url.ParseQuery(raw) // a bad query has been refused already
 	keys := make([]string, 0, len(values))
@@ -112,8 +108,8 @@ func canonicalQuery(raw string) string {
 	return strings.Join(pairs, "&")
 }
 
-// escape is the percent-encoding of RFC 3986. url.QueryEscape makes a plus of
-// a space, url.PathEscape leaves too much as it is.
+// escape is the percent-encoding of RFC 3986. url.QueryEscape makes a plus of a space, url.PathEscape leaves too much as it
+// is.
 func escape(s string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -130,16 +126,14 @@ func escape(s string) string {
 	return b.String()
 }
 
-// maxSkew is how far a request's date may be off (API Gateway, page "AK/SK
-// Signing and Authentication Algorithm").
+// maxSkew is how far a request's date may be off (API Gateway, page "AK/SK Signing and Authentication Algorithm").
 const maxSkew = 15 * time.Minute
 
-// maxBody is the limit of signed bodies (API Gateway, page "Error Codes",
-// APIGW.0201).
+// maxBody is the limit of signed bodies (API Gateway, page "Error Codes", APIGW.0201).
 const maxBody = 12 << 20
 
-// authenticate checks who sent a request: by its token, else by its signature.
-// A reply with a code is a refusal. The caller holds s.mu.
+// authenticate checks who sent a request: by its token, else by its signature. A reply with a code is a refusal. The caller
+// holds s.mu.
 func (s *Simulator) authenticate(r *http.Request, body []byte, now time.Time) reply {
 	if token := r.Header.Get("X-Auth-Token"); token != "" {
 		if expiry, ok := s.tokens[token]; !ok || !now.Before(expiry) {

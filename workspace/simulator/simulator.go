@@ -12,8 +12,8 @@ import (
 
 // Options configures a [Simulator]. The zero value is a usable demo.
 type Options struct {
-	// Now is the clock that signatures are checked against and every task
-	// follows; time.Now when nil. It must be safe for concurrent use.
+	// Now is the clock that signatures are checked against and every task follows; time.Now when nil. It must be safe for
+	// concurrent use.
 	Now func() time.Time
 	// Seed makes ids deterministic.
 	Seed uint64
@@ -25,8 +25,7 @@ type Options struct {
 	Pools []Pool
 	// Scripts are DemoScripts() when nil.
 	Scripts []Script
-	// TaskIDs are the ids of the first tasks, to reproduce a documented
-	// example; the ids after them are made up.
+	// TaskIDs are the ids of the first tasks, to reproduce a documented example; the ids after them are made up.
 	TaskIDs []string
 	// Timing says how long a task takes.
 	Timing Timing
@@ -34,15 +33,13 @@ type Options struct {
 	Quirks Quirks
 }
 
-// Timing is how long a task takes. Zero means the default, negative means no
-// time at all.
+// Timing is how long a task takes. Zero means the default, negative means no time at all.
 type Timing struct {
 	Init   time.Duration `key:"init" zero:"none"`   // from the request to the first batch; default 1s
 	Script time.Duration `key:"script" zero:"none"` // one script on one desktop, unless its Outcome says otherwise; default 2s
 }
 
-// Simulator is one simulated Workspace. Its methods are safe for concurrent
-// use.
+// Simulator is one simulated Workspace. Its methods are safe for concurrent use.
 type Simulator struct {
 	now     func() time.Time
 	account Account
@@ -114,8 +111,7 @@ func duration(d, fallback time.Duration) time.Duration {
 	return max(d, 0)
 }
 
-// newID returns 32 hex digits, the shape of the task id on page
-// ExecuteScriptOrCommand. The caller holds s.mu.
+// newID returns 32 hex digits, the shape of the task id on page ExecuteScriptOrCommand. The caller holds s.mu.
 func (s *Simulator) newID() string {
 	return fmt.Sprintf("%016x%016x", s.rng.Uint64(), s.rng.Uint64())
 }
@@ -126,8 +122,8 @@ func (s *Simulator) newUUID() string {
 	return id[:8] + "-" + id[8:12] + "-4" + id[13:16] + "-8" + id[17:20] + "-" + id[20:]
 }
 
-// newScriptID returns a decimal number beyond 2^53, the shape of the script id
-// on page ExecuteScriptOrCommand. The caller holds s.mu.
+// newScriptID returns a decimal number beyond 2^53, the shape of the script id on page ExecuteScriptOrCommand. The caller
+// holds s.mu.
 func (s *Simulator) newScriptID() string {
 	s.lastScript += 1 + s.rng.Uint64N(1<<40)
 	return fmt.Sprint(s.lastScript)

@@ -77,8 +77,7 @@ type result struct {
 	raw    string
 }
 
-// do sends a request with a token. A path that does not begin with a slash is
-// relative to the project.
+// do sends a request with a token. A path that does not begin with a slash is relative to the project.
 func (l *lab) do(method, path, body string) result {
 	l.t.Helper()
 	r, err := l.try(method, path, body)

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// The states of tasks and records. No page enumerates them for script tasks;
-// those of tasks are the ones of pool tasks (page
+// The states of tasks and records. No page enumerates them for script tasks; those of tasks are the ones of pool tasks (page
 // ShowDesktopPoolsScriptExecTasks), the two others are made up.
 const (
 	StateInit    = "INIT"
@@ -72,9 +71,8 @@ type record struct {
 	printed    bool // it got to its end
 }
 
-// plan works out when each record starts and ends and how. It depends on
-// nothing but the endings and on what was stopped when, so that it can be made
-// again after a stop: that may let the second batch start earlier, or at all.
+// plan works out when each record starts and ends and how. It depends on nothing but the endings and on what was stopped
+// when, so that it can be made again after a stop: that may let the second batch start earlier, or at all.
 func (r *round) plan() {
 	var first, second []*record
 	for _, rec := range r.records {
@@ -95,9 +93,8 @@ func (r *round) plan() {
 	}
 }
 
-// planBatch plans a batch and returns its end. How many desktops work at the
-// same time is not documented; all are assumed to, each on one script after
-// the other in the given order.
+// planBatch plans a batch and returns its end. How many desktops work at the same time is not documented; all are assumed to,
+// each on one script after the other in the given order.
 func planBatch(records []*record, begin time.Time) time.Time {
 	if len(records) == 0 {
 		return begin
@@ -141,8 +138,7 @@ func (rec *record) skip(at time.Time, reason string) {
 	rec.final, rec.code, rec.reason, rec.printed = StateSkipped, "", reason, false
 }
 
-// failures counts the desktops on which something failed, or the records that
-// did.
+// failures counts the desktops on which something failed, or the records that did.
 func failures(records []*record, byRecord bool) int {
 	n := 0
 	failed := map[string]bool{}
@@ -155,8 +151,7 @@ func failures(records []*record, byRecord bool) int {
 	return n
 }
 
-// state is the state of a record at a time. What is skipped counts as pending
-// until that is decided.
+// state is the state of a record at a time. What is skipped counts as pending until that is decided.
 func (rec *record) state(now time.Time) string {
 	switch {
 	case !now.Before(rec.end):
