@@ -12,6 +12,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -135,7 +136,7 @@ func settleDeletes(ctx context.Context, region *scnet.Region, targets []toolbox.
 	sent := slices.Clone(targets)
 	left := slices.DeleteFunc(slices.Clone(present), func(i int) bool { return sent[i].Outcome == toolbox.OutcomeFailed })
 	for _, pause := range afterDelete {
-		if len(left) == 0 || !sleep(ctx, pause) {
+		if len(left) == 0 || !upstream.Wait(ctx, pause) {
 			break
 		}
 		looks := make([]error, len(left))

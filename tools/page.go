@@ -1,10 +1,8 @@
 package tools
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -39,17 +37,5 @@ func following[T any](page workspace.Page[T], limit int) (total *int, next int) 
 func writeNext(b *strings.Builder, next int) {
 	if next > 0 {
 		fmt.Fprintf(b, "More follow: call again with start=%d.\n", next)
-	}
-}
-
-// sleep waits for d, and reports whether it could.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

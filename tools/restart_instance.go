@@ -10,6 +10,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -175,7 +176,7 @@ func (w *watch) until(ctx context.Context, limit time.Duration) {
 			return
 		}
 		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), "status "+text.Field(string(w.status)))
-		if !sleep(ctx, min(pause, left)) {
+		if !upstream.Wait(ctx, min(pause, left)) {
 			w.waited = w.now().Sub(started)
 			return
 		}

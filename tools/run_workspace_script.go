@@ -16,6 +16,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -402,7 +403,7 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 				toolbox.ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
 			}
 		}
-		if left <= 0 || !sleep(ctx, min(pause, left)) {
+		if left <= 0 || !upstream.Wait(ctx, min(pause, left)) {
 			return out, false
 		}
 	}
