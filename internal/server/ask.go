@@ -2,12 +2,17 @@ package server
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -15,8 +20,17 @@ import (
 // errInputEnded says that no answer can come any more.
 var errInputEnded = errors.New("the input ended before the answer")
 
+const (
+	// questionLifetime is how long an answer to a question is taken. Who asked waits for askTimeout only.
+	questionLifetime = askTimeout + 20*time.Second
+	// maxAnswerBytes is much more than a form with one field needs.
+	maxAnswerBytes = 16 << 10
+)
+
 // asked are the requests to clients that wait for an answer.
 type asked struct {
+	key []byte // of the ids
+
 	mu      sync.Mutex
 	waiting map[string]awaited // by the id's text
 }
@@ -90,11 +104,50 @@ func readElicitation(answer message) (*mcp.ElicitationResult, error) {
 	return &result, nil
 }
 
-// open makes an id that nobody can guess: over HTTP, whoever knows it and the owner could answer.
+// newAsked returns asked whose ids are sealed with what key is the root of.
+func newAsked(key []byte) *asked {
+	derived := hmac.New(sha256.New, key)
+	derived.Write([]byte("question ids"))
+	return &asked{key: derived.Sum(nil)}
+}
+
+// newID makes an id that nobody can guess: over HTTP, whoever knows it and the owner could answer.
+func (a *asked) newID(owner string) string {
+	body := fmt.Sprintf("ask-%d-%s", time.Now().UnixMilli(), rand.Text())
+	return strconv.Quote(body + "-" + a.seal(owner, body))
+}
+
+func (a *asked) seal(owner, body string) string {
+	mac := hmac.New(sha256.New, a.key)
+	mac.Write([]byte(owner + "\n" + body))
+	return hex.EncodeToString(mac.Sum(nil)[:12])
+}
+
+// isOurs reports whether this replica or another one asked owner the question, not long ago.
+func (a *asked) isOurs(owner, id string) bool {
+	text, err := strconv.Unquote(id)
+	if err != nil {
+		return false
+	}
+	cut := strings.LastIndexByte(text, '-')
+	if cut < 0 || !hmac.Equal([]byte(text[cut+1:]), []byte(a.seal(owner, text[:cut]))) {
+		return false
+	}
+	millis, _, _ := strings.Cut(strings.TrimPrefix(text[:cut], "ask-"), "-")
+	at, err := strconv.ParseInt(millis, 10, 64)
+	return err == nil && time.Since(time.UnixMilli(at)) < questionLifetime
+}
+
+// isNo reports whether an answer is anything but the consent that a form may carry.
+func isNo(answer message) bool {
+	result, err := readElicitation(answer)
+	return err == nil && result.Action != mcp.ElicitationResponseActionAccept
+}
+
 func (a *asked) open(owner string) (id string, answers <-chan message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	id = strconv.Quote("ask-" + rand.Text())
+	id = a.newID(owner)
 	answer := make(chan message, 1)
 	if a.waiting == nil {
 		a.waiting = map[string]awaited{}

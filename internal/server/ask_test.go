@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -428,4 +429,28 @@ func TestSessionOutOfReach(t *testing.T) {
 	if w.server.caller(w.server.mcp.WithContext(t.Context(), shared)).CanAsk {
 		t.Error("it would be asked")
 	}
+}
+
+// Nobody can make up the id of a question: answers to those would fill what replicas share.
+func TestQuestionIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, other, foreign := newAsked([]byte("of both")), newAsked([]byte("of both")), newAsked([]byte("of others"))
+		id := one.newID("ann")
+		if !one.isOurs("ann", id) || !other.isOurs("ann", id) {
+			t.Error("a question is not known")
+		}
+		if other.isOurs("bob", id) || foreign.isOurs("ann", id) {
+			t.Error("a question of somebody else is")
+		}
+		text, _ := strconv.Unquote(id)
+		for _, made := range []string{"", "1", `"ask-1"`, `"` + text[1:] + `"`, `"` + text + `0"`, text, strings.Replace(id, "ask-9", "ask-99", 1)} {
+			if one.isOurs("ann", made) {
+				t.Errorf("%s is known", made)
+			}
+		}
+		time.Sleep(questionLifetime)
+		if one.isOurs("ann", id) {
+			t.Error("it is known for ever")
+		}
+	})
 }

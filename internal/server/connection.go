@@ -76,7 +76,7 @@ func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error
 	c := &connection{
 		server: s, cancel: cancel, emit: emit,
 		stop: ctx.Done(), broken: make(chan struct{}), ended: make(chan struct{}), inputEnded: make(chan struct{}),
-		asked:   &asked{},
+		asked:   newAsked(nil),
 		calls:   map[*pendingCall]string{},
 		calling: &tally{},
 		running: make(chan struct{}, maxRunning),

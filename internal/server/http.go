@@ -36,8 +36,9 @@ type Caller struct {
 }
 
 // Mailbox takes answers to the server process that waits for them, when a proxy gave them to another one. Send must not
-// wait for a receiver; Receive waits until ctx ends.
+// wait for a receiver; Receive waits until ctx ends. Of several claims of one key, until it is over, one wins.
 type Mailbox interface {
+	Claim(ctx context.Context, key string, until time.Time) (bool, error)
 	Send(ctx context.Context, address string, message []byte) error
 	Receive(ctx context.Context, address string) ([]byte, error)
 }
@@ -55,7 +56,7 @@ type HTTPOptions struct {
 	Hosts   []string // names under which the server is reached, besides its addresses and localhost
 	Origins []string // web pages that may call, besides those of the server's own origin
 
-	Key     []byte  // seals session ids; replicas share it
+	Key     []byte  // seals the ids of sessions and questions; replicas share it
 	Mailbox Mailbox // of replicas; nil: there is one process
 
 	MaxConnections    int
@@ -114,7 +115,7 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 		o.Grace = DefaultGrace
 	}
 	h := &HTTP{
-		server: s, options: o, sessions: newSessions(o.Key, time.Now), asked: &asked{},
+		server: s, options: o, sessions: newSessions(o.Key, time.Now), asked: newAsked(o.Key),
 		ready:    readiness{check: o.Ready, now: time.Now},
 		routes:   map[string]http.HandlerFunc{},
 		stopping: make(chan struct{}),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -212,15 +213,39 @@ func (e *exchange) admitLegacy(k kind) bool {
 	return true
 }
 
-// takeAnswer passes on what a human answered, to the replica that asked if it was another one.
+// takeAnswer passes on what a human answered, to the replica that asked if it was another one. Only the first answer to a
+// question that was asked goes any further: a yes must not overtake a no that waits at another replica.
 func (e *exchange) takeAnswer() {
-	if !e.http.asked.deliver(e.session.id, e.message) && e.http.options.Mailbox != nil {
-		err := e.http.options.Mailbox.Send(e.r.Context(), mailAddress(e.session.id, sameID(e.message.ID)), e.message.payload.text)
-		if err != nil {
-			e.http.server.log.Warn().Err(err).Msg("an answer could not be passed on to the other replicas")
-		}
+	if len(e.message.payload.text) > maxAnswerBytes {
+		e.reject(mcp.INVALID_REQUEST, fmt.Sprintf("an answer has at most %d bytes", maxAnswerBytes))
+		return
 	}
-	e.w.WriteHeader(http.StatusAccepted)
+	defer e.w.WriteHeader(http.StatusAccepted)
+	question, mailbox := sameID(e.message.ID), e.http.options.Mailbox
+	if !e.http.asked.isOurs(e.session.id, question) {
+		return
+	}
+	if mailbox == nil {
+		e.http.asked.deliver(e.session.id, e.message)
+		return
+	}
+	address := mailAddress(e.session.id, question)
+	first, err := mailbox.Claim(e.r.Context(), address, time.Now().Add(2*questionLifetime))
+	switch {
+	case err != nil:
+		e.http.server.log.Warn().Err(err).Msg("whether an answer is the first cannot be checked; only a no counts")
+		if !isNo(e.message) {
+			return
+		}
+	case !first:
+		return
+	}
+	if e.http.asked.deliver(e.session.id, e.message) {
+		return
+	}
+	if err := mailbox.Send(e.r.Context(), address, e.message.payload.text); err != nil {
+		e.http.server.log.Warn().Err(err).Msg("an answer could not be passed on to the other replicas")
+	}
 }
 
 // cancelCall cancels a call of the same session. Without a session there is nothing that tells clients apart, so nothing is
