@@ -40,6 +40,8 @@ var packages = map[string][]string{
 	"prompts":            {module + "scnet"},
 	"internal/audit":     {module + "internal/text"},
 	"internal/fakecloud": {},
+	"internal/filelock":  {},
+	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/lenient":   {},
 	"internal/rollout":   {},

@@ -52,9 +52,14 @@ func buildAndRun(m *testing.M) int {
 }
 
 // environment is this process's without any setting of the program, and settings.
+// Each has a state directory of its own: processes of one user share their budget.
 func environment(settings ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "SCNET_") })
-	return append(env, settings...)
+	state, err := os.MkdirTemp(filepath.Dir(binary), "state-")
+	if err != nil {
+		panic(err)
+	}
+	return append(append(env, "XDG_STATE_HOME="+state), settings...)
 }
 
 // simulate starts a simulated SCNet in this process and returns the settings that reach it.

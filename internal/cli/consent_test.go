@@ -307,3 +307,48 @@ func auditText(t *testing.T, path string) string {
 	}
 	return lines.String()
 }
+
+// A client that starts a process for every call can confirm what an earlier process previewed, once, and has one budget.
+func TestConsentAcrossProcesses(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"], env["XDG_STATE_HOME"] = "11250", t.TempDir()
+	call := func(wantCode int, args ...string) (out, errs string) {
+		t.Helper()
+		code, out, errs := run(t, env, "", append([]string{"call", "--max-mutations-per-hour=2", "--json"}, args...)...)
+		if code != wantCode {
+			t.Fatalf("%q: exit %d\n%s\n%s", args, code, out, errs)
+		}
+		return out, errs
+	}
+	for tool, arguments := range map[string][]string{
+		"delete_instances": {"instance_ids=" + completedID}, "execute_script": {"instance_ids=" + runningID, "script=date"},
+	} {
+		preview, _ := call(toolbox.ExitConsent, append([]string{tool}, arguments...)...)
+		confirmed := append([]string{tool, "confirm=true", "preview_token=" + previewToken(json.RawMessage(preview))}, arguments...)
+		call(toolbox.ExitDone, confirmed...)
+	}
+	if n := sent(s, simulator.EndpointDelete); n != 1 || len(s.Scripts()) != 1 {
+		t.Errorf("%d deletes and %d scripts were sent", n, len(s.Scripts()))
+	}
+	_, errs := call(toolbox.ExitFailed, "restart_instance", "instance_id="+terminatedID, "confirm=true")
+	contains(t, "the budget of all processes", errs, "the hourly limit of 2 changes is reached", "may be let through later")
+}
+
+// A token that one process used is used up for every other.
+func TestATokenIsUsedOnceAcrossProcesses(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"], env["XDG_STATE_HOME"] = "11250", t.TempDir()
+	script := []string{"call", "--json", "execute_script", "instance_ids=" + runningID, "script=date"}
+	_, preview, _ := run(t, env, "", script...)
+	confirmed := append(script, "confirm=true", "preview_token="+previewToken(json.RawMessage(preview)))
+	for _, want := range []int{toolbox.ExitDone, toolbox.ExitConsent} {
+		if code, out, errs := run(t, env, "", confirmed...); code != want || strings.Contains(out, "has been used") != (want == toolbox.ExitConsent) {
+			t.Errorf("exit %d: %s %s", code, out, errs)
+		}
+	}
+	if n := len(s.Scripts()); n != 1 {
+		t.Errorf("%d scripts were sent", n)
+	}
+}

@@ -3,16 +3,19 @@ package cli
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/userstate"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -59,6 +62,14 @@ func (d demoFlag) open(policy policyFlags, requests observer) (service services,
 		return services{}, nil, err
 	}
 	closers = append(closers, closeAudit)
+	if !d.Demo { // what is simulated costs nothing of the user's budget
+		closeState, err := shareAmongProcesses(&service.Rules)
+		if err != nil {
+			closeAll()
+			return services{}, nil, err
+		}
+		closers = append(closers, closeState)
+	}
 	instances, desktops := fromEnvironment, workspaceFromEnvironment
 	if d.Demo {
 		instances, desktops = simulated, simulatedWorkspace
@@ -72,6 +83,21 @@ func (d demoFlag) open(policy policyFlags, requests observer) (service services,
 		closers = append(closers, closeOne)
 	}
 	return service, closeAll, nil
+}
+
+// shareAmongProcesses makes the processes of one user accept each other's preview tokens, once, and have one budget: some
+// clients start a process for every call. An HTTP server replaces this by what its replicas share.
+func shareAmongProcesses(rules *toolbox.Rules) (closeTokens func(), err error) {
+	state := userstate.New(func() (string, error) {
+		path, err := audit.DefaultPath(os.LookupEnv)
+		return filepath.Dir(path), err
+	}, time.Now)
+	rules.State = state
+	rules.Tokens, err = guard.NewTokens(nil, state, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Tokens.Close, nil
 }
 
 func userAgent() string { return "scnet-mcp/" + buildVersion() }

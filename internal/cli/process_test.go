@@ -24,7 +24,13 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	state, err := os.MkdirTemp("", "scnet-mcp-state")
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv("XDG_STATE_HOME", state) // not the user's own
 	code := m.Run()
+	_ = os.RemoveAll(state)
 	_ = os.RemoveAll(built.folder)
 	os.Exit(code)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
+	"github.com/scnet-mcp/scnet-mcp/internal/userstate"
 )
 
 var _ guard.State = (*redis.Store)(nil)
@@ -30,6 +31,11 @@ func TestState(t *testing.T) {
 		"memory": func(*testing.T) replicas {
 			memory := guard.NewMemory(time.Now)
 			return replicas{memory, memory, runtime.Gosched}
+		},
+		"file": func(t *testing.T) replicas {
+			folder := t.TempDir()
+			place := func() (string, error) { return folder, nil }
+			return replicas{userstate.New(place, time.Now), userstate.New(place, time.Now), runtime.Gosched}
 		},
 		"simulated": func(t *testing.T) replicas {
 			server := simulated(t)
