@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
-	"github.com/scnet-mcp/scnet-mcp/internal/sanitize"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -19,6 +23,7 @@ type callersCommand struct {
 // newCallerCommand makes a token.
 type newCallerCommand struct {
 	Name string `arg:"" help:"The name of the caller, for the audit log: lower-case letters, digits, dots, underscores and hyphens."`
+	Out  string `type:"path" placeholder:"FILE" env:"-" help:"Write the token to this new file, which only its owner can read, instead of stderr."`
 }
 
 // Run prints the entry to stdout and the token to stderr, so that the one can be piped into a file without the other.
@@ -36,38 +41,79 @@ func (c newCallerCommand) Run(streams Streams) error {
 	if err != nil {
 		return err
 	}
+	where := fmt.Sprintf("The token of %s, which is shown only now and stands in no file:\n\n%s", c.Name, token)
+	if c.Out != "" {
+		if err := writeToken(c.Out, token); err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+		where = fmt.Sprintf("The token of %s is in %s, and nowhere else.", c.Name, c.Out)
+	}
 	if _, err := fmt.Fprintf(streams.Out, "%s\n", entry); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(streams.Err, `The token of %s, which is shown only now and stands in no file:
-
-%s
+	_, err = fmt.Fprintf(streams.Err, `%s
 
 A client sends it with every request as the header
 Authorization: Bearer TOKEN
 
 The entry on stdout goes into the list "callers" of the callers file. It lets %s only read until read_only is taken out.
-`, c.Name, token, c.Name)
+`, where, c.Name)
 	return err
+}
+
+// writeToken writes a token to a file that must not exist yet: who reads an old file, or another's, must not get the token.
+func writeToken(path, token string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, token)
+	return errors.Join(err, file.Close())
 }
 
 // checkCallersCommand checks a callers file. Exit status 1 when anything is wrong with it.
 type checkCallersCommand struct {
+	demoFlag
 	File string `arg:"" type:"path" help:"The callers file."`
 }
 
-// Run prints each caller with what it may do.
-func (c checkCallersCommand) Run(streams Streams) error {
+// Run prints each caller with what it may do, and what each of its rules matches today.
+func (c checkCallersCommand) Run(ctx context.Context, streams Streams) error {
 	file, err := callers.Open(c.File, knownNames())
 	if err != nil {
 		return err
 	}
+	targets, err := c.targets(ctx, file.Table())
 	for _, caller := range file.Table().Callers() {
-		if _, err := fmt.Fprintln(streams.Out, sanitize.Line(caller.String(), 0)); err != nil {
+		if _, err := fmt.Fprintln(streams.Out, text.Line(caller.String(), 0)); err != nil {
 			return err
 		}
+		if err == nil {
+			if err := writeCoverage(streams.Out, caller.Policy, targets); err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "What the rules match today is not shown: %v\n", err)
 	}
 	return nil
+}
+
+// targets lists what there is, when a caller has a rule about it.
+func (c checkCallersCommand) targets(ctx context.Context, table *callers.Table) ([]guard.Target, error) {
+	if !slices.ContainsFunc(table.Callers(), func(one callers.Caller) bool { return len(one.Policy.Explain(nil)) > 0 }) {
+		return nil, nil
+	}
+	service, closeAll, err := c.open(policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll()
+	if service.SCNet == nil && service.Workspace == nil {
+		return nil, service.Unconfigured
+	}
+	return within(ctx, func(ctx context.Context) ([]guard.Target, error) { return targetsOf(ctx, service) })
 }
 
 // knownNames returns the names that flags and callers files may speak of, those of tools that are not configured included: a

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -17,9 +19,11 @@ import (
 // runCallers runs the commands for callers and returns stdout, stderr and the error.
 func runCallers(t *testing.T, args ...string) (out, errs string, err error) {
 	t.Helper()
+	environment(t, nil)
 	var stdout, stderr bytes.Buffer
 	streams := Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr}
-	parser, err := kong.New(&callersCommand{}, kong.Bind(streams), kong.Writers(io.Discard, io.Discard))
+	parser, err := kong.New(&callersCommand{}, kong.Bind(streams), kong.BindTo(t.Context(), (*context.Context)(nil)),
+		kong.Writers(io.Discard, io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +118,10 @@ func TestCallersCheck(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "callers.json")
 			writeFile(t, path, `{"callers":[`+strings.Join(c.entries, ",")+`]}`)
 			out, errs, err := runCallers(t, "check", path)
-			if out != c.out || errs != "" || (err == nil) != (c.errs == nil) {
+			if errs != "" && !strings.HasPrefix(errs, "What the rules match today is not shown: ") {
+				t.Errorf("stderr %q", errs)
+			}
+			if out != c.out || (err == nil) != (c.errs == nil) {
 				t.Errorf("%v; stderr %q; stdout\n%s", err, errs, out)
 			}
 			if err != nil {
@@ -131,5 +138,53 @@ func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The rules are shown with what they match today, where there is something to look at.
+func TestCallersCheckShowsWhatRulesMatch(t *testing.T) {
+	file, _ := callersFile(t, entry{Name: "ci", Allow: []string{"name:bert-*"}, Protect: []string{"id:" + completedID, "name: prod-*"}},
+		entry{Name: "all"})
+	out, errs, err := runCallers(t, "check", "--demo", file)
+	if err != nil || errs != "" {
+		t.Errorf("%v, %s", err, errs)
+	}
+	contains(t, "stdout", out, "protect id:"+completedID+": matches 1 of today's ", "protect name: prod-*: matches none of today's",
+		"spelt right?", `allow name:bert-*: matches 3 of today's`, `"bert-eval" (`)
+	out, errs, err = runCallers(t, "check", file)
+	if err != nil || strings.Contains(out, "matches") {
+		t.Errorf("%v, %s", err, out)
+	}
+	contains(t, "stderr", errs, "What the rules match today is not shown: ")
+}
+
+func TestDoctorShowsWhatRulesMatch(t *testing.T) {
+	_, out, _ := run(t, nil, "", "doctor", "--demo", "--protect=id:"+completedID+",name:nothing-*")
+	contains(t, "doctor", out, "protect id:"+completedID+": matches 1 of today's ", "protect name:nothing-*: matches none of today's")
+}
+
+func TestCallersNewWritesThePrivateFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	out, errs, err := runCallers(t, "new", "ci", "--out="+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	secret := strings.TrimSpace(string(token))
+	if !strings.HasPrefix(secret, "scnetmcp_") || strings.Contains(out+errs, secret) || !strings.Contains(out, callers.Digest(secret)) {
+		t.Errorf("stdout %s, stderr %s", out, errs)
+	}
+	if out, _, err := runCallers(t, "new", "ci", "--out="+path); err == nil || out != "" {
+		t.Errorf("a file is replaced: %v, %s", err, out)
+	}
+	if again, err := os.ReadFile(path); err != nil || !bytes.Equal(again, token) {
+		t.Errorf("the file has changed: %v", err)
 	}
 }

@@ -134,6 +134,7 @@ func (e *examination) examine(ctx context.Context, service services, log zerolog
 	}
 	e.workspace(ctx, service)
 	e.scnet(ctx, service)
+	e.policy(ctx, service)
 }
 
 // workspace checks Huawei Cloud Workspace where it is configured.

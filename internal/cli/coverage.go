@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
+)
+
+const (
+	// maxListedTargets bounds how many instances of a region are looked at to tell what rules match.
+	maxListedTargets = 1000
+	maxShownTargets  = 5
+)
+
+// targetsOf returns what rules can be about today: the instances of every usable region, and the desktops.
+func targetsOf(ctx context.Context, service tools.Service) (targets []guard.Target, err error) {
+	if service.SCNet != nil {
+		if targets, err = instancesOf(ctx, service.SCNet); err != nil {
+			return nil, err
+		}
+	}
+	if service.Workspace == nil {
+		return targets, nil
+	}
+	page, err := service.Workspace.Desktops(ctx, workspace.DesktopFilter{})
+	for _, d := range page.Rows {
+		place := service.Workspace.Place()
+		targets = append(targets, guard.Target{ID: d.ID, Name: d.ComputerName, Region: place, RegionName: place})
+	}
+	return targets, err
+}
+
+func instancesOf(ctx context.Context, client *scnet.Client) (targets []guard.Target, err error) {
+	regions, err := client.Regions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range regions {
+		if r.Suspended {
+			continue
+		}
+		listed := 0
+		for page, err := range r.Pages(ctx, scnet.ListOptions{Limit: 100}) {
+			if err != nil {
+				return nil, err
+			}
+			for _, in := range page.Instances {
+				targets = append(targets, guard.Target{ID: in.ID, Name: in.Name, Region: r.ID, RegionName: r.Name})
+			}
+			if listed += len(page.Instances); listed >= maxListedTargets {
+				break
+			}
+		}
+	}
+	return targets, nil
+}
+
+// coverageText says what one rule matches today. A rule that matches nothing may be a mistake.
+func coverageText(c guard.Coverage, of int) string {
+	rule := fmt.Sprintf("%s %s", c.Rule, text.Line(c.Pattern.String(), 80))
+	if len(c.Targets) == 0 {
+		return fmt.Sprintf("%s: matches none of today's %d; is it spelt right?", rule, of)
+	}
+	var names []string
+	for i, t := range c.Targets {
+		if i == maxShownTargets {
+			names = append(names, fmt.Sprintf("and %d more", len(c.Targets)-i))
+			break
+		}
+		names = append(names, t.String())
+	}
+	return fmt.Sprintf("%s: matches %d of today's %d: %s", rule, len(c.Targets), of, strings.Join(names, ", "))
+}
+
+// writeCoverage writes what each rule of a policy matches among targets.
+func writeCoverage(out io.Writer, policy guard.Policy, targets []guard.Target) error {
+	for _, c := range policy.Explain(targets) {
+		if _, err := fmt.Fprintf(out, "  %s\n", coverageText(c, len(targets))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// policy says what each of the operator's rules matches today.
+func (e *examination) policy(ctx context.Context, service tools.Service) {
+	if len(service.Policy.Explain(nil)) == 0 || service.SCNet == nil && service.Workspace == nil {
+		return
+	}
+	targets, err := within(ctx, func(ctx context.Context) ([]guard.Target, error) { return targetsOf(ctx, service) })
+	if err != nil {
+		e.note("policy", "", "what the rules match cannot be told: %v", err)
+		return
+	}
+	for _, c := range service.Policy.Explain(targets) {
+		if say := coverageText(c, len(targets)); len(c.Targets) == 0 {
+			e.note("policy", "", "%s", say)
+		} else {
+			e.ok("policy", "%s", say)
+		}
+	}
+}
