@@ -101,6 +101,7 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 			}
 			return work.region.Delete(ctx, ids...)
 		},
+		Permit: func(int) error { return toolbox.Permitted(ctx) },
 		Done: func(i int, _ error, _, _ int) {
 			done += len(chunks[i])
 			toolbox.ReportProgress(ctx, done, len(present), "deletions sent")
@@ -115,6 +116,9 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 		switch {
 		case !chunk.Attempted:
 			outcome, note = toolbox.OutcomeFailed, "not sent: the call was cancelled or took too long"
+			if result.Forbidden != nil {
+				note = "not sent: " + text.Field(result.Forbidden.Error())
+			}
 		case chunk.Err != nil:
 			outcome, note = toolbox.OutcomeOf(chunk.Err), toolbox.Briefly(chunk.Err)
 		}

@@ -55,7 +55,7 @@ func (s Instances) executeScript() toolbox.Tool {
 		Nothing: func(in ExecuteScriptInput, plan toolbox.Plan) ExecuteScriptOutput {
 			return ExecuteScriptOutput{
 				Changed: toolbox.Changed{State: toolbox.Failed},
-				Summary: scriptSummary(plan.Targets, rollout.NotStopped, in.MaxFailures),
+				Summary: scriptSummary(plan.Targets, rollout.Result{}, in.MaxFailures),
 			}
 		},
 		Ask: askScript,
@@ -149,6 +149,7 @@ func actScript(ctx context.Context, in ExecuteScriptInput, work chosen) (out Exe
 		Do: func(ctx context.Context, i int) error {
 			return work.region.ExecuteScript(ctx, targets[runnable[i]].ID, scnet.Script{Content: in.Script, Scope: in.Scope})
 		},
+		Permit: func(int) error { return toolbox.Permitted(ctx) },
 		Check: func(ctx context.Context, i int) error {
 			return stillRunning(ctx, work.region, targets[runnable[i]].ID)
 		},
@@ -163,6 +164,9 @@ func actScript(ctx context.Context, in ExecuteScriptInput, work chosen) (out Exe
 	for i, target := range result.Targets {
 		t := &targets[runnable[i]]
 		if !target.Attempted {
+			if result.Forbidden != nil {
+				t.Note = text.Field(result.Forbidden.Error())
+			}
 			continue
 		}
 		t.Outcome = scriptOutcome(target.Err)
@@ -174,21 +178,23 @@ func actScript(ctx context.Context, in ExecuteScriptInput, work chosen) (out Exe
 		}
 	}
 	out.State, out.Targets = scriptState(targets, result), targets
-	out.Summary = scriptSummary(targets, result.Stopped, in.MaxFailures)
+	out.Summary = scriptSummary(targets, result, in.MaxFailures)
 	return out, nil
 }
 
-func scriptSummary(targets []toolbox.Target, stop rollout.Stop, maxFailures int) string {
+func scriptSummary(targets []toolbox.Target, result rollout.Result, maxFailures int) string {
 	count := func(o toolbox.Outcome) int { return toolbox.Count(targets, o) }
 	summary := fmt.Sprintf("%d accepted, %d rejected, %d unknown, %d skipped, %d not attempted, of %d", count(toolbox.Accepted),
 		count(toolbox.RejectedByService), count(toolbox.OutcomeUnknown), count(toolbox.SkippedNotRunning), count(toolbox.NotAttempted), len(targets))
-	switch stop {
+	switch result.Stopped {
 	case rollout.CanaryFailed:
 		summary += fmt.Sprintf("; stopped: more than %d failures among the canaries", maxFailures)
 	case rollout.FailureLimit:
 		summary += fmt.Sprintf("; stopped: more than %d failures", maxFailures)
 	case rollout.Cancelled:
 		summary += "; stopped: the call was cancelled or took too long"
+	case rollout.Forbidden:
+		summary += fmt.Sprintf("; stopped: %v", result.Forbidden)
 	case rollout.NotStopped:
 	}
 	return summary

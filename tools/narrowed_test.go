@@ -18,7 +18,7 @@ import (
 // as is the world as a caller with a toolbox of its own sees it.
 func (w *world) as(name string, policy guard.Policy, limit int) *world {
 	narrowed := *w
-	narrowed.toolbox = w.toolbox.ForCaller(name, policy, limit)
+	narrowed.toolbox = w.toolbox.ForCaller(name, policy, guard.Fixed(policy), limit)
 	narrowed.caller.Name = name
 	return &narrowed
 }
@@ -81,7 +81,7 @@ func TestNarrowedBudget(t *testing.T) {
 		run(w.as("bob", guard.Policy{}, 2), 1, "the hourly limit of 2 changes is reached")
 		run(greedy, 4, "the operator allows 3 per hour")
 		narrower := *greedy
-		narrower.toolbox = bob.toolbox.ForCaller("greedy", guard.Policy{}, 3)
+		narrower.toolbox = bob.toolbox.ForCaller("greedy", guard.Policy{}, guard.Fixed(guard.Policy{}), 3)
 		run(&narrower, 3, "the operator allows 2 per hour")
 		run(w, 3, "")
 		run(w, 1, "the hourly limit of 3 changes is reached")
@@ -221,5 +221,29 @@ func TestANoHoldsWithoutTheState(t *testing.T) {
 		if !strings.Contains(log.String(), "10.0.0.7") || strings.Contains(log.String(), asked.Question.Token) {
 			t.Errorf("log %s", log.String())
 		}
+	})
+}
+
+// A caller that is removed during the wait after the canaries has nothing more carried out, and one that is narrowed between
+// preview and confirmation nothing at all.
+func TestPolicyChangesUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(3, simulator.Running)})
+		var gone error
+		narrower := guard.Policy{}
+		w.toolbox = w.toolbox.ForCaller(w.caller.Name, guard.Policy{},
+			func() (guard.Policy, error) { return narrower, gone }, 0)
+		a := execution("date", ids(3)...).with(arguments{"canary": 1, "canary_wait_seconds": 10})
+		_, second := w.previewed(t, "execute_script", a)
+		narrower.ReadOnly = true
+		w.fails(t, "execute_script", second, "read-only", "Nothing was changed")
+		w.nothingSent(t)
+		narrower.ReadOnly = false
+
+		_, second = w.previewed(t, "execute_script", a)
+		time.AfterFunc(5*time.Second, func() { gone = &guard.Refusal{Rule: guard.CallerRule, Reason: "caller local has been removed"} })
+		r := w.call(t, "execute_script", second)
+		wantOutcomes(t, r, "partial", "accepted", "not_attempted", "not_attempted")
+		wantParts(t, r.Text, "stopped: caller local has been removed")
 	})
 }

@@ -258,7 +258,7 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 	if s.before != nil {
 		a = a.with(s.before(t, on))
 	}
-	on.toolbox = on.toolbox.ForCaller(on.caller.Name, s.policy, 0)
+	on.toolbox = on.toolbox.ForCaller(on.caller.Name, s.policy, guard.Fixed(s.policy), 0)
 	calls := []arguments{a}
 	for i := 0; i < len(calls); i++ {
 		kept.records, endings = nil, nil

@@ -9,7 +9,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -20,7 +19,7 @@ const (
 )
 
 // targetsOf returns what rules can be about today: the instances of every usable region, and the desktops.
-func targetsOf(ctx context.Context, service tools.Service) (targets []guard.Target, err error) {
+func targetsOf(ctx context.Context, service services) (targets []guard.Target, err error) {
 	if service.SCNet != nil {
 		if targets, err = instancesOf(ctx, service.SCNet); err != nil {
 			return nil, err
@@ -51,10 +50,10 @@ func instancesOf(ctx context.Context, client *scnet.Client) (targets []guard.Tar
 			if err != nil {
 				return nil, err
 			}
-			for _, in := range page.Instances {
+			for _, in := range page.Rows {
 				targets = append(targets, guard.Target{ID: in.ID, Name: in.Name, Region: r.ID, RegionName: r.Name})
 			}
-			if listed += len(page.Instances); listed >= maxListedTargets {
+			if listed += len(page.Rows); listed >= maxListedTargets {
 				break
 			}
 		}
@@ -90,7 +89,7 @@ func writeCoverage(out io.Writer, policy guard.Policy, targets []guard.Target) e
 }
 
 // policy says what each of the operator's rules matches today.
-func (e *examination) policy(ctx context.Context, service tools.Service) {
+func (e *examination) policy(ctx context.Context, service services) {
 	if len(service.Policy.Explain(nil)) == 0 || service.SCNet == nil && service.Workspace == nil {
 		return
 	}

@@ -103,8 +103,8 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 
 // useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
 func useCallers(path string, base *toolbox.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
-	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, _ guard.Live) *toolbox.Toolbox {
-		return base.ForCaller(one.Name, one.Policy, one.MaxMutationsPerHour)
+	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, live guard.Live) *toolbox.Toolbox {
+		return base.ForCaller(one.Name, one.Policy, live, one.MaxMutationsPerHour)
 	})
 	if err != nil {
 		return nil, err

@@ -130,6 +130,9 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 	if ctx.Err() != nil {
 		return a.refuse(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
 	}
+	if err := a.toolbox.stillPermitted(c.tool, plan); err != nil {
+		return a.refuse(ctx, err, "")
+	}
 	changes := plan.Changes()
 	receipt, err := a.toolbox.budget.Take(ctx, changes)
 	if err != nil {
@@ -139,7 +142,7 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 		a.toolbox.giveBack(ctx, receipt, changes)
 		return a.end(Result{}, err)
 	}
-	out, err := recovered(func() (Out, error) { return c.steps.Act(ctx, in, work) })
+	out, err := recovered(func() (Out, error) { return c.steps.Act(a.toolbox.withPermission(ctx, c.tool, plan), in, work) })
 	changed := OutP(&out).changed()
 	if err != nil {
 		if !Uncertain(err) { // nothing was changed

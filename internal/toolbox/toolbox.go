@@ -45,6 +45,7 @@ type Recorder interface {
 // Toolbox runs the tools of one server. It is safe for concurrent use.
 type Toolbox struct {
 	rules  Rules
+	live   guard.Live // the policy as it is now, which work under way is held to
 	budget *guard.Budget
 	tools  []Tool
 }
@@ -69,27 +70,25 @@ func New(rules Rules, tools []Tool) *Toolbox {
 	if rules.Observe == nil {
 		rules.Observe = func() func(Observation) { return func(Observation) {} }
 	}
-	return newToolbox(rules, "local", tools)
+	return newToolbox(rules, guard.Fixed(rules.Policy), "local", tools)
 }
 
-func newToolbox(rules Rules, account string, tools []Tool) *Toolbox {
+func newToolbox(rules Rules, live guard.Live, account string, tools []Tool) *Toolbox {
 	budget := rules.Ledger.Budget(account, rules.MaxMutationsPerHour)
-	return &Toolbox{rules: rules, budget: budget, tools: tools}
+	return &Toolbox{rules: rules, live: live, budget: budget, tools: tools}
 }
 
 // ForCaller returns a Toolbox for one caller, which allows what b and policy both allow and has a budget of its own under
 // account. 0 in policy.MaxTargets or as maxMutationsPerHour leaves b's limit; a higher one than b's has no effect. Tools,
-// tokens and the audit log are those of b. Toolboxes of one account share their budget.
-func (b *Toolbox) ForCaller(account string, policy guard.Policy, maxMutationsPerHour int) *Toolbox {
+// tokens and the audit log are those of b. Toolboxes of one account share their budget. live is
+// the policy as it is at any time, which is asked before each act and each of its targets.
+func (b *Toolbox) ForCaller(account string, policy guard.Policy, live guard.Live, maxMutationsPerHour int) *Toolbox {
 	rules := b.rules
-	if policy.MaxTargets == 0 {
-		policy.MaxTargets = rules.Policy.MaxTargets
-	}
 	rules.Policy = rules.Policy.Narrow(policy)
 	if maxMutationsPerHour != 0 {
 		rules.MaxMutationsPerHour = min(rules.MaxMutationsPerHour, maxMutationsPerHour)
 	}
-	return newToolbox(rules, account, b.tools)
+	return newToolbox(rules, b.live.Narrow(live), account, b.tools)
 }
 
 // Tools returns the tools that the policy offers.
