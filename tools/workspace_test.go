@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
-	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
-	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
@@ -156,31 +154,6 @@ func (c *cloud) nothingChanged(t testing.TB) {
 
 // stored returns how many scripts there are besides the demo's.
 func (c *cloud) stored() int { return len(c.sim.Scripts()) - len(cloudsim.DemoScripts()) }
-
-func workspaceTools() []toolbox.Tool {
-	return tools.Desktops{}.Tools()
-}
-
-func TestWorkspaceDeclarations(t *testing.T) {
-	risks := map[string]guard.Risk{
-		"list_workspace_desktops": guard.Read, "list_workspace_scripts": guard.Read, lookTool: guard.Read,
-		runTool: guard.Destructive, stopTool: guard.Disruptive,
-	}
-	for _, tool := range workspaceTools() {
-		if !toolName.MatchString(tool.Name) || tool.Title == "" || tool.Description == "" || tool.Risk != risks[tool.Name] {
-			t.Errorf("%+v", tool)
-		}
-		delete(risks, tool.Name)
-		for _, schema := range []*schemas.Schema{tool.Input, tool.Output} {
-			for _, finding := range schemas.Lint(schema.JSON()) {
-				t.Errorf("%s: %s", tool.Name, finding)
-			}
-		}
-	}
-	if len(risks) > 0 {
-		t.Errorf("missing: %v", risks)
-	}
-}
 
 func TestListWorkspaceDesktops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

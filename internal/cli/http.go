@@ -119,6 +119,9 @@ func useCallers(path string, base *toolbox.Toolbox, o *server.HTTPOptions) (relo
 
 func newMetrics() *metrics.Metrics {
 	o := metrics.Options{Version: buildVersion()}
+	for _, ending := range toolbox.Endings() {
+		o.Endings = append(o.Endings, string(ending))
+	}
 	for _, t := range tools.Catalogue() {
 		o.Tools = append(o.Tools, t.Name)
 	}

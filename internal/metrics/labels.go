@@ -29,9 +29,6 @@ func (set closed) label(value string) string {
 }
 
 var (
-	outcomes = newClosed(
-		"ok", "preview", "asked", "refused", "declined", "invalid", "failed", "unknown", "partial", "cancelled", "fault",
-	)
 	services = newClosed("scnet", "workspace")
 	routes   = newClosed("/mcp", "/sse", "/message", "/healthz", "/readyz", "/metrics")
 	kinds    = newClosed("listen", "sse")

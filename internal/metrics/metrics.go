@@ -20,12 +20,14 @@ var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 type Options struct {
 	Version string   // of the server
 	Tools   []string // the names that calls and consents are counted under; any other counts as "other"
+	Endings []string // how calls end; any other counts as "other"
 }
 
 // Metrics are the numbers of one server. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	tools    closed
+	endings  closed
 
 	toolCalls     *prometheus.CounterVec
 	toolTime      *prometheus.HistogramVec
@@ -45,6 +47,7 @@ func New(o Options) *Metrics {
 	m := &Metrics{
 		registry:  r,
 		tools:     newClosed(o.Tools...),
+		endings:   newClosed(o.Endings...),
 		toolCalls: counter(r, "tool_calls_total", "Tool calls that ended, by what became of them.", "tool", "outcome"),
 		toolTime:  histogram(r, "tool_call_duration_seconds", "Time from a tool call to its result.", "tool"),
 		consents: counter(r, "consents_total",
@@ -88,11 +91,10 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// ToolCall counts a call that ended. outcome is one of "ok", "preview", "asked", "refused", "declined", "invalid", "failed",
-// "unknown", "partial", "cancelled" and "fault".
-func (m *Metrics) ToolCall(tool, outcome string, took time.Duration) {
+// ToolCall counts a call that ended, by its ending.
+func (m *Metrics) ToolCall(tool, ending string, took time.Duration) {
 	tool = m.tools.label(tool)
-	m.toolCalls.WithLabelValues(tool, outcomes.label(outcome)).Inc()
+	m.toolCalls.WithLabelValues(tool, m.endings.label(ending)).Inc()
 	m.toolTime.WithLabelValues(tool).Observe(seconds(took))
 }
 

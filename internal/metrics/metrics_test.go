@@ -22,7 +22,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
 )
 
-var options = metrics.Options{Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}}
+var options = metrics.Options{Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}, Endings: []string{"ok", "preview"}}
 
 // scrape returns the text that Prometheus would get.
 func scrape(t testing.TB, m *metrics.Metrics) string {
