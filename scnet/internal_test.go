@@ -196,3 +196,27 @@ func FuzzServiceBase(f *testing.F) {
 		}
 	})
 }
+
+func FuzzCenter(f *testing.F) {
+	for _, data := range []string{
+		`{"id":11112,"aiUrls":[{"enable":"true","url":"https://ai.example/ai"}]}`, `[{"id":"1","aiUrls":"https://a.example,https://b.example"}]`,
+		`{"aiUrls":{"url":"https://ai.example"}}`, `{"aiUrls":[["x"],7,null,{}]}`, `null`, `"internal_error"`,
+	} {
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		found, err := centerOf(json.RawMessage(data), "1")
+		if err != nil {
+			return
+		}
+		bases, err := found.AIURLs.bases()
+		if (len(bases) > 0) != (err == nil) {
+			t.Errorf("%q gives %q and %v", data, bases, err)
+		}
+		for _, base := range bases {
+			if _, err := upstream.CheckURL(base); err != nil {
+				t.Errorf("%q gives %q: %v", data, base, err)
+			}
+		}
+	})
+}

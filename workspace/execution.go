@@ -98,8 +98,8 @@ func (x Execution) checkGray(p *problems) {
 	}
 }
 
-// clockMargin is how far back the advice of an uncertain Execute looks when the service's clock is not known: signatures that are further off
-// are refused.
+// clockMargin is how far back the advice of an uncertain Execute looks when the service's clock is not known: signatures
+// that are further off are refused.
 const clockMargin = 15 * time.Minute
 
 // Execute hands scripts to desktops and returns the id of the task that this makes. It is sent at most once; where the
