@@ -48,10 +48,13 @@ func (c simulatorCommand) Run(ctx context.Context, streams Streams) error {
 
 func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 	if c.Keys {
-		return keysText(simulator.Endpoints(), simulator.Fault{}, simulator.Quirks{}, simulator.Timing{}), func() {}, nil
+		text := keysText(simulator.Endpoints(), simulator.Fault{}, simulator.Quirks{}, simulator.Timing{})
+		return text, func() {}, nil
 	}
 	// ListAny, because the clients that this is for send the list parameters in every way that was ever seen.
-	o := simulator.Options{Quirks: simulator.Quirks{ListForm: simulator.ListAny}, TokenLifetime: c.Token, Regions: simulator.DemoRegions(time.Now())}
+	o := simulator.Options{
+		Quirks: simulator.Quirks{ListForm: simulator.ListAny}, TokenLifetime: c.Token, Regions: simulator.DemoRegions(time.Now()),
+	}
 	if c.Odd {
 		o.Regions = append(o.Regions, simulator.OddRegions()...)
 	}
@@ -84,7 +87,8 @@ func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 
 func (c simulatorCommand) runWorkspace() (text string, stop func(), err error) {
 	if c.Keys {
-		return keysText(desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{}, desktopsimulator.Timing{}), func() {}, nil
+		text := keysText(desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{}, desktopsimulator.Timing{})
+		return text, func() {}, nil
 	}
 	var o desktopsimulator.Options
 	faults, err := switches(c, desktopsimulator.ParseFault, desktopsimulator.ParseQuirks, &o.Quirks, &o.Timing)
@@ -124,7 +128,9 @@ func exports(b *strings.Builder, settings [][2]string) {
 }
 
 // switches reads the flags that change a simulator.
-func switches[F, Q, T any](c simulatorCommand, fault func(string) (F, error), quirk func(string, *Q) error, quirks *Q, timing *T) ([]F, error) {
+func switches[F, Q, T any](
+	c simulatorCommand, fault func(string) (F, error), quirk func(string, *Q) error, quirks *Q, timing *T,
+) ([]F, error) {
 	var faults []F
 	for _, text := range c.Fault {
 		f, err := fault(text)

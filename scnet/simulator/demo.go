@@ -18,55 +18,46 @@ func DemoRegions(now time.Time) []Region {
 	day := 24 * time.Hour
 	torch := DemoImages()[0]
 	dcu := DemoImages()[1]
-	on := func(in Instance, im Image) Instance {
-		in.Version, in.ImagePath = im.Name+":"+im.Tag, im.Path
-		in.AcceleratorType = im.AcceleratorType
-		if in.ResourceGroup = "TeslaM40"; im.AcceleratorType == "dcu" {
-			in.ResourceGroup = "kshdtest"
-		}
-		in.CPUNumber, in.RAMSize = 8*in.GPUNumber, 15360*in.GPUNumber
-		return in
-	}
 	return []Region{
 		{
 			ID: "11250", Name: "华东一区【昆山】", ClusterUser: "acdemo01",
 			Instances: []Instance{
-				on(Instance{
+				withImage(Instance{
 					ID: "530491fa7c8e47348f01de73e627a6a7", Name: "qwen-finetune-01", TaskType: "jupyter",
 					Description: "Qwen 微调,第一轮", GPUNumber: 2, Status: Running, HeaderNotebookIP: "10.0.35.31",
 					CreateTime: ago(2 * day), StartTime: ago(2*day - 4*time.Minute), TimeLimit: 15 * day,
 					Mounts: []Mount{{"/public/home/acdemo01/qwen", "/root/qwen", "path"}},
 					Ports:  []Port{{ContainerPort: 22, ProtocolType: "SSH"}, {ContainerPort: 8000, ProtocolType: "HTTP"}},
 				}, dcu),
-				on(Instance{
+				withImage(Instance{
 					ID: "9d1c0f6a2b7e4c53a8e1f4d27b60c915", Name: "qwen-finetune-02", TaskType: "jupyter",
 					Description: "Qwen 微调,第二轮", GPUNumber: 4, Status: Waiting, CreateTime: ago(11 * time.Minute),
 				}, dcu),
-				on(Instance{
+				withImage(Instance{
 					ID: "1bc50ecb6bc742a5afc0a8810018cb02", Name: "流体仿真-后处理", TaskType: "ssh",
 					GPUNumber: 1, Status: Deploying, CreateTime: ago(3 * time.Minute),
 				}, torch),
-				on(Instance{
+				withImage(Instance{
 					ID: "d3e0702e9389426cbc9cb86cdc548a54", Name: "bert-eval", TaskType: "codeserver",
 					GPUNumber: 1, Status: Terminated, TimeLimit: 8 * time.Hour,
 					CreateTime: ago(6 * day), StartTime: ago(6*day - 2*time.Minute), EndTime: ago(6*day - 2*time.Minute - 8*time.Hour),
 					UseStartScript: true, StartScriptContent: "export WANDB_API_KEY=not-a-real-key-5f2b\npython /root/eval.py\n",
 				}, torch),
-				on(Instance{
+				withImage(Instance{
 					ID: "765aa93507c74b9eaee044cbaa51ed43", Name: "蛋白质结构预测", TaskType: "jupyter",
 					Description: "镜像拉取失败", GPUNumber: 2, Status: Failed,
 					CreateTime: ago(9 * day), EndTime: ago(9*day - 5*time.Minute),
 				}, dcu),
-				on(Instance{
+				withImage(Instance{
 					ID: "195d453c7a424b32ac8593512fec6a26", Name: "Instances_2204208761", TaskType: "ssh",
 					GPUNumber: 1, Status: Completed,
 					CreateTime: ago(20 * day), StartTime: ago(20*day - 3*time.Minute), EndTime: ago(19 * day),
 				}, torch),
-				on(Instance{
+				withImage(Instance{
 					ID: "7d64e73803de4a6e9a15a8c79c7da015", Name: "rstudio-统计分析", TaskType: "rstudio",
 					GPUNumber: 1, Status: Running, CreateTime: ago(5 * time.Hour), StartTime: ago(5*time.Hour - 90*time.Second),
 				}, torch),
-				on(Instance{
+				withImage(Instance{
 					ID: "4c1f43ddb030483e89b55413bee6c004", Name: "bert-train", TaskType: "ssh",
 					GPUNumber: 1, Status: Terminated,
 					CreateTime: ago(4 * day), StartTime: ago(4*day - time.Minute), EndTime: ago(3 * day),
@@ -76,11 +67,11 @@ func DemoRegions(now time.Time) []Region {
 		{
 			ID: "20057", Name: "华东三区【乌镇】", ClusterUser: "acdemo02",
 			Instances: []Instance{
-				on(Instance{
+				withImage(Instance{
 					ID: "e41b7c09f2d84a6b93c5087fd16ae2b8", Name: "气候模拟-wrf", TaskType: "rstudio",
 					GPUNumber: 1, Status: Running, CreateTime: ago(5 * time.Hour), StartTime: ago(5*time.Hour - 90*time.Second),
 				}, torch),
-				on(Instance{
+				withImage(Instance{
 					ID: "0c8d52e7b6f14935a1e04b9d7c23f680", Name: "bert-eval", TaskType: "ssh",
 					GPUNumber: 1, Status: Terminated,
 					CreateTime: ago(4 * day), StartTime: ago(4*day - time.Minute), EndTime: ago(3 * day),
@@ -88,6 +79,17 @@ func DemoRegions(now time.Time) []Region {
 			},
 		},
 	}
+}
+
+// withImage fills in what follows from the image and the number of accelerators.
+func withImage(in Instance, im Image) Instance {
+	in.Version, in.ImagePath = im.Name+":"+im.Tag, im.Path
+	in.AcceleratorType = im.AcceleratorType
+	if in.ResourceGroup = "TeslaM40"; im.AcceleratorType == "dcu" {
+		in.ResourceGroup = "kshdtest"
+	}
+	in.CPUNumber, in.RAMSize = 8*in.GPUNumber, 15360*in.GPUNumber
+	return in
 }
 
 // OddRegions are regions that an account may have and cannot use: one without the container service, and one in which the

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The sample of API Gateway's page "AK/SK Signing and Authentication Algorithm". Its key is no live one.
+// The sample of API Gateway's page "AK/SK Signing and Authentication Algorithm". Its key is not a live one.
 func TestPublishedSignature(t *testing.T) {
 	r, err := http.NewRequestWithContext(t.Context(), "GET", "https://service.region.example.com/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs?limit=2&marker=13551d6b-755d-4757-b956-536f674975c0", http.NoBody)
 	if err != nil {
