@@ -18,11 +18,13 @@ export function run(script, args) {
 }
 
 /** Why commands miss some steps. */
-export function without() {
-  return {
+export function without(transport) {
+  const missing = {
     progress: 'the command shows no progress',
     cancel: 'the command cannot cancel a call',
     decline: 'the command cannot ask',
     accept: 'the command cannot ask',
   }
+  if (transport === 'stdio') missing.delete = 'every process starts another server, on simulated instances of its own'
+  return missing
 }
