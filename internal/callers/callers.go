@@ -19,7 +19,7 @@ import (
 )
 
 // Local is the name of the process's own user. No caller of a file can have it.
-const Local = "local"
+const Local = guard.Local
 
 // tokenPrefix lets scanners of published text find a token that has leaked.
 const tokenPrefix = "scnetmcp_"

@@ -95,6 +95,9 @@ const (
 	CallerRule = "caller"
 )
 
+// Local is the name of the process's own user among the callers.
+const Local = "local"
+
 // Rules returns every Rule that a Refusal can have.
 func Rules() []string {
 	return []string{

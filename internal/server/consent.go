@@ -57,10 +57,8 @@ func (s *Server) call(ctx context.Context, box *toolbox.Toolbox, call toolbox.Ca
 // caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made
 // them.
 func (s *Server) caller(ctx context.Context) toolbox.Caller {
-	caller := toolbox.Caller{Name: "local", Transport: "stdio"}
-	if remote, ok := ctx.Value(remoteKey{}).(remote); ok {
-		caller.Name, caller.Transport = remote.caller.Name, remote.transport
-	}
+	known := callerOf(ctx)
+	caller := toolbox.Caller{Name: known.Name, Transport: known.transport}
 	var client mcp.Implementation
 	if info := mcpserver.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
 		if info.ClientInfo != nil {

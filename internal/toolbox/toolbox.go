@@ -70,7 +70,7 @@ func New(rules Rules, tools []Tool) *Toolbox {
 	if rules.Observe == nil {
 		rules.Observe = func() func(Observation) { return func(Observation) {} }
 	}
-	return newToolbox(rules, guard.Fixed(rules.Policy), "local", tools)
+	return newToolbox(rules, guard.Fixed(rules.Policy), guard.Local, tools)
 }
 
 func newToolbox(rules Rules, live guard.Live, account string, tools []Tool) *Toolbox {

@@ -19,6 +19,8 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 // secure sets what every answer carries.
@@ -133,7 +135,7 @@ func (h *HTTP) preflight(w http.ResponseWriter, r *http.Request) (answered bool)
 // authenticate finds the caller by the bearer token.
 func (h *HTTP) authenticate(w http.ResponseWriter, r *http.Request) (Caller, bool) {
 	if h.options.Authenticate == nil {
-		return Caller{Name: localCaller}, true
+		return Caller{Name: guard.Local}, true
 	}
 	challenge := `Bearer realm="scnet-mcp"`
 	text := "a token is needed: send it as Authorization: Bearer TOKEN"
