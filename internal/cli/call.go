@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // callCommand calls one tool from the shell. toolbox.ExitStatus says what its exit status means.
@@ -25,7 +26,7 @@ type callCommand struct {
 func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	arguments, err := parseArguments(c.Arguments, streams.In)
 	if err != nil {
-		return c.fail(streams, "scnet-mcp: "+err.Error(), toolbox.ExitWrong)
+		return c.fail(streams, "scnet-mcp: "+err.Error(), err, toolbox.ExitWrong)
 	}
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
@@ -38,7 +39,7 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 	result, err := s.call(ctx, c.Tool, arguments)
 	exit := toolbox.ExitStatus(result, err)
 	if err != nil {
-		return c.fail(streams, explain(ctx, err, s.person), exit)
+		return c.fail(streams, explain(ctx, err, s.person), err, exit)
 	}
 	text := result.Text
 	if s.person {
@@ -67,15 +68,26 @@ func explain(ctx context.Context, err error, person bool) string {
 	return err.Error() + " Nothing was changed."
 }
 
+// problem is an error for programs. All but the first two fields are about a service that refused or did not answer.
+type problem struct {
+	Message    string        `json:"message"`
+	ExitStatus int           `json:"exit_status"`
+	Kind       upstream.Kind `json:"kind,omitempty"`
+	Code       string        `json:"code,omitempty"`
+	HTTPStatus int           `json:"http_status,omitempty"`
+	Retryable  bool          `json:"retryable,omitempty"`
+}
+
 // fail prints an error to stderr and, with --json, to stdout as the one document that is there.
-func (c callCommand) fail(streams Streams, message string, exit int) error {
+func (c callCommand) fail(streams Streams, message string, cause error, exit int) error {
 	_, _ = fmt.Fprintln(streams.Err, message)
 	if c.JSON {
-		type problem struct {
-			Message    string `json:"message"`
-			ExitStatus int    `json:"exit_status"`
+		p := problem{Message: message, ExitStatus: exit}
+		var f *upstream.Failure
+		if errors.As(cause, &f) {
+			p.Kind, p.Code, p.HTTPStatus, p.Retryable = f.Kind, f.Code, f.Status, f.Retryable
 		}
-		text, err := json.Marshal(map[string]problem{"error": {message, exit}})
+		text, err := json.Marshal(map[string]problem{"error": p})
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -209,4 +211,21 @@ func FuzzParseArguments(f *testing.F) {
 			t.Errorf("%q is lost in %s", second, got)
 		}
 	})
+}
+
+func TestErrorAsJSON(t *testing.T) {
+	s := simulate(t, simulator.Options{})
+	s.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Status: http.StatusForbidden, Code: "10007", Message: "用户已被冻结"})
+	env := account(s)
+	env["SCNET_CLUSTER_ID"] = "11250"
+	code, out, errs := run(t, env, "", "call", "--json", "list_instances")
+	var got struct{ Error problem }
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	e := got.Error
+	if code != toolbox.ExitFailed || e.ExitStatus != code || e.Code != "10007" || e.Kind != upstream.Credential ||
+		e.HTTPStatus != http.StatusForbidden || e.Retryable || !strings.Contains(errs, e.Message) {
+		t.Errorf("exit %d, %+v; %s", code, e, errs)
+	}
 }
