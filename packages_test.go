@@ -18,7 +18,7 @@ const module = "github.com/scnet-mcp/scnet-mcp/"
 // small are libraries of ours and of others that know nothing of MCP or of a service; every package may use them.
 var small = []string{
 	"github.com/rs/zerolog", "golang.org/x/sync/...",
-	module + "internal/lenient", module + "internal/sanitize", module + "internal/secret", module + "internal/text", module + "internal/trace",
+	module + "internal/lenient", module + "internal/secret", module + "internal/text", module + "internal/trace",
 	module + "internal/upstream",
 }
 
@@ -45,7 +45,6 @@ var packages = map[string][]string{
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/lenient":   {},
 	"internal/rollout":   {},
-	"internal/sanitize":  {module + "internal/text"},
 	"internal/text":      {},
 	"internal/secret":    {},
 	"internal/trace":     {},
