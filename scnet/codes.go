@@ -48,7 +48,10 @@ var codes = map[string]code{
 	"716864": {refused: opExecute, meaning: upstream.Text{English: "the script could not be started", Chinese: "执行脚本错误"}, hint: upstream.Text{
 		English: "Check that the instance is Running, then try again.", Chinese: "请确认实例处于 Running 状态，然后重试。",
 	}},
-	"716865": {refused: opCreate, meaning: upstream.Text{English: "the task could not be created", Chinese: "创建任务错误"}},
+	"716865": {refused: opCreate, meaning: upstream.Text{English: "the task could not be created", Chinese: "创建任务错误"}, hint: upstream.Text{
+		English: "Compare the size, the time limit, the image and the mounts with what list_resources shows for the resource group.",
+		Chinese: "请对照 list_resources 显示的资源组限制，检查规格、时长、镜像和挂载目录。",
+	}},
 	"716866": {refused: opDelete, meaning: upstream.Text{English: "the task could not be deleted", Chinese: "删除任务失败"}, hint: upstream.Text{
 		English: "Look at the instance's status; stop it first if it is running.", Chinese: "请查看实例状态；如正在运行，请先停止。",
 	}},
@@ -58,6 +61,7 @@ var codes = map[string]code{
 	"716870": {refused: opExecute, meaning: upstream.Text{English: "wrong number of containers", Chinese: "实例数量错误"}, hint: upstream.Text{
 		English: "Usually no container of the instance is running; check its status.", Chinese: "通常是实例没有正在运行的容器；请查看其状态。",
 	}},
+	"817140": {meaning: upstream.Text{English: "it has already stopped", Chinese: "已停止"}}, // seen with notebooks, on no page
 	"816822": {meaning: upstream.Text{English: "the task does not exist", Chinese: "任务不存在"}},
 	"1001":   {meaning: upstream.Text{English: "unknown error, or the token is invalid", Chinese: "未知异常"}},
 	"1004":   {meaning: upstream.Text{English: "a parameter must not be empty", Chinese: "参数不能为空"}},

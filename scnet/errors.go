@@ -197,7 +197,7 @@ func (c call) invalid(err error) error { return c.fail(Error{Kind: upstream.Argu
 func (c call) useless(err error) error {
 	kind := upstream.Malformed
 	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoContainers), errors.Is(err, ErrNoAddress):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoContainers), errors.Is(err, ErrNoAddress), errors.Is(err, ErrNoAccessURL):
 		kind = upstream.NotFound
 	}
 	return c.fail(Error{Kind: kind, Delivery: Answered, Status: 200, Err: err})

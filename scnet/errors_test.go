@@ -33,6 +33,7 @@ var codes = []struct {
 	{"10012", "连接中断", []string{"连接中断", "interrupted"}, "Look at the instance", nil, ""},
 	{"716020", "查询数据库错误", []string{"查询数据库错误", "database"}, "list the instances", nil, ""},
 	{"716864", "执行脚本错误", []string{"执行脚本错误", "script"}, "Running", nil, "execute"},
+	{"716865", "创建任务错误", []string{"创建任务错误", "created"}, "list_resources", nil, "create"},
 	{"716866", "删除任务失败", []string{"删除任务失败", "deleted"}, "status", nil, "delete"},
 	{"716868", "启动任务错误", []string{"启动任务错误", "started"}, "status", nil, "restart"},
 	{"716870", "实例数量错误", []string{"实例数量错误", "number"}, "status", nil, "execute"},
@@ -77,7 +78,7 @@ func TestErrorCodes(t *testing.T) {
 					if e.Retryable != retryable || e.Uncertain != uncertain {
 						t.Errorf("%s: retryable %v, uncertain %v; want %v, %v", op.name, e.Retryable, e.Uncertain, retryable, uncertain)
 					}
-					if strings.Contains(e.Endpoint, "?") || !strings.Contains(e.Endpoint, "/ai/openapi/v2/instance-service/") {
+					if strings.Contains(e.Endpoint, "?") || !strings.Contains(e.Endpoint, "/ai/openapi/v2/") {
 						t.Errorf("%s: endpoint %q", op.name, e.Endpoint)
 					}
 					if op.write {

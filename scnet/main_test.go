@@ -160,6 +160,49 @@ var operations = []operation{
 	{"execute", simulator.EndpointExecute, true, func(ctx context.Context, r *scnet.Region) error {
 		return r.ExecuteScript(ctx, running, scnet.Script{Content: "date"})
 	}},
+	{"stop", simulator.EndpointStop, true, func(ctx context.Context, r *scnet.Region) error {
+		return r.Stop(ctx, running)
+	}},
+	{"create", simulator.EndpointCreate, true, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.Create(ctx, wanted())
+		return err
+	}},
+	{"resize", simulator.EndpointResize, true, func(ctx context.Context, r *scnet.Region) error {
+		return r.Resize(ctx, stopped, scnet.Size{CPUs: 4, Accelerators: 1, MemoryMB: 8192})
+	}},
+	{"limits", simulator.EndpointResources, false, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.NodeLimits(ctx, "dcu", "kshdtest")
+		return err
+	}},
+	{"groups", simulator.EndpointGroups, false, func(ctx context.Context, r *scnet.Region) error {
+		_, _, err := r.ResourceGroups(ctx)
+		return err
+	}},
+	{"mounts", simulator.EndpointMounts, false, func(ctx context.Context, r *scnet.Region) error {
+		_, _, err := r.MountDirectories(ctx)
+		return err
+	}},
+	{"images", simulator.EndpointImages, false, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.Images(ctx, scnet.ImageOptions{Limit: 5})
+		return err
+	}},
+	{"access", simulator.EndpointURL, false, func(ctx context.Context, r *scnet.Region) error {
+		_, err := r.AccessURL(ctx, running)
+		return err
+	}},
+}
+
+// wanted is an instance that the demo region can create.
+func wanted() scnet.NewInstance {
+	image := simulator.DemoImages()[1]
+	return scnet.NewInstance{
+		Name: "new-one", TaskType: "jupyter", AcceleratorType: "dcu", ResourceGroup: "kshdtest", Image: image.Name + ":" + image.Tag,
+		ImagePath: image.Path, TimeLimit: "12:00:00", Containers: 2, Size: scnet.Size{CPUs: 8, Accelerators: 2, MemoryMB: 30720},
+		Description: "第一轮 <&>",
+		Mounts:      []scnet.Mount{{Source: "/public/share", Target: "/data", Type: "data"}},
+		Ports:       []scnet.NewPort{{Container: 8000, Protocol: "HTTP"}},
+		StartScript: scnet.StartScript{Enabled: true, Content: scnet.NewSecret("export KEY=script-secret\r\n")},
+	}
 }
 
 // inside configures an in-process simulator and a clock.
@@ -251,8 +294,13 @@ func trace(r *http.Request) {
 
 // dataFor is the data of a successful answer to op.
 func dataFor(op operation) string {
-	if op.endpoint == simulator.EndpointDetail {
+	switch op.endpoint {
+	case simulator.EndpointDetail:
 		return `{"id":"` + running + `"}`
+	case simulator.EndpointImages:
+		return `{"data":[]}`
+	case simulator.EndpointURL:
+		return `"https://c.example/?token=access-secret"`
 	}
 	return "null"
 }

@@ -26,6 +26,13 @@ const (
 	opDelete  = "delete instances"
 	opExecute = "execute the script"
 	opCreate  = "create the instance"
+	opStop    = "stop instances"
+	opResize  = "resize the instance"
+	opLimits  = "look up the limits of the resource group"
+	opGroups  = "list the resource groups"
+	opMounts  = "list the mountable directories"
+	opImages  = "list the images"
+	opAccess  = "look up the access address"
 )
 
 const (
