@@ -4,16 +4,26 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
+// WorkspaceToolset names the tools for Huawei Cloud Workspace.
+const WorkspaceToolset = "workspace"
+
 const (
 	workspaceBatch = 100 // ids that one look-up takes
 	maxScriptBytes = 16 << 10
 )
+
+// Desktops are the tools for cloud desktops of Huawei Cloud Workspace, with what they work on.
+type Desktops struct {
+	Workspace *workspace.Client
+	Now       func() time.Time // nil: time.Now
+}
 
 // place is where the desktops are. The service gives the region no name.
 func (s Desktops) place() toolbox.Place {

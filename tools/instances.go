@@ -13,8 +13,29 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
+
+// InstancesToolset names the tools for container instances on SCNet.
+const InstancesToolset = "instances"
+
+// Instances are the tools for container instances on SCNet, with what they work on.
+type Instances struct {
+	SCNet *scnet.Client
+	// Unconfigured tells why SCNet is nil. The tools are offered all the same, so that a client can list them and a person is
+	// told what to set.
+	Unconfigured error
+	Now          func() time.Time // nil: time.Now
+}
+
+// options are those of the schema of arguments with a region, which is offered only where there are several.
+func (s Instances) options() []schemas.Option {
+	if s.SCNet != nil && s.SCNet.SingleRegion() {
+		return []schemas.Option{schemas.Without("region")}
+	}
+	return nil
+}
 
 // lookups is how many instances are looked up at the same time.
 const lookups = 8
