@@ -38,7 +38,7 @@ var packages = map[string][]string{
 		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"prompts":            {module + "scnet"},
-	"internal/audit":     {module + "internal/text"},
+	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
 	"internal/fakecloud": {},
 	"internal/filelock":  {},
 	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},

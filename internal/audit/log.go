@@ -17,6 +17,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/filelock"
 )
 
 // Defaults of Options.
@@ -315,9 +317,9 @@ func (l *Log) lock() (release func(), busy bool, err error) {
 		}
 		l.changes = chain{path: path, maxBytes: l.options.MaxBytes, keepFor: l.options.KeepFor, now: l.options.Now}
 		l.attempts = chain{path: attemptsPath(path), maxBytes: l.options.MaxBytes, keep: l.options.KeepAttempts, now: l.options.Now}
-		l.lockPath = path + lockSuffix
+		l.lockPath = path + filelock.Suffix
 	}
-	release, busy, err = tryLock(l.lockPath)
+	release, busy, err = filelock.Try(l.lockPath)
 	if err != nil {
 		err = fmt.Errorf("the audit log cannot be locked: %w", err)
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/filelock"
 )
 
 // Verify checks the file at path, current or rotated, and says where its chain breaks first. It reads it as a stream. An
@@ -50,8 +53,8 @@ func takeSnapshot(path string) (*snapshot, error) {
 
 // lockForReading locks the log at path if there is a lock.
 func lockForReading(path string) (release func()) {
-	if _, err := os.Stat(path + lockSuffix); err == nil {
-		if release, locked := lock(path); locked {
+	if _, err := os.Stat(path + filelock.Suffix); err == nil {
+		if release, err := filelock.Lock(context.Background(), path+filelock.Suffix, lockWait); err == nil {
 			return release
 		}
 	}

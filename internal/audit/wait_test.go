@@ -15,14 +15,16 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/filelock"
 )
 
 // held locks the log at path as another process does.
 func held(t testing.TB, path string) (release func()) {
 	t.Helper()
-	release, locked := lock(path)
-	if !locked {
-		t.Fatal("the lock cannot be had")
+	release, err := filelock.Lock(t.Context(), path+filelock.Suffix, lockWait)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return release
 }

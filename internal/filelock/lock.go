@@ -1,4 +1,5 @@
-// Package filelock lets one process at a time work on files.
+// Package filelock lets one process at a time work on files. The system releases a lock when its holder dies. Removing a lock
+// file while processes run would let two of them in at once.
 package filelock
 
 import (
@@ -10,13 +11,15 @@ import (
 // ErrBusy says that another process has held the lock for too long.
 var ErrBusy = errors.New("another process holds the lock")
 
-// Lock waits for the lock on the file at path, which it makes, until ctx ends, at most for patience. The system releases it
-// when its holder dies. Removing the file while processes run would let two of them in at once.
+// Suffix ends the name of the lock file of another file, which is beside it: that file itself is replaced or renamed.
+const Suffix = ".lock"
+
+// Lock waits for the lock on the file at path, which it makes, until ctx ends, at most for patience.
 func Lock(ctx context.Context, path string, patience time.Duration) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrBusy)
 	defer cancel()
 	for wait := time.Millisecond; ; wait = min(2*wait, 16*time.Millisecond) {
-		release, busy, err := try(path)
+		release, busy, err := Try(path)
 		if err != nil || !busy {
 			return release, err
 		}

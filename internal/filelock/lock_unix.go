@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-func try(path string) (release func(), busy bool, err error) {
+// Try locks the file at path, which it makes, or says that another process holds the lock.
+func Try(path string) (release func(), busy bool, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, false, err

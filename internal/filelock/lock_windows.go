@@ -8,8 +8,9 @@ import (
 // errSharingViolation is what opening a file gives that another process holds open without sharing it.
 const errSharingViolation = syscall.Errno(32)
 
-// try opens the lock file without sharing it, which one process at a time can do.
-func try(path string) (release func(), busy bool, err error) {
+// Try locks the file at path, which it makes, or says that another process holds the lock. The file is opened without being
+// shared, which one process at a time can do.
+func Try(path string) (release func(), busy bool, err error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, false, err

@@ -16,10 +16,9 @@ import (
 )
 
 const (
-	fileName   = "consent.json"
-	lockSuffix = ".lock"
-	lockWait   = 10 * time.Second
-	keyBytes   = 32
+	fileName = "consent.json"
+	lockWait = 10 * time.Second
+	keyBytes = 32
 
 	// maxEntries bounds the file: about a claim for every token of five minutes.
 	maxEntries = 10_000
@@ -138,7 +137,7 @@ func (f *file) change(ctx context.Context, do func(*contents) error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	release, err := filelock.Lock(ctx, f.path+lockSuffix, lockWait)
+	release, err := filelock.Lock(ctx, f.path+filelock.Suffix, lockWait)
 	if err != nil {
 		return fmt.Errorf("%s cannot be locked: %w", f.path, err)
 	}
