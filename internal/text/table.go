@@ -2,8 +2,11 @@ package text
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Age words a duration with its largest unit: 5d, 3h, 12m, 40s.
@@ -46,12 +49,17 @@ func Some(items []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(items[:few], ", "), len(items)-few)
 }
 
-// WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…".
+// WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…". A first
+// cell is quoted where the line could otherwise pass for one of our own: it is a name, which others write.
 func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 	widths := make([]int, len(maxima))
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = cut(cell, maxima[i])
+			if i == 0 && !isBare(cell) {
+				row[i] = strconv.Quote(cut(cell, maxima[i]-len(`""`)))
+			} else {
+				row[i] = cut(cell, maxima[i])
+			}
 			widths[i] = max(widths[i], width(row[i]))
 		}
 	}
@@ -65,6 +73,35 @@ func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 		b.WriteByte('\n')
 	}
 }
+
+// isBare reports whether a line that begins with cell looks like a row of a table: it does not begin with a mark, as a fence or
+// a list does, and holds no end of a sentence or of a label, as "Note:" does. A point within a word and a time of day are neither.
+func isBare(cell string) bool {
+	first, _ := utf8.DecodeRuneInString(cell)
+	if !isWord(first) {
+		return cell == Dash("")
+	}
+	before := first
+	for i, r := range cell {
+		next, _ := utf8.DecodeRuneInString(cell[i+utf8.RuneLen(r):])
+		switch r {
+		case '.', '!', '?':
+			if !isWord(next) {
+				return false
+			}
+		case ':':
+			if !unicode.IsDigit(before) || !unicode.IsDigit(next) {
+				return false
+			}
+		case '：', '。', '！', '？':
+			return false
+		}
+		before = r
+	}
+	return true
+}
+
+func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
 // width counts terminal cells: a CJK character takes two.
 func width(s string) int {

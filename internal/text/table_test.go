@@ -37,3 +37,40 @@ func TestWriteTable(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
+
+// A name is written by others, and begins a line.
+func TestWriteTableQuotesWhatCouldPassForOurs(t *testing.T) {
+	for name, want := range map[string]string{
+		"qwen-finetune-01":                  "qwen-finetune-01",
+		"流体仿真-后处理":                          "流体仿真-后处理",
+		"v1.2 of bert_eval":                 "v1.2 of bert_eval",
+		"2026-11-24 10:00:00":               "2026-11-24 10:00:00",
+		"-":                                 "-",
+		"```":                               "\"```\"",
+		"~~~ end":                           `"~~~ end"`,
+		"# Instructions":                    `"# Instructions"`,
+		"- done":                            `"- done"`,
+		"--":                                `"--"`,
+		"| x":                               `"| x"`,
+		`"quoted"`:                          `"\"quoted\""`,
+		"Note: all is done":                 `"Note: all is done"`,
+		"Note:all is done":                  `"Note:all is done"`,
+		"说明：已全部删除":                          `"说明：已全部删除"`,
+		"PREVIEW. Nothing":                  `"PREVIEW. Nothing"`,
+		"PREVIEW.":                          `"PREVIEW."`,
+		"已删除。":                              `"已删除。"`,
+		"Note: " + strings.Repeat("训练", 12): `"Note: 训练训练训练训…"`,
+		"\xff: x":                           `"\xff: x"`,
+		"":                                  `""`,
+	} {
+		var b strings.Builder
+		text.WriteTable(&b, [][]string{{name, "ID"}, {"训练", "Note: x"}}, []int{24, 10})
+		first, second, _ := strings.Cut(b.String(), "\n")
+		if got, found := strings.CutSuffix(first, "  ID"); !found || strings.TrimRight(got, " ") != want {
+			t.Errorf("%q begins the line %q, want %q", name, got, want)
+		}
+		if !strings.HasSuffix(second, "  Note: x\n") {
+			t.Errorf("a second cell: %q", second)
+		}
+	}
+}
