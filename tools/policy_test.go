@@ -64,6 +64,17 @@ func TestPolicyHoldsForTheWholeCall(t *testing.T) {
 	}
 }
 
+// Policy sees the name as the service words it: one that only looks like what may be changed may not be.
+func TestPolicySeesTheRawName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		instances := jobs(1, simulator.Running)
+		instances[0].Name = "\tjob-1\n"
+		w := newWorld(t, setup{instances: instances, rules: toolbox.Rules{Policy: guard.Policy{Allow: [][]guard.Pattern{patterns(t, "job-*")}}}})
+		w.fails(t, "delete_instances", deletion(id(1)), "Refused: the operator does not allow changes of \"job-1\"")
+		w.nothingSent(t)
+	})
+}
+
 func TestMoreThanAllowedIsNotEvenLookedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(12, simulator.Running)})

@@ -43,7 +43,7 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 	})
 }
 
-func (s Desktops) planStop(ctx context.Context, policy guard.Policy, in *StopWorkspaceRunInput) (plan toolbox.Plan, run toolbox.Target, err error) {
+func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspaceRunInput) (plan toolbox.Plan, run toolbox.Target, err error) {
 	plan.Place = s.place()
 	in.RunID = strings.TrimSpace(in.RunID)
 	task, err := s.Workspace.Task(ctx, in.RunID)
@@ -53,9 +53,6 @@ func (s Desktops) planStop(ctx context.Context, policy guard.Policy, in *StopWor
 	if task.Done() {
 		return plan, run, fmt.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), runCounts(task))
 	}
-	if len(task.ResourceIDs) == 0 && len(policy.Allow)+len(policy.Protect) > 0 {
-		return plan, run, fmt.Errorf("the service does not say which desktops run %s is on, so whether it may be stopped cannot be told. Nothing was changed", text.Field(task.ID))
-	}
 	found, err := s.find(ctx, task.ResourceIDs)
 	if err != nil {
 		return plan, run, err
@@ -63,6 +60,9 @@ func (s Desktops) planStop(ctx context.Context, policy guard.Policy, in *StopWor
 	plan.Guarded = []toolbox.Target{}
 	for _, id := range task.ResourceIDs {
 		plan.Guarded = append(plan.Guarded, s.target(id, found[id]))
+	}
+	if len(plan.Guarded) == 0 { // the service does not say which; a rule about any may be about these
+		plan.Guarded = []toolbox.Target{{Place: plan.Place}}
 	}
 	// The counts move while it runs, so consent is not bound to them.
 	run = toolbox.Target{ID: task.ID, Place: plan.Place, Exists: true, Name: runItem(task).Scripts, Effect: "what has not begun is not run"}

@@ -181,7 +181,7 @@ func TestWorkspacePolicy(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried, rules: toolbox.Rules{Policy: guard.Policy{Protect: patterns(t, "prod-*")}}})
 		run := c.begun(t, 2)
 		c.wire.from, c.wire.to = `"resource_ids"`, `"others"`
-		c.fails(t, stopTool, stop(run), "does not say which desktops", "Nothing was changed")
+		c.fails(t, stopTool, stop(run), "Refused: the operator has protected one that the service does not name", "Nothing was changed")
 		if c.count(cloudsim.OpStop) != 0 {
 			t.Error("it was stopped all the same")
 		}

@@ -69,11 +69,14 @@ const (
 
 // String returns name and id, cleaned and cut.
 func (t Target) String() string {
-	id := cmp.Or(text.Line(t.ID, maxQuoted), "id unknown")
-	if name := text.Line(t.Name, maxQuoted); name != "" {
-		return fmt.Sprintf("%q (%s)", name, id)
+	id, name := text.Line(t.ID, maxQuoted), text.Line(t.Name, maxQuoted)
+	switch {
+	case id == "" && name == "":
+		return "one that the service does not name"
+	case name == "":
+		return fmt.Sprintf("one without a name (%s)", id)
 	}
-	return fmt.Sprintf("one without a name (%s)", id)
+	return fmt.Sprintf("%q (%s)", name, cmp.Or(id, "id unknown"))
 }
 
 // Refusal is a "no" of the policy. It is final for the call.

@@ -92,7 +92,7 @@ func TestRefusalsAreShort(t *testing.T) {
 		}
 	}
 	err := guard.Policy{Protect: []guard.Pattern{pattern(t, "name:x")}}.PermitsEach([]guard.Target{{}})
-	if want := "the operator has protected one without a name (id unknown)"; err == nil || err.Error() != want {
+	if want := "the operator has protected one that the service does not name"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -66,9 +66,9 @@ func (t Target) Shown() Target {
 	}
 }
 
-// asPolicySees returns the target as policy looks at it. The name is cleaned but not cut: a pattern may be about its end.
+// asPolicySees returns the target as policy looks at it: as the service words it, because policy compares several forms.
 func (t Target) asPolicySees() guard.Target {
-	return guard.Target{ID: t.ID, Name: text.Line(t.Name, 0), Region: t.Place.ID, RegionName: t.Place.Name}
+	return guard.Target{ID: t.ID, Name: t.Name, Region: t.Place.ID, RegionName: t.Place.Name}
 }
 
 // IDs returns the ids of targets.
