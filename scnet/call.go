@@ -26,6 +26,8 @@ type call struct {
 	write     bool // changes something
 	login     bool // the token endpoint: its codes have meanings of their own
 	container bool // the region's container service
+	files     bool // the region's file service
+	raw       bool // the answer is a file
 	sent      bool // url is complete
 	tries     int
 	timeout   time.Duration
@@ -36,22 +38,46 @@ type call struct {
 // exchange makes one call and returns its envelope, or an *Error.
 func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 	call.sent = true
+	resp, err := c.send(ctx, call)
+	if err != nil {
+		return envelope{}, err
+	}
+	env, ok := parseEnvelope(resp.Body)
+	if !ok || !env.ok() || !isSuccess(resp.Status) {
+		return envelope{}, call.answerError(resp)
+	}
+	return env, nil
+}
+
+// download makes one call for a file and returns its answer, or an *Error.
+func (c *Client) download(ctx context.Context, call call) (*upstream.Response, error) {
+	call.sent = true
+	resp, err := c.send(ctx, call)
+	if err != nil || resp.Status == http.StatusRequestedRangeNotSatisfiable {
+		return resp, err
+	}
+	if !isSuccess(resp.Status) || isRefusal(resp) {
+		return nil, call.answerError(resp)
+	}
+	return resp, nil
+}
+
+func isSuccess(status int) bool { return status >= 200 && status <= 299 }
+
+// send makes one call and returns its answer, whatever that tells, or an *Error.
+func (c *Client) send(ctx context.Context, call call) (*upstream.Response, error) {
 	if c.cfg.UserAgent != "" {
 		call.header.Set("User-Agent", c.cfg.UserAgent)
 	}
 	resp, err := c.upstream.Do(ctx, upstream.Request{
 		Method: call.method, URL: call.url, Header: call.header, Body: call.body,
-		Write: call.write, Tries: call.tries, Timeout: call.timeout, MaxBody: call.maxBody,
+		Write: call.write, Tries: call.tries, Timeout: call.timeout, MaxBody: call.maxBody, Exact: call.raw,
 	})
 	var f *Error
 	if errors.As(err, &f) {
-		return envelope{}, call.fail(*f)
+		return nil, call.fail(*f)
 	}
-	env, ok := parseEnvelope(resp.Body)
-	if !ok || !env.ok() || resp.Status < 200 || resp.Status > 299 {
-		return envelope{}, call.answerError(resp)
-	}
-	return env, nil
+	return resp, nil
 }
 
 // withToken runs send with the region's token. When the service refuses the token it is discarded, and a read is sent

@@ -69,6 +69,7 @@ type Client struct {
 	mu      sync.Mutex
 	session *session
 	routes  map[string]*route // by region id
+	centers map[string]center // likewise
 }
 
 // New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names the settings.
@@ -93,6 +94,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:      cfg,
 		upstream: exchanges,
 		routes:   map[string]*route{},
+		centers:  map[string]center{},
 	}, nil
 }
 

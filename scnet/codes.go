@@ -8,6 +8,9 @@ type code struct {
 	meaning, hint upstream.Text
 	refused       string // the operation that it refuses, or anyOp
 	internal      bool   // a failure inside the service, which may pass
+
+	kind  upstream.Kind // with cause: what it is, where more can be said than that the service refused
+	cause error
 }
 
 const anyOp = "any"
@@ -62,6 +65,28 @@ var codes = map[string]code{
 		English: "Usually no container of the instance is running; check its status.", Chinese: "通常是实例没有正在运行的容器；请查看其状态。",
 	}},
 	"817140": {meaning: upstream.Text{English: "it has already stopped", Chinese: "已停止"}}, // seen with notebooks, on no page
+	// The file service's. An operation that it lists a code for has done nothing.
+	"911009": {refused: anyOp, kind: upstream.Setup, cause: ErrNoFiles, meaning: upstream.Text{
+		English: "the account has no cluster user here", Chinese: "区域用户不存在",
+	}},
+	"911020": {refused: anyOp, kind: upstream.NotFound, cause: ErrNoFile, meaning: upstream.Text{
+		English: "the file or directory does not exist", Chinese: "文件不存在",
+	}},
+	"911021": {refused: anyOp, kind: upstream.Refused, cause: ErrFileExists, meaning: upstream.Text{
+		English: "the file or directory exists", Chinese: "文件已存在",
+	}},
+	"911022": {refused: anyOp, kind: upstream.Refused, cause: ErrNotFolder, meaning: upstream.Text{
+		English: "not a directory", Chinese: "目标不是目录",
+	}},
+	"911030": {refused: anyOp, kind: upstream.Permission, cause: ErrNoAccess, meaning: upstream.Text{
+		English: "permission denied", Chinese: "没有权限",
+	}},
+	"911404": {internal: true, meaning: upstream.Text{English: "the service's own authentication is not reachable", Chinese: "认证服务不可达"}},
+	"911406": {refused: anyOp, meaning: upstream.Text{English: "the token check failed", Chinese: "令牌校验失败"}},
+	"911501": {refused: anyOp, kind: upstream.Refused, cause: ErrNoSpace, meaning: upstream.Text{
+		English: "the storage space is exhausted", Chinese: "存储空间不足",
+	}},
+	"911502": {refused: anyOp, meaning: upstream.Text{English: "the directory is not empty", Chinese: "目录非空"}},
 	"816822": {meaning: upstream.Text{English: "the task does not exist", Chinese: "任务不存在"}},
 	"1001":   {meaning: upstream.Text{English: "unknown error, or the token is invalid", Chinese: "未知异常"}},
 	"1004":   {meaning: upstream.Text{English: "a parameter must not be empty", Chinese: "参数不能为空"}},

@@ -44,6 +44,13 @@ var (
 	ErrInvalidScript = errors.New("the script cannot be sent")
 	ErrInvalidID     = errors.New("not an instance id")
 
+	ErrNoFiles    = errors.New("the region has no file service")
+	ErrNoFile     = errors.New("no such file or directory")
+	ErrFileExists = errors.New("it exists already")
+	ErrNotFolder  = errors.New("it is not a directory")
+	ErrNoAccess   = errors.New("the file service may not access it")
+	ErrNoSpace    = errors.New("the storage space is exhausted")
+
 	// ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
 	ErrConfig error = &Error{
 		Kind: upstream.Setup, Err: errors.New("scnet is not configured"),
@@ -161,6 +168,9 @@ var hints = []upstream.Advice{
 		English: "List the instances and compare the id; it may have been deleted, or belong to another region.",
 		Chinese: "请列出实例并核对 ID；它可能已被删除，或属于其他区域。",
 	}},
+	{Cause: ErrNoSpace, Hint: upstream.Text{
+		English: "Free space in the home directory, or ask SCNet for more.", Chinese: "请清理家目录空间，或向 SCNet 申请扩容。",
+	}},
 	{Cause: ErrMalformed, Hint: upstream.Text{
 		English: "Something other than SCNet may have answered: check the configured addresses, and whether a proxy or a login page stands in between.",
 		Chinese: "应答的可能不是 SCNet：请检查所配置的地址，以及中间是否有代理或登录页面。",
@@ -197,7 +207,8 @@ func (c call) invalid(err error) error { return c.fail(Error{Kind: upstream.Argu
 func (c call) useless(err error) error {
 	kind := upstream.Malformed
 	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoContainers), errors.Is(err, ErrNoAddress), errors.Is(err, ErrNoAccessURL):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoContainers), errors.Is(err, ErrNoAddress), errors.Is(err, ErrNoFiles),
+		errors.Is(err, ErrNoAccessURL):
 		kind = upstream.NotFound
 	}
 	return c.fail(Error{Kind: kind, Delivery: Answered, Status: 200, Err: err})
@@ -222,7 +233,7 @@ func (c call) answerError(resp *upstream.Response) error {
 	switch {
 	case resp.Status >= 300 && resp.Status < 400:
 		f.Kind, f.Err = upstream.Malformed, ErrRedirect
-	case !c.login && (f.Code == "10008" || resp.Status == 401):
+	case !c.login && (f.Code == "10008" || f.Code == "911406" || resp.Status == 401):
 		f.Kind, f.Err = upstream.Credential, ErrTokenRefused
 	case resp.Status == 429:
 		f.Kind, f.Err, f.Retryable = upstream.Throttled, errors.New("too many calls"), true
@@ -238,6 +249,8 @@ func (c call) answerError(resp *upstream.Response) error {
 		f.Kind, f.Err = upstream.NotFound, ErrNotFound
 	case f.Code == "10009":
 		f.Kind, f.Err = upstream.Permission, errors.New("the service refused")
+	case known.cause != nil:
+		f.Kind, f.Err = known.kind, known.cause
 	case documented:
 		f.Kind, f.Err = upstream.Refused, errors.New("the service refused")
 	case isEnvelope && known.internal:
@@ -248,6 +261,8 @@ func (c call) answerError(resp *upstream.Response) error {
 		f.Kind, f.Err = upstream.Internal, errors.New("the service answered with a code that it does not document here")
 	case resp.Status == 404 && c.container && c.region.client.cfg.AIURL != "":
 		f.Kind, f.Err = upstream.Setup, ErrWrongAddress
+	case resp.Status == 404 && c.files:
+		f.Kind, f.Err = upstream.NotFound, ErrNoFiles
 	case resp.Status == 404 && c.container: // a region without the service answers 404 to every one of its paths
 		f.Kind, f.Err = upstream.NotFound, ErrNoContainers
 	default:

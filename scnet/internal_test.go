@@ -1,8 +1,10 @@
 package scnet
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +75,7 @@ func TestServiceBase(t *testing.T) {
 		"https://user:pass@ai01.example/ai": "",
 		"{hpcUrls}/ai":                      "",
 	} {
-		got, err := serviceBase(raw)
+		got, err := serviceBase(raw, "/ai")
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("serviceBase(%q) = %q, %v; want %q", raw, got, err, want)
 		}
@@ -183,7 +185,7 @@ func FuzzServiceBase(f *testing.F) {
 	f.Add("http://127.0.0.1:9/ai/ai/")
 	f.Add("https://h/%2Fai?x#y")
 	f.Fuzz(func(t *testing.T, raw string) {
-		base, err := serviceBase(raw)
+		base, err := serviceBase(raw, "/ai")
 		if err != nil {
 			return
 		}
@@ -209,7 +211,7 @@ func FuzzCenter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		bases, err := found.AIURLs.bases()
+		bases, err := found.AIURLs.bases("/ai")
 		if (len(bases) > 0) != (err == nil) {
 			t.Errorf("%q gives %q and %v", data, bases, err)
 		}
@@ -217,6 +219,41 @@ func FuzzCenter(f *testing.F) {
 			if _, err := upstream.CheckURL(base); err != nil {
 				t.Errorf("%q gives %q: %v", data, base, err)
 			}
+		}
+	})
+}
+
+func FuzzDecodeFiles(f *testing.F) {
+	f.Add([]byte(`{"total":"2","path":"/p","children":[{"id":1,"label":"d"}],"fileList":[{"name":"a.out","size":"731","isRegularFile":true,"permissionAction":{"read":false}},{"name":"d","size":4096,"isDirectory":"true"}]}`))
+	f.Add([]byte(`{"fileList":null}`))
+	f.Add([]byte(`{"fileList":[{"name":"../x"},{"name":""},7,null,[]]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		files, total, err := decodeFiles(data)
+		if err == nil && total < len(files) {
+			t.Errorf("%d files of %d", len(files), total)
+		}
+		for _, file := range files {
+			if file.Size < 0 || strings.Contains(file.Name, "/") || file.Name == ".." || file.Name == "" {
+				t.Errorf("%+v", file)
+			}
+		}
+	})
+}
+
+func FuzzDownload(f *testing.F) {
+	f.Add(200, "bytes 0-3/4", []byte(`{"code":"911020","data":null,"msg":"File does not exist"}`), int64(0), int64(10))
+	f.Add(206, "bytes 5-9/10", []byte("56789"), int64(6), int64(2))
+	f.Add(416, "", []byte("x"), int64(6), int64(2))
+	f.Fuzz(func(t *testing.T, status int, contentRange string, body []byte, offset, n int64) {
+		if offset < 0 || n < 1 {
+			return
+		}
+		resp := &upstream.Response{Status: status, Header: http.Header{"Content-Range": {contentRange}}, Body: body}
+		if got := part(resp, offset, n); int64(len(got)) > n || !bytes.Contains(body, got) {
+			t.Errorf("%q of %q", got, body)
+		}
+		if isRefusal(resp) && !json.Valid(body) {
+			t.Errorf("%q passes for a refusal", body)
 		}
 	})
 }

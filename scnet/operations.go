@@ -33,6 +33,13 @@ const (
 	opMounts  = "list the mountable directories"
 	opImages  = "list the images"
 	opAccess  = "look up the access address"
+
+	opFindFiles = "find the region's file service"
+	opListFiles = "list files"
+	opMkdir     = "make a directory"
+	opTouch     = "make a file"
+	opRead      = "read a file"
+	opRemove    = "remove a run's directory"
 )
 
 const (

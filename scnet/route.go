@@ -40,12 +40,12 @@ func (r *Region) addresses(ctx context.Context) (addresses []string, current int
 		return addresses, current, nil
 	}
 	if c.cfg.AIURL != "" {
-		base, err := serviceBase(c.cfg.AIURL)
+		base, err := serviceBase(c.cfg.AIURL, "/ai")
 		if err != nil {
 			return nil, 0, call{op: opFind, region: r}.invalid(err)
 		}
 		addresses = []string{base}
-	} else if addresses, err = shared(ctx, c, "find the address of "+r.ID, r.discover); err != nil {
+	} else if addresses, err = r.discover(ctx); err != nil {
 		return nil, 0, err
 	}
 	c.mu.Lock()
@@ -56,33 +56,68 @@ func (r *Region) addresses(ctx context.Context) (addresses []string, current int
 	return c.routes[r.ID].addresses, c.routes[r.ID].current, nil
 }
 
-// discover asks the platform for the region's addresses (page safecertification/get-center-info).
+// discover returns the addresses of the region's container service.
 func (r *Region) discover(ctx context.Context) ([]string, error) {
-	look := call{
-		op: opFind, region: r, method: http.MethodGet, url: r.client.cfg.PlatformURL + "/ac/openapi/v2/center", timeout: accountTimeout,
-	}
-	env, err := r.withToken(ctx, false, func(t token) (envelope, error) {
-		look.header = http.Header{"Content-Type": {"application/json"}, "Token": {t.text.Reveal()}}
-		return r.client.exchange(ctx, look)
-	})
+	found, err := r.center(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := centerOf(env.Data, r.ID)
+	addresses, err := found.AIURLs.bases("/ai")
 	if err != nil {
-		return nil, look.useless(err)
-	}
-	addresses, err := found.AIURLs.bases()
-	if err != nil {
+		look := r.centerCall()
+		look.sent = true
 		return nil, look.useless(err)
 	}
 	return addresses, nil
 }
 
+// center asks the platform for the region's addresses (page safecertification/get-center-info), once.
+func (r *Region) center(ctx context.Context) (center, error) {
+	r.client.mu.Lock()
+	known, ok := r.client.centers[r.ID]
+	r.client.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	return shared(ctx, r.client, "find the address of "+r.ID, r.askCenter)
+}
+
+func (r *Region) centerCall() call {
+	return call{
+		op: opFind, region: r, method: http.MethodGet, url: r.client.cfg.PlatformURL + "/ac/openapi/v2/center", timeout: accountTimeout,
+	}
+}
+
+func (r *Region) askCenter(ctx context.Context) (center, error) {
+	look := r.centerCall()
+	env, err := r.withToken(ctx, false, func(t token) (envelope, error) {
+		look.header = http.Header{"Content-Type": {"application/json"}, "Token": {t.text.Reveal()}}
+		return r.client.exchange(ctx, look)
+	})
+	if err != nil {
+		return center{}, err
+	}
+	found, err := centerOf(env.Data, r.ID)
+	if err != nil {
+		return center{}, look.useless(err)
+	}
+	if _, err := found.AIURLs.bases("/ai"); err == nil { // what cannot be used yet is asked for again
+		r.client.mu.Lock()
+		defer r.client.mu.Unlock()
+		r.client.centers[r.ID] = found
+	}
+	return found, nil
+}
+
 // center is what the platform tells of a region.
 type center struct {
-	ID     text        `json:"id"`
-	AIURLs addressList `json:"aiUrls"`
+	ID       text        `json:"id"`
+	AIURLs   addressList `json:"aiUrls"`
+	FileURLs addressList `json:"efileUrls"`
+	User     struct {
+		UserName text `json:"userName"`
+		HomePath text `json:"homePath"`
+	} `json:"clusterUserInfo"`
 }
 
 // centerOf finds a region in data: an array on the newest page, an object in the sample.
@@ -147,15 +182,15 @@ func (l *addressList) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// bases returns the enabled addresses without /ai.
-func (l addressList) bases() ([]string, error) {
+// bases returns the enabled addresses without the service's own path.
+func (l addressList) bases(service string) ([]string, error) {
 	var bases []string
 	var problem error
 	for _, each := range l {
 		if each.Enable != nil && !*each.Enable {
 			continue
 		}
-		base, err := serviceBase(string(each.URL))
+		base, err := serviceBase(string(each.URL), service)
 		if err != nil {
 			problem = err
 			continue
@@ -173,14 +208,14 @@ func (l addressList) bases() ([]string, error) {
 	return nil, ErrNoAddress
 }
 
-// serviceBase reduces an address to what precedes /ai: the documentation shows both forms.
-func serviceBase(raw string) (string, error) {
+// serviceBase reduces an address to what precedes the service's own path: the documentation shows both forms.
+func serviceBase(raw, service string) (string, error) {
 	u, err := upstream.CheckURL(strings.TrimSpace(raw))
 	if err != nil {
 		return "", err
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
-	path = strings.TrimRight(strings.TrimSuffix(path, "/ai"), "/")
+	path = strings.TrimRight(strings.TrimSuffix(path, service), "/")
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + path, nil
 }
 

@@ -38,13 +38,14 @@ type Request struct {
 	Timeout time.Duration // per try; 0 means DefaultTimeout
 	MaxBody int64         // bytes; 0 means DefaultMaxBody
 	Tries   int           // 0 means 3
+	Exact   bool          // the answer is a file: a byte order mark is part of it
 }
 
 // Response is a complete answer, whatever its status.
 type Response struct {
 	Status     int
 	Header     http.Header
-	Body       []byte        // without a byte order mark
+	Body       []byte        // without a byte order mark, unless Exact
 	RetryAfter time.Duration // what the server asked for; 0 when it did not
 	Skew       time.Duration // the server's clock minus ours, by its Date header
 	HasSkew    bool
@@ -208,7 +209,10 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if int64(len(content)) > limit {
 		return fail(fmt.Errorf("%w (%d bytes)", ErrTooLarge, limit))
 	}
-	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: bytes.TrimPrefix(content, []byte("\ufeff"))}, nil
+	if !r.Exact {
+		content = bytes.TrimPrefix(content, []byte("\ufeff"))
+	}
+	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
 }
 
 // newRequest builds r with the trace of ctx.
