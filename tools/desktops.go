@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -55,11 +54,3 @@ func (s Desktops) target(id string, d workspace.Desktop) toolbox.Target {
 }
 
 func isActive(status string) bool { return strings.EqualFold(status, "ACTIVE") }
-
-// timeText returns one of the service's times, which it words in several ways.
-func timeText(t *string) string {
-	if t == nil {
-		return ""
-	}
-	return text.Field(*t)
-}

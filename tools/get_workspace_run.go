@@ -74,7 +74,7 @@ func (s Desktops) readRun(ctx context.Context, in GetWorkspaceRunInput) (GetWork
 				return GetWorkspaceRunOutput{}, fmt.Errorf("record %s belongs to run %s", text.Field(id), text.Field(detail.TaskID))
 			}
 			item := runRecord(detail.Record)
-			item.Output = text.Lines(detail.Output, maxOutputBytes)
+			item.SetStdout(detail.Output, maxOutputBytes)
 			out.Records = append(out.Records, item)
 		}
 		return out, nil
@@ -97,19 +97,11 @@ func (out GetWorkspaceRunOutput) Text() string {
 		b.WriteString("No runs in the last day.\n")
 	}
 	for _, r := range out.Runs {
-		fmt.Fprintf(&b, "Run %s: %s (%s), %d succeeded, %d failed, %d skipped on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status),
-			r.Succeeded, r.Failed, r.Skipped, text.Count(r.Desktops, "desktop"), text.Dash(someDesktops(r)), text.Dash(r.Started), text.Dash(r.Ended), text.Dash(r.Scripts))
+		fmt.Fprintf(&b, "Run %s: %s (%s), %s on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status), r.Counts,
+			text.Count(r.Desktops, "desktop"), text.Dash(r.where()), timeWords(r.StartedAt, r.StartedAtText), timeWords(r.EndedAt, r.EndedAtText),
+			text.Dash(r.scriptNames()))
 	}
 	writeRecords(&b, out.Records)
 	writeNext(&b, out.NextStart)
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// someDesktops names the desktops that a run is on, as far as the result does.
-func someDesktops(r RunItem) string {
-	ids := strings.Join(r.First, ", ")
-	if more := r.Desktops - len(r.First); more > 0 && len(r.First) > 0 {
-		ids += fmt.Sprintf(" and %d more", more)
-	}
-	return ids
 }

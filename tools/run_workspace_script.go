@@ -46,7 +46,8 @@ type RunWorkspaceScriptInput struct {
 type RunWorkspaceScriptOutput struct {
 	toolbox.Changed
 	RunID   string      `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
-	Counts  string      `json:"counts,omitempty" jsonschema_description:"How many succeeded, failed and were skipped"`
+	Status  string      `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
+	Counts  *RunCounts  `json:"counts,omitempty" jsonschema_description:"Records, of which there is one for each script on each desktop; absent: they could not be read"`
 	Records []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script"`
 	Note    string      `json:"note,omitempty" jsonschema_description:"What to know"`
 }
@@ -396,7 +397,7 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 		case task.Done():
 			return s.endedRun(ctx, task), true
 		default:
-			out.Counts = runCounts(task)
+			out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
 			out.Note = "The run was accepted and is not over. Look again with get_workspace_run."
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
@@ -411,7 +412,8 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 
 // endedRun is the result of a run that is over, with the output of failures first.
 func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWorkspaceScriptOutput) {
-	out.State, out.RunID, out.Counts = runState(task), text.Field(task.ID), runCounts(task)
+	out.State, out.RunID = runState(task), text.Field(task.ID)
+	out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
 	var records []workspace.Record
 	for r, err := range s.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
@@ -424,7 +426,7 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 	for i, r := range records[:min(len(records), maxRunRecords)] {
 		item := runRecord(r)
 		if i < maxOutputs {
-			item.Output = s.outputOf(ctx, r.ID)
+			s.readOutput(ctx, r.ID, &item)
 		}
 		out.Records = append(out.Records, item)
 	}
@@ -441,8 +443,8 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 func (out RunWorkspaceScriptOutput) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: run %s", out.State, text.Dash(out.RunID))
-	if out.Counts != "" {
-		fmt.Fprintf(&b, ", %s", out.Counts)
+	if out.Counts != nil {
+		fmt.Fprintf(&b, ", %s; status %s", out.Counts, text.Dash(out.Status))
 	}
 	b.WriteString(".\n")
 	writeRecords(&b, out.Records)

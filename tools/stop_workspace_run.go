@@ -19,9 +19,10 @@ type StopWorkspaceRunInput struct {
 // StopWorkspaceRunOutput is the result of stop_workspace_run.
 type StopWorkspaceRunOutput struct {
 	toolbox.Changed
-	RunID  string `json:"run_id" jsonschema_description:"Id of the run"`
-	Counts string `json:"counts,omitempty" jsonschema_description:"What already ran"`
-	Note   string `json:"note,omitempty" jsonschema_description:"What to know"`
+	RunID  string     `json:"run_id" jsonschema_description:"Id of the run"`
+	Status string     `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
+	Counts *RunCounts `json:"counts,omitempty" jsonschema_description:"What became of the records; absent: it could not be read"`
+	Note   string     `json:"note,omitempty" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) stopWorkspaceRun() toolbox.Tool {
@@ -51,7 +52,7 @@ func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspac
 		return plan, run, err
 	}
 	if task.Done() {
-		return plan, run, fmt.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), runCounts(task))
+		return plan, run, fmt.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), progressOf(task))
 	}
 	found, err := s.find(ctx, task.ResourceIDs)
 	if err != nil {
@@ -65,10 +66,10 @@ func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspac
 		plan.Guarded = []toolbox.Target{{Place: plan.Place}}
 	}
 	// The counts move while it runs, so consent is not bound to them.
-	run = toolbox.Target{ID: task.ID, Place: plan.Place, Exists: true, Name: runItem(task).Scripts, Effect: "what has not begun is not run"}
+	run = toolbox.Target{ID: task.ID, Place: plan.Place, Exists: true, Name: runItem(task).scriptNames(), Effect: "what has not begun is not run"}
 	plan.Targets = []toolbox.Target{run}
 	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.",
-		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Place, runCounts(task))
+		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Place, progressOf(task))
 	return plan, run, nil
 }
 
@@ -85,17 +86,20 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	}
 	out.Targets = []toolbox.Target{run}
 	task, lookErr := s.Workspace.Task(ctx, in.RunID)
+	if lookErr == nil {
+		out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
+	}
 	switch {
 	case lookErr != nil:
 		out.State = toolbox.Unknown
 		out.Note = strings.TrimSpace(out.Note + " The run could not be looked at: " + toolbox.Briefly(lookErr) + ". Look with get_workspace_run.")
 	case task.Done():
-		out.State, out.Counts = toolbox.Done, runCounts(task)
+		out.State = toolbox.Done
 	case err != nil:
-		out.State, out.Counts = toolbox.Unknown, runCounts(task)
+		out.State = toolbox.Unknown
 		out.Note += " Look with get_workspace_run."
 	default:
-		out.State, out.Counts = toolbox.Waiting, runCounts(task)
+		out.State = toolbox.Waiting
 		out.Note = "The stop was accepted; what is running is not over yet. Look with get_workspace_run."
 	}
 	return out, nil
@@ -104,8 +108,8 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 // Text tells what already ran.
 func (out StopWorkspaceRunOutput) Text() string {
 	words := fmt.Sprintf("%s: run %s", out.State, out.RunID)
-	if out.Counts != "" {
-		words += ", " + out.Counts
+	if out.Counts != nil {
+		words += fmt.Sprintf(", %s; status %s", out.Counts, text.Dash(out.Status))
 	}
 	return strings.TrimSpace(words + ". " + out.Note)
 }

@@ -96,10 +96,10 @@ func TestGetWorkspaceRun(t *testing.T) {
 		_, second := c.run(t, running(1))
 
 		r, out := c.look(t, arguments{"run_id": first.RunID, "limit": 25})
-		if len(out.Runs) != 1 || len(out.Records) != 25 || out.NextStart != 25 || out.Runs[0].Gray != 1 || !out.Runs[0].Over || out.Runs[0].Desktops != 30 {
+		if len(out.Runs) != 1 || len(out.Records) != 25 || out.NextStart != 25 || out.Runs[0].GrayDesktops != 1 || !out.Runs[0].Over || out.Runs[0].Desktops != 30 {
 			t.Errorf("%+v", out)
 		}
-		wantParts(t, r.Text, "succeeded (FINISH), 30 succeeded, 0 failed, 0 skipped on 30 desktops", "and 20 more", "gray", "start=25")
+		wantParts(t, r.Text, "succeeded (FINISH), 30 succeeded, 0 failed, 0 skipped of 30 on 30 desktops", "and 20 more", "gray", "start=25")
 		if _, rest := c.look(t, arguments{"run_id": first.RunID, "limit": 25, "start": 25}); len(rest.Records) != 5 || rest.NextStart != 0 {
 			t.Errorf("%+v", rest)
 		}

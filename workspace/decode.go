@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -29,16 +30,29 @@ func texts(l list[text]) []string {
 	return out
 }
 
-// moment decodes a time as opaque text. What stands for "none" is nil: absent, null, "" and the year 1 that some clients
-// make of an empty time.
-type moment struct{ text *string }
+// Moment is a time that the service sent. Its operations word times in several ways, and only some of these are documented.
+type Moment struct {
+	Raw string    // as it was sent and not cleaned for display; "" when the service gives none
+	At  time.Time // zero when Raw is in no form that is documented
+}
 
-func (m *moment) UnmarshalJSON(raw []byte) error {
-	m.text = nil
+// IsSet reports whether the service gave a time, in whatever form.
+func (m Moment) IsSet() bool { return m.Raw != "" }
+
+// UnmarshalJSON never fails. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients make
+// of an empty time. The documented forms are those of RFC 3339, with and without fractions of a second. A time without a zone
+// is not read: what zone it is in is not documented.
+func (m *Moment) UnmarshalJSON(raw []byte) error {
+	*m = Moment{}
 	var t text
 	_ = t.UnmarshalJSON(raw) // never fails
-	if s := strings.TrimSpace(string(t)); s != "" && s != "0" && !strings.HasPrefix(s, "0001-01-01") {
-		m.text = &s
+	s := strings.TrimSpace(string(t))
+	if s == "" || s == "0" || strings.HasPrefix(s, "0001-01-01") {
+		return nil
+	}
+	m.Raw = s
+	if at, err := time.Parse(time.RFC3339, s); err == nil && at.Year() > 1 && at.Year() < 10_000 {
+		m.At = at
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -15,7 +16,7 @@ func TestLenientTypes(t *testing.T) {
 		number number
 		truth  truth
 		list   int
-		moment string // "" for nil
+		moment string
 	}{
 		`"7"`:                    {"7", 7, false, 0, "7"},
 		`7`:                      {"7", 7, false, 0, "7"},
@@ -38,20 +39,63 @@ func TestLenientTypes(t *testing.T) {
 			N number     `json:"n"`
 			B truth      `json:"b"`
 			L list[text] `json:"l"`
-			M moment     `json:"m"`
+			M Moment     `json:"m"`
 			X metadata   `json:"x"`
 		}
 		if err := json.Unmarshal([]byte(strings.ReplaceAll(`{"t":X,"n":X,"b":X,"l":X,"m":X,"x":X}`, "X", raw)), &got); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
-		moment := ""
-		if got.M.text != nil {
-			moment = *got.M.text
-		}
-		if got.T != want.text || got.N != want.number || got.B != want.truth || len(got.L) != want.list || moment != want.moment {
-			t.Errorf("%s decodes to %+v and %q, want %+v", raw, got, moment, want)
+		if got.T != want.text || got.N != want.number || got.B != want.truth || len(got.L) != want.list || got.M.Raw != want.moment {
+			t.Errorf("%s decodes to %+v, want %+v", raw, got, want)
 		}
 	}
+}
+
+func TestMoments(t *testing.T) {
+	for raw, want := range map[string]string{
+		`"2026-11-21T10:00:00Z"`:          "2026-11-21T10:00:00Z",    // script operations
+		`"2026-11-21T10:00:00.250Z"`:      "2026-11-21T10:00:00.25Z", // desktops
+		`" 2026-11-21T18:00:00+08:00 "`:   "2026-11-21T18:00:00+08:00",
+		`"2026-11-21 10:00:00"`:           "", // in what zone?
+		`"2026-11-21T10:00:00"`:           "",
+		`"2026-02-30T10:00:00Z"`:          "",
+		`"yesterday"`:                     "",
+		`1700000000`:                      "", // in what unit?
+		`{"at":"2026-11-21T10:00:00Z"}`:   "",
+		`"0001-01-01T00:00:00Z"`:          "",
+		`"0001-01-01T00:00:00.000+08:00"`: "",
+		`null`:                            "",
+	} {
+		var got Moment
+		if err := json.Unmarshal([]byte(raw), &got); err != nil {
+			t.Errorf("%s: %v", raw, err)
+		}
+		read := ""
+		if !got.At.IsZero() {
+			read = got.At.Format(time.RFC3339Nano)
+		}
+		if read != want || read != "" && !got.IsSet() {
+			t.Errorf("%s is read as %q, want %q", raw, read, want)
+		}
+	}
+}
+
+func FuzzMoment(f *testing.F) {
+	for _, seed := range []string{`"2026-11-21T10:00:00Z"`, `"9999-12-31T23:59:59.9-23:59"`, `"0000-01-01T00:00:00Z"`, `17`, `"0001-01-02T00:00:00+23:00"`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var got Moment
+		if !json.Valid([]byte(raw)) || json.Unmarshal([]byte(raw), &got) != nil {
+			return
+		}
+		if !got.At.IsZero() && !got.IsSet() {
+			t.Errorf("%s is read as %s, but not set", raw, got.At)
+		}
+		if _, err := json.Marshal(got.At); err != nil { // it goes into results
+			t.Errorf("%s: %v", raw, err)
+		}
+	})
 }
 
 func TestRateLimitPolicy(t *testing.T) {

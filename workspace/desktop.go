@@ -39,7 +39,7 @@ type Desktop struct {
 	Type    string // DEDICATED, POOLED, SHARED
 	PoolID  string
 	Zone    string
-	Created *string // opaque; nil when the service gives none
+	Created Moment
 }
 
 type desktopRow struct {
@@ -65,7 +65,7 @@ type desktopRow struct {
 	DesktopType      text     `json:"desktop_type"`
 	PoolID           text     `json:"pool_id"`
 	AvailabilityZone text     `json:"availability_zone"`
-	Created          moment   `json:"created"`
+	Created          Moment   `json:"created"`
 }
 
 // metadata is the part of a desktop that tells its system.
@@ -89,7 +89,7 @@ func (row desktopRow) desktop() Desktop {
 		IP:     first(append([]text{row.IPAddress, row.IPv4}, row.IPAddresses...)...),
 		Status: string(row.Status), TaskStatus: string(row.TaskStatus), LoginStatus: first(row.LoginStatus, row.ConnectStatus),
 		Maintenance: bool(row.Maintenance), System: row.system(), OSVersion: first(row.OSVersion, row.Metadata.OSVersion),
-		Type: string(row.DesktopType), PoolID: string(row.PoolID), Zone: string(row.AvailabilityZone), Created: row.Created.text,
+		Type: string(row.DesktopType), PoolID: string(row.PoolID), Zone: string(row.AvailabilityZone), Created: row.Created,
 	}
 	users := append(list[text]{row.UserName}, row.UserList...)
 	for _, u := range row.AttachedUsers {

@@ -89,7 +89,7 @@ func TestGrayBatchThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !task.Done() || task.State() != workspace.StateFailed || task.Failed != 2 || task.Skipped != 1 || task.Succeeded != 0 ||
-		!slices.Equal(task.ResourceIDs, desktops) || len(task.GrayResourceIDs) != 2 || task.Expected() != 3 || task.Start == nil || task.End == nil {
+		!slices.Equal(task.ResourceIDs, desktops) || len(task.GrayResourceIDs) != 2 || task.Expected() != 3 || task.Start.At.IsZero() || task.End.At.IsZero() {
 		t.Errorf("task = %+v", task)
 	}
 	batches := map[string]workspace.Batch{}
@@ -129,7 +129,7 @@ func TestStop(t *testing.T) {
 	sim.SetOutcome(linux1, "", simulator.Outcome{Kind: simulator.Hang})
 	id := finished(t, client)
 	task, err := client.Task(t.Context(), id)
-	if err != nil || task.Done() || task.End != nil {
+	if err != nil || task.Done() || task.End.IsSet() {
 		t.Fatalf("task = %+v, %v", task, err)
 	}
 	if err = client.StopTask(t.Context(), id); err != nil {

@@ -25,7 +25,7 @@ func TestDesktops(t *testing.T) {
 	d := all.Rows[0]
 	if d.ID != linux1 || d.ComputerName != "研发-张伟-01" || d.OSHostName != "dev-zhangwei-01" || d.IP != "172.16.4.11" ||
 		!slices.Equal(d.Users, []string{"zhangwei"}) || d.Status != "ACTIVE" || d.LoginStatus != "CONNECTED" || d.System != workspace.Linux ||
-		d.Type != "DEDICATED" || d.Zone != "cn-north-4a" || d.Created == nil || d.Maintenance {
+		d.Type != "DEDICATED" || d.Zone != "cn-north-4a" || d.Created.At.IsZero() || d.Maintenance {
 		t.Errorf("desktop = %+v", d)
 	}
 	last := all.Rows[5]
@@ -101,7 +101,7 @@ func TestScripts(t *testing.T) {
 		t.Errorf("sent %v", got)
 	}
 	s, err := client.Script(t.Context(), id)
-	if err != nil || s.ID != id || s.Content != content || s.Type != workspace.PowerShell || s.Name != "n & m" || s.Description != "d" || s.Created == nil {
+	if err != nil || s.ID != id || s.Content != content || s.Type != workspace.PowerShell || s.Name != "n & m" || s.Description != "d" || s.Created.At.IsZero() {
 		t.Errorf("Script = %+v, %v", s, err)
 	}
 	page, err := client.Scripts(t.Context(), workspace.ScriptFilter{Type: workspace.PowerShell, Name: "n & m", ID: id, Limit: 5})

@@ -33,9 +33,9 @@ type Record struct {
 	DesktopID   string
 	DesktopName string
 
-	Status string  // the service's word; see StateOf
-	Start  *string // nil before it starts
-	End    *string // nil before it ends
+	Status string // the service's word; see StateOf
+	Start  Moment // not set before it starts
+	End    Moment // not set before it ends
 	Batch  Batch
 
 	ResultCode string // what the codes mean is not documented
@@ -58,8 +58,8 @@ type recordRow struct {
 	ScriptTaskID text   `json:"script_task_id"`
 	ResourceID   text   `json:"resource_id"`
 	ResourceName text   `json:"resource_name"`
-	StartTime    moment `json:"start_time"`
-	EndTime      moment `json:"end_time"`
+	StartTime    Moment `json:"start_time"`
+	EndTime      Moment `json:"end_time"`
 	Status       text   `json:"status"`
 	ExecuteOrder text   `json:"execute_order"`
 	ResultCode   text   `json:"result_code"`
@@ -80,7 +80,7 @@ func (row recordRow) record() Record {
 	return Record{
 		ID: string(row.ID), TaskID: string(row.ScriptTaskID), ScriptID: string(row.ScriptID), ScriptName: string(row.ScriptName),
 		DesktopID: string(row.ResourceID), DesktopName: string(row.ResourceName), Status: string(row.Status),
-		Start: row.StartTime.text, End: row.EndTime.text, Batch: batch,
+		Start: row.StartTime, End: row.EndTime, Batch: batch,
 		ResultCode: string(row.ResultCode), Reason: string(row.Reason),
 	}
 }

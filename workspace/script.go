@@ -42,15 +42,15 @@ func (t ScriptType) System() System {
 	return ""
 }
 
-// Script is a stored script. Text is as the service sent it and not cleaned for display; so are the times.
+// Script is a stored script. Text is as the service sent it and not cleaned for display.
 type Script struct {
 	ID          string
 	Name        string
 	Description string
 	Type        ScriptType
 	Version     string
-	Created     *string // nil when the service gives none
-	Updated     *string
+	Created     Moment
+	Updated     Moment
 	Content     string // plain text, from Script only; may hold passwords
 }
 
@@ -60,15 +60,15 @@ type scriptRow struct {
 	Description text   `json:"description"`
 	Type        text   `json:"type"`
 	Version     text   `json:"version"`
-	CreateTime  moment `json:"create_time"`
-	UpdateTime  moment `json:"update_time"`
+	CreateTime  Moment `json:"create_time"`
+	UpdateTime  Moment `json:"update_time"`
 	Content     text   `json:"content"`
 }
 
 func (row scriptRow) script() Script {
 	return Script{
 		ID: string(row.ID), Name: string(row.Name), Description: string(row.Description), Type: ScriptType(row.Type),
-		Version: string(row.Version), Created: row.CreateTime.text, Updated: row.UpdateTime.text, Content: string(row.Content),
+		Version: string(row.Version), Created: row.CreateTime, Updated: row.UpdateTime, Content: string(row.Content),
 	}
 }
 

@@ -74,19 +74,19 @@ func TestForeignWords(t *testing.T) {
 				}
 				return task
 			}
-			if got := look(); got.Done() || got.State() != workspace.StateUnknown || got.Status != "排队" || got.End != nil {
+			if got := look(); got.Done() || got.State() != workspace.StateUnknown || got.Status != "排队" || got.End.IsSet() {
 				t.Errorf("at first: %+v", got)
 			}
 			<-time.After(2 * time.Second)
-			if got := look(); got.Done() || got.Status != "执行中" || got.End != nil {
+			if got := look(); got.Done() || got.Status != "执行中" || got.End.IsSet() {
 				t.Errorf("while it runs: %+v", got)
 			}
 			<-time.After(time.Hour)
-			if got := look(); !got.Done() || got.State() != workspace.StateSucceeded || got.Status != "COMPLETED" || got.End == nil {
+			if got := look(); !got.Done() || got.State() != workspace.StateSucceeded || got.Status != "COMPLETED" || !got.End.IsSet() {
 				t.Errorf("at the end: %+v", got)
 			}
 			page, err := client.Records(t.Context(), workspace.RecordFilter{TaskID: id})
-			if err != nil || page.Rows[0].Status != "OK" || page.Rows[0].State() != workspace.StateUnknown || page.Rows[0].End == nil || page.Rows[0].Batch != workspace.BatchNone {
+			if err != nil || page.Rows[0].Status != "OK" || page.Rows[0].State() != workspace.StateUnknown || !page.Rows[0].End.IsSet() || page.Rows[0].Batch != workspace.BatchNone {
 				t.Errorf("record: %+v, %v", page, err)
 			}
 		})

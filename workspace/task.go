@@ -22,9 +22,9 @@ type Task struct {
 	Succeeded, Failed int
 	Skipped           int // never begun, for instance because the first batch failed
 
-	Status string  // the service's word; see State
-	Start  *string // nil before it starts
-	End    *string // nil before it ends
+	Status string // the service's word; see State
+	Start  Moment // not set before it starts
+	End    Moment // not set before it ends
 }
 
 // TaskScript is a script of a task.
@@ -36,7 +36,7 @@ func (t Task) Expected() int { return len(t.ResourceIDs) * len(t.Scripts) }
 // Done reports whether nothing more will happen: an end time is set, or every record is counted. The status word has no
 // say in it.
 func (t Task) Done() bool {
-	return t.End != nil || t.Expected() > 0 && t.Succeeded+t.Failed+t.Skipped == t.Expected()
+	return t.End.IsSet() || t.Expected() > 0 && t.Succeeded+t.Failed+t.Skipped == t.Expected()
 }
 
 // State tells how the task stands. What the counts show beats the word, because the word for the end does not mean that
@@ -68,8 +68,8 @@ type taskRow struct {
 	SuccessNum      number     `json:"success_num"`
 	FailedNum       number     `json:"failed_num"`
 	SkipNum         number     `json:"skip_num"`
-	StartTime       moment     `json:"start_time"`
-	EndTime         moment     `json:"end_time"`
+	StartTime       Moment     `json:"start_time"`
+	EndTime         Moment     `json:"end_time"`
 	Status          text       `json:"status"`
 }
 
@@ -77,7 +77,7 @@ func (row taskRow) task() Task {
 	t := Task{
 		ID: string(row.ID), ResourceIDs: texts(row.ResourceIDs), GrayResourceIDs: texts(row.GrayResourceIDs),
 		Succeeded: int(row.SuccessNum), Failed: int(row.FailedNum), Skipped: int(row.SkipNum),
-		Status: string(row.Status), Start: row.StartTime.text, End: row.EndTime.text,
+		Status: string(row.Status), Start: row.StartTime, End: row.EndTime,
 	}
 	for _, s := range row.TaskScripts {
 		t.Scripts = append(t.Scripts, TaskScript{ID: string(s.ID), Name: string(s.Name)})

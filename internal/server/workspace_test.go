@@ -44,14 +44,14 @@ func TestWorkspaceWalk(t *testing.T) {
 			}
 			script := `"desktop_ids":["` + linux + `"],"script":"export PASSWORD=hunter2; date","wait_seconds":20`
 			done := confirm(t, c, "run_workspace_script", script)
-			if done.State != "done" || len(done.Records) != 1 || !strings.Contains(done.Records[0].Output, "done") {
+			if done.State != "done" || len(done.Records) != 1 || !strings.Contains(done.Records[0].Stdout, "done") {
 				t.Errorf("%+v", done)
 			}
 			if n := len(hw.Scripts()); n != len(simulator.DemoScripts()) {
 				t.Errorf("%d scripts are stored; the text should be gone again", n)
 			}
 			again := c.must("get_workspace_run", fmt.Sprintf(`{"run_id":%q,"output_of":[%q]}`, done.RunID, done.Records[0].ID))
-			if !strings.Contains(again.Content[0].Text, done.Records[0].Output) {
+			if !strings.Contains(again.Content[0].Text, done.Records[0].Stdout) {
 				t.Errorf("the output is not shown again: %s", again.Content[0].Text)
 			}
 
@@ -81,7 +81,7 @@ func TestWorkspaceWalk(t *testing.T) {
 type runResult struct {
 	State   string
 	RunID   string `json:"run_id"`
-	Records []struct{ ID, Output string }
+	Records []struct{ ID, Stdout string }
 	Preview struct {
 		Token string `json:"preview_token"`
 	}
