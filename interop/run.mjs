@@ -44,7 +44,7 @@ for (const client of [sdkV1, sdkV2, inspector, mcporter, langchain]) {
 }
 
 async function walk(t, client, transport, era, row) {
-  const server = await startServer(binary, transport, path.join(home, `audit-${rows.indexOf(row)}.jsonl`))
+  const server = await startServer(binary, transport, mkdtempSync(path.join(home, 'row-')))
   let shared
   try {
     const missing = client.without(transport, era)

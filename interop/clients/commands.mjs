@@ -18,13 +18,11 @@ export function run(script, args) {
 }
 
 /** Why commands miss some steps. */
-export function without(transport) {
-  const missing = {
+export function without() {
+  return {
     progress: 'the command shows no progress',
     cancel: 'the command cannot cancel a call',
     decline: 'the command cannot ask',
     accept: 'the command cannot ask',
   }
-  if (transport === 'stdio') missing.delete = 'every process starts another server, on simulated instances of its own'
-  return missing
 }

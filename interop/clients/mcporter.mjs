@@ -6,8 +6,8 @@ import { plain } from './results.mjs'
 export const name = 'mcporter'
 export const eras = ['legacy']
 
-export function without(transport) {
-  return { ...commands.without(transport), version: 'the command does not tell the version' }
+export function without() {
+  return { ...commands.without(), version: 'the command does not tell the version' }
 }
 
 export async function connect({ server }) {
