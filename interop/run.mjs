@@ -10,6 +10,7 @@ import * as mcporter from './clients/mcporter.mjs'
 import * as sdkV1 from './clients/sdk-v1.mjs'
 import * as sdkV2 from './clients/sdk-v2.mjs'
 import { startServer } from './server.mjs'
+import { checkTokens } from './tokens.mjs'
 import { respond, steps } from './walk.mjs'
 
 const { values: flags } = parseArgs({
@@ -25,9 +26,11 @@ const pinned = JSON.parse(readFileSync(new URL('package.json', import.meta.url))
 
 // Nothing of the user's settings may reach the server, and nothing of the clients' the user's home.
 const home = mkdtempSync(path.join(tmpdir(), 'scnet-mcp-interop-'))
-for (const name of Object.keys(process.env)) if (/^(SCNET|XDG)_/.test(name)) delete process.env[name]
+for (const name of Object.keys(process.env)) if (/^(SCNET|HUAWEICLOUD|XDG)_/.test(name)) delete process.env[name]
 process.env.HOME = home
 process.on('exit', () => rmSync(home, { recursive: true, force: true }))
+
+if (only.test('tokens')) test('tokens', () => checkTokens(binary))
 
 const rows = []
 const reasons = new Map() // why steps were skipped, and which
