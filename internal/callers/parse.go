@@ -116,6 +116,12 @@ var fields = []struct {
 	{"max_targets", false, func(r *reader, path string, value any, c *Caller) {
 		c.Policy.MaxTargets = r.number(path, value)
 	}},
+	{"max_accelerators", false, func(r *reader, path string, value any, c *Caller) {
+		c.Policy.MaxAccelerators = r.number(path, value)
+	}},
+	{"max_running_accelerators", false, func(r *reader, path string, value any, c *Caller) {
+		c.Policy.MaxRunningAccelerators = r.number(path, value)
+	}},
 	{"max_mutations_per_hour", false, func(r *reader, path string, value any, c *Caller) {
 		c.MaxMutationsPerHour = r.number(path, value)
 	}},

@@ -144,7 +144,7 @@ func TestDigestProblems(t *testing.T) {
 func TestFieldProblems(t *testing.T) {
 	const (
 		fields = "valid are name, token_sha256, read_only, toolsets, disable_tools, allow, protect, max_targets, " +
-			"max_mutations_per_hour, consent, never_ask"
+			"max_accelerators, max_running_accelerators, max_mutations_per_hour, consent, never_ask"
 		whole = "must be a whole number of at least 1"
 	)
 	refuses(t, map[string]string{
@@ -180,6 +180,8 @@ func TestFieldProblems(t *testing.T) {
 		`"max_targets":1.5`:                  "callers[0].max_targets: " + whole,
 		`"max_targets":"5"`:                  "callers[0].max_targets: " + whole,
 		`"max_targets":99999999999999999999`: "callers[0].max_targets: " + whole,
+		`"max_accelerators":0`:               "callers[0].max_accelerators: " + whole,
+		`"max_running_accelerators":-1`:      "callers[0].max_running_accelerators: " + whole,
 		`"max_mutations_per_hour":0`:         "callers[0].max_mutations_per_hour: " + whole,
 		`"max_mutations_per_hour":null`:      "callers[0].max_mutations_per_hour: " + whole,
 

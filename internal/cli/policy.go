@@ -17,15 +17,17 @@ import (
 
 // policyFlags are what the operator decides before any conversation.
 type policyFlags struct {
-	ReadOnly            bool     `group:"policy" help:"Offer only tools that change nothing."`
-	Toolsets            names    `group:"policy" placeholder:"NAME,..." help:"Offer only these toolsets."`
-	DisableTools        names    `group:"policy" placeholder:"TOOL,..." help:"Do not offer these tools."`
-	Allow               patterns `group:"policy" placeholder:"PATTERN,..." help:"Change only instances that match one: id:ID, name:GLOB, region:ID or name; without prefix, id or name."`
-	Protect             patterns `group:"policy" placeholder:"PATTERN,..." help:"Never change instances that match one."`
-	MaxTargets          int      `group:"policy" default:"10" placeholder:"N" help:"Instances that one call may change (${default})."`
-	MaxMutationsPerHour int      `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
-	Consent             levels   `group:"policy" placeholder:"TOOL=LEVEL,..." help:"Consent that a tool needs: flag, preview or human."`
-	NeverAsk            bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
+	ReadOnly               bool     `group:"policy" help:"Offer only tools that change nothing."`
+	Toolsets               names    `group:"policy" placeholder:"NAME,..." help:"Offer only these toolsets."`
+	DisableTools           names    `group:"policy" placeholder:"TOOL,..." help:"Do not offer these tools."`
+	Allow                  patterns `group:"policy" placeholder:"PATTERN,..." help:"Change only instances that match one: id:ID, name:GLOB, region:ID or name; without prefix, id or name."`
+	Protect                patterns `group:"policy" placeholder:"PATTERN,..." help:"Never change instances that match one."`
+	MaxTargets             int      `group:"policy" default:"10" placeholder:"N" help:"Instances that one call may change (${default})."`
+	MaxMutationsPerHour    int      `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
+	MaxAccelerators        *int     `group:"policy" placeholder:"N" help:"Accelerators (cards × containers) that one call may create, start or resize to. Default: no limit."`
+	MaxRunningAccelerators *int     `group:"policy" placeholder:"N" help:"Accelerators that all instances of the account may occupy at once, after a call that starts one. Default: no limit."`
+	Consent                levels   `group:"policy" placeholder:"TOOL=LEVEL,..." help:"Consent that a tool needs: flag, preview or human."`
+	NeverAsk               bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
 
 	AuditLog      string `group:"audit" placeholder:"FILE" help:"Where every attempt to change something is recorded; off for nowhere. Default: audit.jsonl in the user's state directory."`
 	AuditOptional bool   `group:"audit" help:"Change things also when the audit log cannot be written."`
@@ -118,6 +120,12 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 		ReadOnly: p.ReadOnly, DisabledTools: p.DisableTools, Protect: p.Protect,
 		MaxTargets: p.MaxTargets, Consent: consent, NeverAsk: p.NeverAsk,
 	}
+	if p.MaxAccelerators != nil {
+		service.Policy.MaxAccelerators = *p.MaxAccelerators
+	}
+	if p.MaxRunningAccelerators != nil {
+		service.Policy.MaxRunningAccelerators = *p.MaxRunningAccelerators
+	}
 	if len(p.Toolsets) > 0 { // an empty list of a Policy is none, that of a flag is no restriction
 		service.Policy.Toolsets = p.Toolsets
 	}
@@ -165,6 +173,13 @@ func (p policyFlags) check() error {
 	}
 	if p.AuditKeepDays < 0 || p.AuditKeepDays > 36500 {
 		return fmt.Errorf("--audit-keep-days: %d is not a number of days from 0 (for ever) to 36500", p.AuditKeepDays)
+	}
+	for flag, limit := range map[string]*int{
+		"max-accelerators": p.MaxAccelerators, "max-running-accelerators": p.MaxRunningAccelerators,
+	} {
+		if limit != nil && *limit < 1 {
+			return fmt.Errorf("--%s must be at least 1; without it there is no limit, and --read-only forbids every change", flag)
+		}
 	}
 	if p.MaxTargets < 1 || p.MaxMutationsPerHour < 1 {
 		return fmt.Errorf("--max-targets and --max-mutations-per-hour must be at least 1; --read-only forbids every change")

@@ -39,8 +39,13 @@ type Policy struct {
 	Allow   [][]Pattern // an instance must match one pattern of every list
 	Protect []Pattern   // an instance must match none
 
-	MaxTargets int              // per call; 0: DefaultMaxTargets
-	Consent    map[string]Level // per tool; others have the default of their risk
+	MaxTargets int // per call; 0: DefaultMaxTargets
+	// MaxAccelerators limits what one call may create, start or resize to: accelerators × containers; 0: no limit.
+	MaxAccelerators int
+	// MaxRunningAccelerators limits the accelerators that all instances of the account occupy at once; 0: no limit.
+	MaxRunningAccelerators int
+
+	Consent map[string]Level // per tool; others have the default of their risk
 	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
 	NeverAsk bool
 
@@ -104,7 +109,8 @@ const Local = "local"
 // Rules returns every Rule that a Refusal can have.
 func Rules() []string {
 	return []string{
-		readOnlyRule, toolsetsRule, disabledRule, allowRule, protectRule, targetsRule, budgetRule, ConsentRule, CallerRule,
+		readOnlyRule, toolsetsRule, disabledRule, allowRule, protectRule, targetsRule, acceleratorsRule, runningRule, budgetRule,
+		ConsentRule, CallerRule,
 	}
 }
 

@@ -156,6 +156,7 @@ func TestExplain(t *testing.T) {
 // Every refusal has one of the rules that there are.
 func TestRules(t *testing.T) {
 	for _, rule := range []string{"read-only", "toolsets", "disable-tools", "allow", "protect", "max-targets", "max-mutations-per-hour",
+		"max-accelerators", "max-running-accelerators",
 		guard.ConsentRule, guard.CallerRule} {
 		if !slices.Contains(guard.Rules(), rule) {
 			t.Errorf("%s is not among %v", rule, guard.Rules())

@@ -93,6 +93,9 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 	if plan.Changes() == 0 {
 		return c.answerNothing(ctx, a, in, plan)
 	}
+	if err := plan.Occupies.check(ctx, b.rules.Policy); err != nil {
+		return a.refuseEarly(ctx, err, "")
+	}
 
 	consent := *InP(&in).consent()
 	if consent.Confirm || call.Caller.AtTerminal { // before anybody is asked for a consent that could not be used
@@ -138,12 +141,18 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 	if err != nil {
 		return a.refuse(ctx, err, "")
 	}
+	if err := plan.Occupies.reserve(ctx, a.toolbox.live, a.toolbox.rules.Accelerators); err != nil {
+		a.toolbox.giveBack(ctx, receipt, changes)
+		return a.refuse(ctx, err, "cancelled")
+	}
 	if err := a.recordIntent(ctx); err != nil {
+		plan.Occupies.over(ctx, true)
 		a.toolbox.giveBack(ctx, receipt, changes)
 		return a.end(Result{}, err)
 	}
 	out, err := recovered(func() (Out, error) { return c.steps.Act(a.toolbox.withPermission(ctx, c.tool, plan), in, work) })
 	changed := OutP(&out).changed()
+	plan.Occupies.over(ctx, nothingComes(err, changed.Targets))
 	if err != nil {
 		if !Uncertain(err) { // nothing was changed
 			a.toolbox.giveBack(ctx, receipt, changes-attempted(changed.Targets))

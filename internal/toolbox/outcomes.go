@@ -31,27 +31,32 @@ const (
 	Accepted          Outcome = "accepted" // the service took it; that is not yet a success
 	Deleted           Outcome = "deleted"
 	StillListed       Outcome = "still_listed" // accepted, but it does not show yet
+	Created           Outcome = "created"
+	Resized           Outcome = "resized"
+	Stopped           Outcome = "stopped"
+	StillActive       Outcome = "still_active" // the stop was accepted, but it is still on its way down
 	RejectedByService Outcome = "rejected"     // the service did not take it
 	RefusedByService  Outcome = "refused"      // the service answered no
 	OutcomeUnknown    Outcome = "unknown"      // it may or may not have happened
 	OutcomeFailed     Outcome = "failed"       // not sent
 	NotFound          Outcome = "not_found"
 	SkippedNotRunning Outcome = "skipped_not_running"
+	AlreadyStopped    Outcome = "already_stopped"
 	NotAttempted      Outcome = "not_attempted"
 )
 
 // Outcomes returns every outcome.
 func Outcomes() []Outcome {
 	return []Outcome{
-		Accepted, Deleted, StillListed, RejectedByService, RefusedByService, OutcomeUnknown, OutcomeFailed, NotFound,
-		SkippedNotRunning, NotAttempted,
+		Accepted, Deleted, StillListed, Created, Resized, Stopped, StillActive, RejectedByService, RefusedByService, OutcomeUnknown,
+		OutcomeFailed, NotFound, SkippedNotRunning, AlreadyStopped, NotAttempted,
 	}
 }
 
 // sent reports whether something was sent for a target with this outcome.
 func (o Outcome) sent() bool {
 	switch o {
-	case NotAttempted, SkippedNotRunning, NotFound, OutcomeFailed:
+	case NotAttempted, SkippedNotRunning, AlreadyStopped, NotFound, OutcomeFailed:
 		return false
 	}
 	return true

@@ -18,6 +18,8 @@ type Plan struct {
 	Targets []Target
 	Script  *audit.Script
 	Guarded []Target // what policy is checked against, if not Targets: a run's desktops
+
+	Occupies *Occupation // what the call would occupy; nil for nothing that a policy limits
 }
 
 // Place is where targets are: a region.

@@ -23,11 +23,12 @@ const callTimeout = 55 * time.Second
 // Rules are what every call is held to, and where it is recorded.
 type Rules struct {
 	Policy              guard.Policy
-	MaxMutationsPerHour int           // 0: guard.DefaultMaxMutationsPerHour
-	State               guard.State   // what replicas share; nil: a memory of its own
-	Ledger              *guard.Ledger // of the budgets; default: on State
-	Tokens              *guard.Tokens // default: on State, with a key of its own
-	Audit               Recorder      // nil: nothing is recorded
+	MaxMutationsPerHour int                 // 0: guard.DefaultMaxMutationsPerHour
+	State               guard.State         // what replicas share; nil: a memory of its own
+	Ledger              *guard.Ledger       // of the budgets; default: on State
+	Tokens              *guard.Tokens       // default: on State, with a key of its own
+	Accelerators        *guard.Accelerators // default: on State
+	Audit               Recorder            // nil: nothing is recorded
 	// AuditOptional lets changes through that the audit log could not record.
 	AuditOptional bool
 	Server        string // what this replica is called in audit records; may be ""
@@ -66,6 +67,9 @@ func New(rules Rules, tools []Tool) *Toolbox {
 	}
 	if rules.Tokens == nil {
 		rules.Tokens, _ = guard.NewTokens(nil, rules.State, rules.Now) // fails only for a short key
+	}
+	if rules.Accelerators == nil {
+		rules.Accelerators = guard.NewAccelerators(rules.State, rules.Now)
 	}
 	if rules.Observe == nil {
 		rules.Observe = func() func(Observation) { return func(Observation) {} }
