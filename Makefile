@@ -73,7 +73,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables' -update
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
-	$(GO) test . -run TestArchitecture -update
+	$(GO) test . -run 'TestArchitecture|TestTable' -update
 	$(GO) mod tidy
 
 drift: ## fails when something generated, or go.mod, is out of date

@@ -50,7 +50,7 @@ var packages = map[string][]string{
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},
 	"internal/callers":   {module + "internal/guard", module + "schemas"},
-	"internal/metrics":   {module + "internal/guard", "github.com/prometheus/client_golang/..."},
+	"internal/metrics":   {"github.com/prometheus/client_golang/..."},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {
 		module + "internal/fakecloud",
@@ -140,6 +140,70 @@ func matches(pattern, imported string) bool {
 		return imported == path.Clean(base) || strings.HasPrefix(imported, base) || base == ""
 	}
 	return pattern == imported
+}
+
+// TestTable compares the table of packages in CONTRIBUTING.md with packages: every package has a row, and the last column says
+// what it may import.
+func TestTable(t *testing.T) {
+	const file = "CONTRIBUTING.md"
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	lines := strings.SplitAfter(string(content), "\n")
+	for i, line := range lines {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| `") || len(cells) != 3 {
+			continue
+		}
+		folder := strings.Trim(cells[0], "| `/")
+		if _, err := os.Stat(folder); err != nil {
+			t.Error(err)
+		}
+		if folder == "main.go" {
+			folder = "."
+		}
+		rows[folder] = true
+		if allowed, ours := packages[folder]; ours {
+			lines[i] = cells[0] + " | " + cells[1] + " | " + cell(allowed) + " |\n"
+		}
+	}
+	for folder := range packages {
+		if !rows[folder] {
+			t.Errorf("%s has no row for %s", file, folder)
+		}
+	}
+	want := strings.Join(lines, "")
+	if *update {
+		err = os.WriteFile(file, []byte(want), 0o644)
+	} else if want != string(content) {
+		t.Errorf("%s does not say what packages may import as packages_test.go does; `make generate` rewrites it", file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cell names what a package may import. The small libraries count as one.
+func cell(allowed []string) string {
+	var names []string
+	all := !slices.ContainsFunc(small, func(one string) bool { return !slices.Contains(allowed, one) })
+	for _, pattern := range allowed {
+		switch name := strings.TrimPrefix(strings.TrimSuffix(pattern, "/..."), module); {
+		case pattern == "...":
+			names = append(names, "everything")
+		case !all || !slices.Contains(small, pattern):
+			names = append(names, "`"+name+"`")
+		}
+	}
+	if all {
+		names = append(names, "small libraries")
+	}
+	if len(names) == 0 {
+		return "–"
+	}
+	return strings.Join(names, ", ")
 }
 
 func TestForbiddenNames(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
-// Book is a file of callers together with what the server keeps for each of them: a T, such as the tools that a caller is
+// Book is a file of callers together with a T for each of them: what the server knows the caller as, with the tools that it is
 // offered. admit makes a T that differs from every earlier one, as a new pointer does. It is safe for concurrent use.
 type Book[T comparable] struct {
 	file  *File
@@ -28,6 +28,7 @@ type entry[T comparable] struct {
 type page[T comparable] struct {
 	table  *Table
 	byName map[string]entry[T]
+	kept   map[T]bool
 }
 
 // OpenBook reads the file of callers at path, as Open does. admit makes what is kept for a caller, with the caller's policy as
@@ -57,27 +58,24 @@ func (b *Book[T]) fill() {
 	b.filling.Lock()
 	defer b.filling.Unlock()
 	before := b.current.Load().byName
-	now := &page[T]{table: b.file.Table(), byName: map[string]entry[T]{}}
+	now := &page[T]{table: b.file.Table(), byName: map[string]entry[T]{}, kept: map[T]bool{}}
 	for _, caller := range now.table.Callers() {
 		one, known := before[caller.Name]
 		if !known || !reflect.DeepEqual(one.caller, caller) {
 			one = entry[T]{caller, b.admit(caller, b.file.Live(caller.Name, caller.Digest))}
 		}
-		now.byName[caller.Name] = one
+		now.byName[caller.Name], now.kept[one.kept] = one, true
 	}
 	b.current.Store(now)
 }
 
-// Find returns the caller whose token it is, with what is kept for it.
-func (b *Book[T]) Find(token string) (caller Caller, kept T, ok bool) {
+// Find returns what is kept for the caller whose token it is.
+func (b *Book[T]) Find(token string) (kept T, ok bool) {
 	now := b.current.Load()
-	caller, ok = now.table.Find(token)
-	return caller, now.byName[caller.Name].kept, ok
+	caller, ok := now.table.Find(token)
+	return now.byName[caller.Name].kept, ok
 }
 
-// Holds reports whether kept, which Find returned earlier, is still what is kept for the caller of this name. It is not once
-// the caller's token or policy has changed.
-func (b *Book[T]) Holds(name string, kept T) bool {
-	one, known := b.current.Load().byName[name]
-	return known && one.kept == kept
-}
+// Holds reports whether kept, which Find returned earlier, is still what is kept for its caller. It is not once the caller's
+// token or policy has changed.
+func (b *Book[T]) Holds(kept T) bool { return b.current.Load().kept[kept] }

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,15 +42,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		options.Mailbox = store
 	}
 	defer service.Tokens.Close()
-	service.Observe = func() func(toolbox.Observation) {
-		ended := meter.CallStarted()
-		return func(o toolbox.Observation) {
-			ended()
-			meter.ToolCall(o.Tool, string(o.Ending), o.Took)
-			meter.Consent(o.Tool, o.Consent)
-			meter.Refusal(o.Rule)
-		}
-	}
+	service.Observe = func() func(toolbox.Observation) { return countCall(meter) }
 	if service.Server, err = os.Hostname(); err != nil {
 		service.Server = "unknown"
 	}
@@ -61,27 +50,15 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	warnOfAudit(service, log)
 	toolbox := newToolbox(service)
 
-	options.SSE = c.Transport == overSSE
-	options.Hosts, options.Origins = c.AllowedHosts, c.AllowedOrigins
-	options.MaxConnections, options.RequestsPerSecond, options.Grace = c.MaxConnections, c.RequestsPerSecond, c.ShutdownGrace
+	c.apply(&options)
 	options.Ready = func(ctx context.Context) error { return ready(withLog(ctx, log), service, store) }
 	options.Metrics = meter.Handler()
 	options.Watch = server.Watch{
 		Request: meter.HTTPRequest, Refused: meter.Refusal, StreamOpened: meter.StreamOpened,
 	}
-	reloads := map[string]func() error{}
-	if c.Callers != "" {
-		if reloads["callers"], err = useCallers(c.Callers, toolbox, &options); err != nil {
-			return fmt.Errorf("--callers: %w", err)
-		}
-	}
-	if c.TLSCert != "" {
-		pair, err := openCertificate(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return err
-		}
-		options.TLS = pair.config()
-		reloads["certificate"] = pair.reload
+	reloads, err := c.readFiles(toolbox, &options)
+	if err != nil {
+		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -101,24 +78,61 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	return web.Serve(ctx, listener)
 }
 
+// apply sets what the flags say by themselves.
+func (c serveCommand) apply(o *server.HTTPOptions) {
+	o.SSE = c.Transport == overSSE
+	o.Hosts, o.Origins = c.AllowedHosts, c.AllowedOrigins
+	o.MaxConnections, o.RequestsPerSecond, o.Grace = c.MaxConnections, c.RequestsPerSecond, c.ShutdownGrace
+}
+
+// readFiles sets what is in the files that flags name. It returns what reads each of them again.
+func (c serveCommand) readFiles(base *toolbox.Toolbox, o *server.HTTPOptions) (reloads map[string]func() error, err error) {
+	reloads = map[string]func() error{}
+	if c.Callers != "" {
+		if reloads["callers"], err = useCallers(c.Callers, base, o); err != nil {
+			return nil, fmt.Errorf("--callers: %w", err)
+		}
+	}
+	if c.TLSCert != "" {
+		pair, err := openCertificate(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, err
+		}
+		o.TLS, reloads["certificate"] = pair.config(), pair.reload
+	}
+	return reloads, nil
+}
+
+// countCall counts a call as under way. What it returns counts how the call ended.
+func countCall(meter *metrics.Metrics) func(toolbox.Observation) {
+	ended := meter.CallStarted()
+	return func(o toolbox.Observation) {
+		ended()
+		meter.ToolCall(o.Tool, string(o.Ending), o.Took)
+		meter.Consent(o.Tool, o.Consent)
+		meter.Refusal(o.Rule)
+	}
+}
+
 // useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
 func useCallers(path string, base *toolbox.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
-	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, live guard.Live) *toolbox.Toolbox {
-		return base.ForCaller(one.Name, one.Policy, live, one.MaxMutationsPerHour)
+	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, live guard.Live) server.Caller {
+		own := base.ForCaller(one.Name, one.Policy, live, one.MaxMutationsPerHour)
+		return server.Caller{Name: one.Name, Digest: one.Digest, Toolbox: own}
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.Authenticate = func(token string) (server.Caller, bool) {
-		caller, own, ok := book.Find(token)
-		return server.Caller{Name: caller.Name, Digest: caller.Digest, Toolbox: own}, ok
-	}
-	o.StillValid = func(caller server.Caller) bool { return book.Holds(caller.Name, caller.Toolbox) }
+	o.Authenticate, o.StillValid = book.Find, book.Holds
 	return book.Reload, nil
 }
 
 func newMetrics() *metrics.Metrics {
-	o := metrics.Options{Version: buildVersion()}
+	o := metrics.Options{
+		Version: buildVersion(), Services: []string{serviceSCNet, serviceWorkspace},
+		Methods: guard.Methods(), Rules: append(guard.Rules(), server.Rules()...),
+		Routes: server.Routes(), Streams: server.StreamKinds(),
+	}
 	for _, ending := range toolbox.Endings() {
 		o.Endings = append(o.Endings, string(ending))
 	}
@@ -140,8 +154,9 @@ func (c serveCommand) shared(service *services) (o server.HTTPOptions, store *re
 		if err != nil {
 			return o, nil, err
 		}
-		if store, err = redis.Open(redis.Options{URL: c.State, Password: password.Reveal(), Prefix: prefix(o.Key)}); err != nil {
-			return o, nil, fmt.Errorf("--state: %w", err)
+		o := redis.Options{URL: c.State, Password: password.Reveal(), Prefix: redis.PrefixOf(o.Key)}
+		if store, err = redis.Open(o); err != nil {
+			return server.HTTPOptions{}, nil, fmt.Errorf("--state: %w", err)
 		}
 		service.State = store
 	}
@@ -149,18 +164,9 @@ func (c serveCommand) shared(service *services) (o server.HTTPOptions, store *re
 	return o, store, err
 }
 
-// prefix keeps servers with different keys apart on one Redis, because a caller of the same name is somebody else there.
-func prefix(key []byte) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("redis prefix"))
-	return fmt.Sprintf("%s%x:", redis.DefaultPrefix, mac.Sum(nil)[:4])
-}
-
 func (c serveCommand) key() ([]byte, error) {
 	if c.KeyFile == "" {
-		key := make([]byte, sha256.Size)
-		_, _ = rand.Read(key) // never fails
-		return key, nil
+		return guard.NewKey(), nil
 	}
 	key, err := guard.ReadKey(c.KeyFile)
 	if err != nil {

@@ -29,6 +29,12 @@ type demoFlag struct {
 	Demo bool `help:"Work on simulated instances instead of SCNet; needs no account."`
 }
 
+// The services, as metrics name them.
+const (
+	serviceSCNet     = "scnet"
+	serviceWorkspace = "workspace"
+)
+
 // observer is told of every request to a service, with status 0 when there was no answer. Nil: nobody is.
 type observer func(service string, status int, took time.Duration)
 
@@ -105,7 +111,7 @@ func userAgent() string { return "scnet-mcp/" + buildVersion() }
 func fromEnvironment(service *services, requests observer) (closeClient func(), err error) {
 	cfg, err := config.SCNet(os.LookupEnv)
 	if err == nil {
-		cfg.UserAgent, cfg.Observe = userAgent(), requests.of("scnet")
+		cfg.UserAgent, cfg.Observe = userAgent(), requests.of(serviceSCNet)
 		service.SCNet, err = scnet.New(cfg)
 	}
 	if err != nil {
@@ -121,7 +127,7 @@ func workspaceFromEnvironment(service *services, requests observer) (closeClient
 		return func() {}, nil
 	}
 	if err == nil {
-		cfg.UserAgent, cfg.Observe = userAgent(), requests.of("workspace")
+		cfg.UserAgent, cfg.Observe = userAgent(), requests.of(serviceWorkspace)
 		service.Workspace, err = workspace.New(cfg)
 	}
 	if err != nil {
@@ -136,7 +142,7 @@ func simulated(service *services, requests observer) (closeAll func(), err error
 	if err != nil {
 		return nil, err
 	}
-	cfg.Observe = requests.of("scnet")
+	cfg.Observe = requests.of(serviceSCNet)
 	if service.SCNet, err = scnet.New(cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -159,7 +165,7 @@ func simulatedWorkspace(service *services, requests observer) (closeAll func(), 
 	service.Workspace, err = workspace.New(workspace.Config{
 		AccessKey: secret.New(key.AccessKey), SecretKey: secret.New(key.SecretKey), SecurityToken: secret.New(key.SecurityToken),
 		ProjectID: s.ProjectID(), Region: demoRegion, Endpoint: s.URL(), IAMEndpoint: s.URL(),
-		Observe: requests.of("workspace"),
+		Observe: requests.of(serviceWorkspace),
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

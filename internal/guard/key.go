@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,6 +18,13 @@ const (
 
 	makeKey = "make one: head -c 32 /dev/urandom | base64 > FILE"
 )
+
+// NewKey returns a random key for NewTokens, for servers that share it with no other process.
+func NewKey() []byte {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return key
+}
 
 // ReadKey reads a key for NewTokens from the file at path: the SHA-256 of its content, without line ends at its end. The
 // content must have at least 32 bytes, and on Unix nobody but the owner may have any permission on the file.

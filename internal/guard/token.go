@@ -98,8 +98,7 @@ func NewTokens(key []byte, state State, now func() time.Time) (*Tokens, error) {
 		return t, nil
 	}
 	if key == nil {
-		key = make([]byte, minKeyBytes)
-		_, _ = rand.Read(key) // never fails
+		key = NewKey()
 	}
 	if len(key) < minKeyBytes {
 		return nil, fmt.Errorf("the key for preview tokens has %d bytes; give at least %d random ones", len(key), minKeyBytes)

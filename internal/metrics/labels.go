@@ -1,10 +1,6 @@
 package metrics
 
-import (
-	"strconv"
-
-	"github.com/scnet-mcp/scnet-mcp/internal/guard"
-)
+import "strconv"
 
 // other stands for every value that is not in a label's list.
 const other = "other"
@@ -12,7 +8,7 @@ const other = "other"
 // closed is the set of values that a label may take.
 type closed map[string]bool
 
-func newClosed(values ...string) closed {
+func newClosed(values []string) closed {
 	set := closed{}
 	for _, v := range values {
 		set[v] = true
@@ -27,18 +23,6 @@ func (set closed) label(value string) string {
 	}
 	return other
 }
-
-var (
-	services = newClosed("scnet", "workspace")
-	routes   = newClosed("/mcp", "/sse", "/message", "/healthz", "/readyz", "/metrics")
-	kinds    = newClosed("listen", "sse")
-
-	// A test compares the rules, routes and kinds with the words that internal/guard and internal/server use.
-	methods = newClosed(guard.Methods()...)
-	rules   = newClosed(append(guard.Rules(),
-		"accept", "body", "bytes", "content_type", "host", "origin", "rate", "session", "stopping", "streams", "token",
-	)...)
-)
 
 // class returns the class of an HTTP status: "2xx" to "5xx", "none" for 0, and "other".
 func class(status int) string {

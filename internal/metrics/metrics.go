@@ -16,18 +16,24 @@ import (
 // clients give up.
 var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60}
 
-// Options are what New has to know beforehand.
+// Options are what New has to know beforehand. The lists are the values that labels take; the packages that mean the words
+// keep them. Any other value counts as "other".
 type Options struct {
-	Version string   // of the server
-	Tools   []string // the names that calls and consents are counted under; any other counts as "other"
-	Endings []string // how calls end; any other counts as "other"
+	Version  string   // of the server
+	Tools    []string // names of tools
+	Endings  []string // how calls end
+	Methods  []string // how consent is given or not
+	Rules    []string // what calls and HTTP requests are refused by
+	Services []string // the cloud services
+	Routes   []string // of HTTP
+	Streams  []string // kinds of event streams
 }
 
 // Metrics are the numbers of one server. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
-	tools    closed
-	endings  closed
+
+	tools, endings, methods, rules, services, routes, kinds closed
 
 	toolCalls     *prometheus.CounterVec
 	toolTime      *prometheus.HistogramVec
@@ -45,9 +51,9 @@ type Metrics struct {
 func New(o Options) *Metrics {
 	r := prometheus.NewRegistry()
 	m := &Metrics{
-		registry:  r,
-		tools:     newClosed(o.Tools...),
-		endings:   newClosed(o.Endings...),
+		registry: r,
+		tools:    newClosed(o.Tools), endings: newClosed(o.Endings), methods: newClosed(o.Methods), rules: newClosed(o.Rules),
+		services: newClosed(o.Services), routes: newClosed(o.Routes), kinds: newClosed(o.Streams),
 		toolCalls: counter(r, "tool_calls_total", "Tool calls that ended, by what became of them.", "tool", "outcome"),
 		toolTime:  histogram(r, "tool_call_duration_seconds", "Time from a tool call to its result.", "tool"),
 		consents: counter(r, "consents_total",
@@ -56,7 +62,8 @@ func New(o Options) *Metrics {
 		httpRequests: counter(r, "http_requests_total", "HTTP requests that were answered, by class of status.", "route", "status"),
 		httpTime:     histogram(r, "http_request_duration_seconds", "Time from an HTTP request to its answer.", "route"),
 		upstreamCalls: counter(r, "upstream_requests_total",
-			"HTTP requests to the cloud services, retries included, by class of status; none is no complete answer.", "service", "status"),
+			"HTTP requests to the cloud services, retries included, by class of status; 'none' means no complete response.",
+			"service", "status"),
 		upstreamTime: histogram(r, "upstream_request_duration_seconds", "Time of one HTTP request to a cloud service.", "service"),
 		toolsRunning: prometheus.NewGauge(prometheus.GaugeOpts{Name: name("tool_calls_running"), Help: "Tool calls under way."}),
 		streams: prometheus.NewGaugeVec(
@@ -98,42 +105,38 @@ func (m *Metrics) ToolCall(tool, ending string, took time.Duration) {
 	m.toolTime.WithLabelValues(tool).Observe(seconds(took))
 }
 
-// Consent counts a decision on a call that changes something. method is guard.Decision.Method; "" is not counted.
+// Consent counts a decision on a call that changes something, by how consent was given or not. "" is not counted.
 func (m *Metrics) Consent(tool, method string) {
 	if method != "" {
-		m.consents.WithLabelValues(m.tools.label(tool), methods.label(method)).Inc()
+		m.consents.WithLabelValues(m.tools.label(tool), m.methods.label(method)).Inc()
 	}
 }
 
-// Refusal counts what a rule refused. rule is guard.Refusal.Rule, or one of the rules of the HTTP transport: "accept", "body", "bytes",
-// "content_type", "host", "origin", "rate", "session", "stopping", "streams" and "token". "" is not counted.
+// Refusal counts what a rule refused. "" is not counted.
 func (m *Metrics) Refusal(rule string) {
 	if rule != "" {
-		m.refusals.WithLabelValues(rules.label(rule)).Inc()
+		m.refusals.WithLabelValues(m.rules.label(rule)).Inc()
 	}
 }
 
-// Upstream counts one HTTP request to service, "scnet" or "workspace". status is the answer's, or 0 when no complete answer
-// came.
+// Upstream counts one HTTP request to a service. status is the answer's, or 0 when the answer did not come completely.
 func (m *Metrics) Upstream(service string, status int, took time.Duration) {
-	service = services.label(service)
+	service = m.services.label(service)
 	m.upstreamCalls.WithLabelValues(service, class(status)).Inc()
 	m.upstreamTime.WithLabelValues(service).Observe(seconds(took))
 }
 
-// HTTPRequest counts a request that was answered with status, 0 when the client left before. route is one of "/mcp", "/sse",
-// "/message", "/healthz", "/readyz" and "/metrics". For a stream took should end with its first byte: how long a client
-// listens says nothing about the server.
+// HTTPRequest counts a request that was answered with status, 0 when the client left before. For a stream, took should end
+// with its first byte: how long a client listens says nothing about the server.
 func (m *Metrics) HTTPRequest(route string, status int, took time.Duration) {
-	route = routes.label(route)
+	route = m.routes.label(route)
 	m.httpRequests.WithLabelValues(route, class(status)).Inc()
 	m.httpTime.WithLabelValues(route).Observe(seconds(took))
 }
 
-// StreamOpened counts a stream of events as open until closed is called; more calls of closed do nothing. kind is "listen"
-// (to a client that waits for changes) or "sse" (the older transport's).
+// StreamOpened counts a stream of events as open until closed is called; more calls of closed do nothing.
 func (m *Metrics) StreamOpened(kind string) (closed func()) {
-	return during(m.streams.WithLabelValues(kinds.label(kind)))
+	return during(m.streams.WithLabelValues(m.kinds.label(kind)))
 }
 
 // CallStarted counts a tool call as under way until ended is called; more calls of ended do nothing.

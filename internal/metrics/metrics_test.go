@@ -22,7 +22,11 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
 )
 
-var options = metrics.Options{Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}, Endings: []string{"ok", "preview"}}
+var options = metrics.Options{
+	Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}, Endings: []string{"ok", "preview"},
+	Methods: []string{"elicited", "flag"}, Rules: []string{"host", "origin", "read-only"},
+	Services: []string{"scnet", "workspace"}, Routes: []string{"/mcp"}, Streams: []string{"listen", "sse"},
+}
 
 // scrape returns the text that Prometheus would get.
 func scrape(t testing.TB, m *metrics.Metrics) string {

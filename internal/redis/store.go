@@ -4,7 +4,9 @@ package redis
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -31,6 +33,14 @@ const (
 	// maxUpdatePause bounds the random pause between two of these.
 	maxUpdatePause = 20 * time.Millisecond
 )
+
+// PrefixOf returns a prefix that depends on the key of the servers that share a Store. It keeps servers with different keys
+// apart on one Redis: a caller of the same name is somebody else there.
+func PrefixOf(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("redis prefix"))
+	return fmt.Sprintf("%s%x:", DefaultPrefix, mac.Sum(nil)[:4])
+}
 
 // Options configure a Store.
 type Options struct {

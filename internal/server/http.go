@@ -58,10 +58,10 @@ type HTTPOptions struct {
 	Watch   Watch
 }
 
-// Watch is told what happens. Every member may be nil.
+// Watch is told what happens. Every member may be nil. Rules, Routes and StreamKinds list the words that it is told.
 type Watch struct {
 	Request      func(route string, status int, took time.Duration)
-	Refused      func(reason string)
+	Refused      func(rule string)
 	StreamOpened func(kind string) (closed func())
 }
 
@@ -74,7 +74,6 @@ type HTTP struct {
 	options  HTTPOptions
 	sessions *sessions
 	asked    *asked
-	routes   map[string]http.HandlerFunc
 	ready    readiness
 
 	stopping chan struct{} // closed when no new calls are taken
@@ -107,7 +106,6 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 	h := &HTTP{
 		server: s, options: o, sessions: newSessions(o.Key, time.Now), asked: newAsked(o.Key),
 		ready:    readiness{check: o.Ready, now: time.Now},
-		routes:   map[string]http.HandlerFunc{},
 		stopping: make(chan struct{}),
 		callers:  map[string]*callerLimits{},
 		bytes:    newRoom(maxBytesInFlight),
@@ -116,19 +114,6 @@ func (s *Server) NewHTTP(o HTTPOptions) *HTTP {
 		streams:  map[*stream]struct{}{},
 	}
 	h.calls, h.endCalls = context.WithCancelCause(context.Background())
-	h.handle("/mcp", forCallers, h.serveMCP)
-	if o.SSE {
-		h.handle("/sse", forCallers, h.serveSSE)
-		h.handle("/message", forCallers, h.serveMessage)
-	}
-	h.handle("/healthz", forAnybody, h.serveHealth)
-	h.handle("/readyz", forAnybody, h.serveReady)
-	if o.Metrics != nil {
-		h.handle("/metrics", forCallers, func(w http.ResponseWriter, r *http.Request, _ Caller) { o.Metrics.ServeHTTP(w, r) })
-	}
-	h.handle("/", forAnybody, func(w http.ResponseWriter, _ *http.Request, _ Caller) {
-		refuse(w, http.StatusNotFound, "there is nothing here; MCP is at /mcp")
-	})
 	return h
 }
 

@@ -53,7 +53,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // machine.
 func (h *HTTP) admitSite(w http.ResponseWriter, r *http.Request) bool {
 	if !h.isOurs(r) {
-		h.refused(w, "host", http.StatusForbidden, "the server is not known under this Host; --allowed-hosts names further ones")
+		h.refused(w, ruleHost, http.StatusForbidden, "the server is not known under this Host; --allowed-hosts names further ones")
 		return false
 	}
 	origin := r.Header.Get("Origin")
@@ -64,7 +64,7 @@ func (h *HTTP) admitSite(w http.ResponseWriter, r *http.Request) bool {
 	default:
 		return true
 	}
-	h.refused(w, "origin", http.StatusForbidden, "web pages of this Origin may not call; --allowed-origins names those that may")
+	h.refused(w, ruleOrigin, http.StatusForbidden, "web pages of this Origin may not call; --allowed-origins names those that may")
 	return false
 }
 
@@ -148,7 +148,7 @@ func (h *HTTP) authenticate(w http.ResponseWriter, r *http.Request) (Caller, boo
 		h.server.attackLog.Warn().Str("remote", r.RemoteAddr).Msg("a wrong token was sent")
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	h.refused(w, "token", http.StatusUnauthorized, text)
+	h.refused(w, ruleToken, http.StatusUnauthorized, text)
 	return Caller{}, false
 }
 
@@ -185,7 +185,7 @@ func (h *HTTP) admitRate(w http.ResponseWriter, caller Caller) bool {
 	}
 	reservation.Cancel()
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	h.refused(w, "rate", http.StatusTooManyRequests, "too many requests; nothing was done, repeat it after the time in Retry-After")
+	h.refused(w, ruleRate, http.StatusTooManyRequests, "too many requests; nothing was done, repeat it after the time in Retry-After")
 	return false
 }
 
@@ -196,14 +196,14 @@ func (h *HTTP) admitCall(w http.ResponseWriter) bool {
 	}
 	w.Header().Set("Retry-After", "5")
 	w.Header().Set("Connection", "close")
-	h.refused(w, "stopping", http.StatusServiceUnavailable, "the server is stopping; nothing was done, repeat it a little later")
+	h.refused(w, ruleStopping, http.StatusServiceUnavailable, "the server is stopping; nothing was done, repeat it a little later")
 	return false
 }
 
 // readBody returns the message in a POST, and what gives its bytes back when it is answered.
 func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request, caller Caller) (text []byte, done func(), ok bool) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		h.refused(w, "content_type", http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
+		h.refused(w, ruleContentType, http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
 		return nil, nil, false
 	}
 	length := r.ContentLength
@@ -222,11 +222,11 @@ func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request, caller Caller) (
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 		charged.end()
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			h.refused(w, "body", http.StatusRequestEntityTooLarge, "the message is longer than 4 MiB; nothing was done")
+			h.refused(w, ruleBody, http.StatusRequestEntityTooLarge, "the message is longer than 4 MiB; nothing was done")
 			return nil, nil, false
 		}
 		w.Header().Set("Connection", "close")
-		h.refused(w, "body", http.StatusRequestTimeout, "the message did not arrive; nothing was done")
+		h.refused(w, ruleBody, http.StatusRequestTimeout, "the message did not arrive; nothing was done")
 		return nil, nil, false
 	}
 	charged.keep(cost(int64(body.Len())))
@@ -240,12 +240,12 @@ func (h *HTTP) admitBytes(w http.ResponseWriter, caller Caller, n int64) *charge
 	switch {
 	case !own.take(n):
 		w.Header().Set("Retry-After", "1")
-		h.refused(w, "bytes", http.StatusTooManyRequests,
+		h.refused(w, ruleBytes, http.StatusTooManyRequests,
 			"too much of what this caller sent is not answered yet; nothing was done, repeat it after the time in Retry-After")
 	case !h.bytes.take(n):
 		own.give(n)
 		w.Header().Set("Retry-After", "1")
-		h.refused(w, "bytes", http.StatusServiceUnavailable,
+		h.refused(w, ruleBytes, http.StatusServiceUnavailable,
 			"too much of what all callers sent is not answered yet; nothing was done, repeat it after the time in Retry-After")
 	default:
 		return &charge{rooms: []*room{h.bytes, own}, n: n}

@@ -346,8 +346,8 @@ func TestBodyThatNeverArrives(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refusals atomic.Int64
-		options := HTTPOptions{Key: []byte("k"), RequestsPerSecond: 2, SSE: true, Watch: Watch{Refused: func(reason string) {
-			if reason == "rate" {
+		options := HTTPOptions{Key: []byte("k"), RequestsPerSecond: 2, SSE: true, Watch: Watch{Refused: func(rule string) {
+			if rule == ruleNames[ruleRate] {
 				refusals.Add(1)
 			}
 		}}}

@@ -11,12 +11,18 @@ import (
 // Handler returns the handler, for tests and for servers of another kind; Serve does the rest.
 func (h *HTTP) Handler() http.Handler {
 	// http.ServeMux would answer some paths with a redirect, before any check.
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serve, known := h.routes[r.URL.Path]
-		if !known {
-			serve = h.routes["/"]
+	byPath, other := map[string]http.HandlerFunc{}, h.handler(elsewhere)
+	for _, r := range endpoints {
+		if r.when == nil || r.when(h.options) {
+			byPath[r.path] = h.handler(r)
 		}
-		serve(w, r)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if serve, known := byPath[r.URL.Path]; known {
+			serve(w, r)
+			return
+		}
+		other(w, r)
 	})
 }
 
@@ -60,32 +66,59 @@ func authenticate(h *HTTP, v *visit) (ok bool) {
 
 func admitRate(h *HTTP, v *visit) bool { return h.admitRate(v.w, v.caller) }
 
-// handle registers a route behind the steps that lead to it.
-func (h *HTTP) handle(route string, steps []step, serve func(http.ResponseWriter, *http.Request, Caller)) {
-	name := route
-	if route == "/" {
-		name = "other"
+// endpoint is a path with the steps that lead to what serves it.
+type endpoint struct {
+	path  string
+	steps []step
+	serve func(*HTTP, http.ResponseWriter, *http.Request, Caller)
+	when  func(HTTPOptions) bool // nil: always
+}
+
+var (
+	endpoints = []endpoint{
+		{path: "/mcp", steps: forCallers, serve: (*HTTP).serveMCP},
+		{path: "/sse", steps: forCallers, serve: (*HTTP).serveSSE, when: ifSSE},
+		{path: "/message", steps: forCallers, serve: (*HTTP).serveMessage, when: ifSSE},
+		{path: "/healthz", steps: forAnybody, serve: (*HTTP).serveHealth},
+		{path: "/readyz", steps: forAnybody, serve: (*HTTP).serveReady},
+		{path: "/metrics", steps: forCallers, serve: (*HTTP).serveMetrics, when: ifMetrics},
 	}
-	h.routes[route] = func(w http.ResponseWriter, r *http.Request) {
+	elsewhere = endpoint{path: OtherRoute, steps: forAnybody, serve: (*HTTP).serveNothing}
+)
+
+func ifSSE(o HTTPOptions) bool     { return o.SSE }
+func ifMetrics(o HTTPOptions) bool { return o.Metrics != nil }
+
+func (h *HTTP) serveMetrics(w http.ResponseWriter, r *http.Request, _ Caller) {
+	h.options.Metrics.ServeHTTP(w, r)
+}
+
+func (h *HTTP) serveNothing(w http.ResponseWriter, _ *http.Request, _ Caller) {
+	refuse(w, http.StatusNotFound, "there is nothing here; MCP is at /mcp")
+}
+
+// handler takes a request through the steps of an endpoint.
+func (h *HTTP) handler(to endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		h.inFlight.Add(1)
 		defer h.inFlight.Add(-1)
 		v := &visit{w: &statusWriter{ResponseWriter: w, started: time.Now()}, r: r, caller: Caller{Name: guard.Local}}
 		if h.options.Watch.Request != nil {
-			defer func() { h.options.Watch.Request(name, v.w.status, v.w.took) }()
+			defer func() { h.options.Watch.Request(to.path, v.w.status, v.w.took) }()
 		}
-		for _, step := range steps {
+		for _, step := range to.steps {
 			if !step(h, v) {
 				return
 			}
 		}
-		serve(v.w, v.r, v.caller)
+		to.serve(h, v.w, v.r, v.caller)
 	}
 }
 
 // refused counts a refusal, and answers it.
-func (h *HTTP) refused(w http.ResponseWriter, reason string, status int, text string) {
+func (h *HTTP) refused(w http.ResponseWriter, r rule, status int, text string) {
 	if h.options.Watch.Refused != nil {
-		h.options.Watch.Refused(reason)
+		h.options.Watch.Refused(ruleNames[r])
 	}
 	refuse(w, status, text)
 }

@@ -27,10 +27,10 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request, caller Caller) {
 	if !h.admitCall(w) {
 		return
 	}
-	ctx, closeStream, ok := h.openStream(h.on(r.Context(), caller, "sse"), caller, "sse")
+	ctx, closeStream, ok := h.openStream(h.on(r.Context(), caller, "sse"), caller, kindSSE)
 	if !ok {
 		w.Header().Set("Retry-After", "30")
-		h.refused(w, "streams", http.StatusServiceUnavailable, "too many event streams are open")
+		h.refused(w, ruleStreams, http.StatusServiceUnavailable, "too many event streams are open")
 		return
 	}
 	defer closeStream()
@@ -99,7 +99,7 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 	known, _ := h.connections.Load(r.URL.Query().Get("sessionId"))
 	c, ok := known.(*sseConnection)
 	if !ok || c.caller.Name != caller.Name { // the id alone opens nothing
-		h.refused(w, "session", http.StatusNotFound, "there is no such session; open a new one at /sse")
+		h.refused(w, ruleSession, http.StatusNotFound, "there is no such session; open a new one at /sse")
 		return
 	}
 	if _, _, problem := readMessage(text); problem != nil {
@@ -108,7 +108,7 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 	}
 	if !c.begin() {
 		if h.admitCall(w) {
-			h.refused(w, "session", http.StatusNotFound, "the stream has ended; open a new one at /sse")
+			h.refused(w, ruleSession, http.StatusNotFound, "the stream has ended; open a new one at /sse")
 		}
 		return
 	}

@@ -40,7 +40,7 @@ func (h *HTTP) endSession(w http.ResponseWriter, r *http.Request, caller Caller)
 		return
 	}
 	if !h.sessions.open(id, caller.Name, &session{}) {
-		h.refused(w, "session", http.StatusNotFound, "there is no such session")
+		h.refused(w, ruleSession, http.StatusNotFound, "there is no such session")
 		return
 	}
 	h.sessions.ended.put(id)
@@ -77,7 +77,7 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Caller) {
 	defer done()
 	json, stream := accepts(r)
 	if !json && !stream {
-		h.refused(w, "accept", http.StatusNotAcceptable, "the answer is application/json or text/event-stream; accept both")
+		h.refused(w, ruleAccept, http.StatusNotAcceptable, "the answer is application/json or text/event-stream; accept both")
 		return
 	}
 	text = bytes.TrimSpace(text)
@@ -207,7 +207,7 @@ func (e *exchange) admitLegacy(k kind) bool {
 	}
 	if !e.http.sessions.open(id, e.caller.Name, e.session) {
 		// Clients make a new session on 404.
-		e.http.refused(e.w, "session", http.StatusNotFound, "the session has ended or is none of this server's; initialize again")
+		e.http.refused(e.w, ruleSession, http.StatusNotFound, "the session has ended or is none of this server's; initialize again")
 		return false
 	}
 	return true
@@ -278,10 +278,10 @@ func (e *exchange) run() {
 	ctx, call, forget := e.http.register(ctx, e)
 	defer forget()
 	if e.message.Method == string(mcp.MethodSubscriptionsListen) {
-		listening, closeStream, ok := e.http.openStream(ctx, e.caller, "listen")
+		listening, closeStream, ok := e.http.openStream(ctx, e.caller, kindListen)
 		if !ok {
 			e.w.Header().Set("Retry-After", "30")
-			e.http.refused(e.w, "streams", http.StatusServiceUnavailable, "too many event streams are open")
+			e.http.refused(e.w, ruleStreams, http.StatusServiceUnavailable, "too many event streams are open")
 			return
 		}
 		defer closeStream()
