@@ -419,7 +419,7 @@ func verifyFiles(path, log string) ([]*verifier, error) {
 	old := (&chain{path: path}).oldFiles()
 	last, err := openSnapshot(path)
 	release()
-	if err != nil && !(errors.Is(err, fs.ErrNotExist) && len(old) > 0) {
+	if err != nil && (!errors.Is(err, fs.ErrNotExist) || len(old) == 0) {
 		return nil, err
 	}
 	pending := newIntents()

@@ -170,7 +170,7 @@ func TestKilledCommit(t *testing.T) {
 					name := fmt.Sprintf("%d-%d", g, i)
 					if l.Append(context.Background(), Record{Event: Intent, Call: name}) == nil {
 						out.Lock()
-						fmt.Println("ack", name)
+						_, _ = fmt.Fprintln(os.Stdout, "ack", name)
 						out.Unlock()
 					}
 				}

@@ -87,7 +87,9 @@ func problemsOf(err error) []error {
 	}
 	var problems []error
 	for _, one := range joined.Unwrap() {
-		if one != scnet.ErrConfig && one != workspace.ErrConfig { // which only mark what kind of error it is
+		switch one { //nolint:errorlint // identity is meant: these two only mark what kind of error the others are
+		case scnet.ErrConfig, workspace.ErrConfig:
+		default:
 			problems = append(problems, problemsOf(one)...)
 		}
 	}

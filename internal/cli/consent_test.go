@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -345,7 +346,7 @@ func TestATokenIsUsedOnceAcrossProcesses(t *testing.T) {
 	env["SCNET_CLUSTER_ID"], env["XDG_STATE_HOME"] = "11250", t.TempDir()
 	script := []string{"call", "--json", "execute_script", "instance_ids=" + runningID, "script=date"}
 	_, preview, _ := run(t, env, "", script...)
-	confirmed := append(script, "confirm=true", "preview_token="+previewToken(json.RawMessage(preview)))
+	confirmed := append(slices.Clone(script), "confirm=true", "preview_token="+previewToken(json.RawMessage(preview)))
 	for _, want := range []int{toolbox.ExitDone, toolbox.ExitConsent} {
 		if code, out, errs := run(t, env, "", confirmed...); code != want || strings.Contains(out, "has been used") != (want == toolbox.ExitConsent) {
 			t.Errorf("exit %d: %s %s", code, out, errs)

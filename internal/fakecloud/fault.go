@@ -54,7 +54,6 @@ func (f Fault) instead(own func() (Answer, bool)) (Answer, bool) {
 		return Answer{cut: true}, true
 	}
 	var a Answer
-	done := false
 	switch {
 	case f.Redirect != "":
 		status := http.StatusTemporaryRedirect
@@ -65,13 +64,15 @@ func (f Fault) instead(own func() (Answer, bool)) (Answer, bool) {
 	case f.HTML:
 		a = Page(cmp.Or(f.Status, http.StatusBadGateway))
 	default:
-		if a, done = own(); done {
-			break
-		}
-		if f.Status == 0 {
+		ours, done := own()
+		switch {
+		case done:
+			a = ours
+		case f.Status == 0:
 			return Answer{}, false
+		default:
+			a = Answer{Status: f.Status, Type: "text/plain;charset=UTF-8", Body: fmt.Appendf(nil, "%d %s\n", f.Status, http.StatusText(f.Status))}
 		}
-		a = Answer{Status: f.Status, Type: "text/plain;charset=UTF-8", Body: fmt.Appendf(nil, "%d %s\n", f.Status, http.StatusText(f.Status))}
 	}
 	if f.RetryAfter != "" {
 		a = a.With("Retry-After", f.RetryAfter)

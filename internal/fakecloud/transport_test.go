@@ -28,7 +28,7 @@ func serving(f http.HandlerFunc) *fakecloud.Transport {
 	}}
 }
 
-func request(t testing.TB, ctx context.Context, method, url, body string) *http.Request {
+func request(ctx context.Context, t testing.TB, method, url, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -48,7 +48,7 @@ func TestTransport(t *testing.T) {
 		w.Header().Set("X-Late", "too late")
 		_, _ = w.Write(body)
 	})
-	r := request(t, t.Context(), http.MethodPut, "https://cloud.test/a%2Fb?c=d", "hello")
+	r := request(t.Context(), t, http.MethodPut, "https://cloud.test/a%2Fb?c=d", "hello")
 	r.Header["x-sent"] = []string{"yes"}
 	resp, err := (&http.Client{Transport: wire}).Do(r)
 	if err != nil {
@@ -66,7 +66,7 @@ func TestTransportHead(t *testing.T) {
 		w.Header().Set("Content-Length", "7")
 		_, _ = io.WriteString(w, "ignored")
 	})
-	resp, err := wire.RoundTrip(request(t, t.Context(), http.MethodHead, "https://cloud.test/", ""))
+	resp, err := wire.RoundTrip(request(t.Context(), t, http.MethodHead, "https://cloud.test/", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestTransportFlush(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "length unknown")
 	})
-	resp, err := wire.RoundTrip(request(t, t.Context(), http.MethodGet, "https://cloud.test/", ""))
+	resp, err := wire.RoundTrip(request(t.Context(), t, http.MethodGet, "https://cloud.test/", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +104,13 @@ func TestTransportTells(t *testing.T) {
 		WroteHeaders: func() { note("headers") },
 		WroteRequest: func(info httptrace.WroteRequestInfo) { note("request") },
 	})
-	_, err := wire.RoundTrip(request(t, ctx, http.MethodPost, "https://cloud.test/", "x"))
+	_, err := wire.RoundTrip(request(ctx, t, http.MethodPost, "https://cloud.test/", "x"))
 	if want := []string{"headers", "request", "before", "handled"}; !errors.Is(err, syscall.ECONNRESET) || !slices.Equal(steps, want) {
 		t.Errorf("%v, %v", err, steps)
 	}
 
 	steps = nil
-	_, err = wire.RoundTrip(request(t, ctx, http.MethodPost, "https://elsewhere.test/", "x"))
+	_, err = wire.RoundTrip(request(ctx, t, http.MethodPost, "https://elsewhere.test/", "x"))
 	var dns *net.DNSError
 	if !errors.As(err, &dns) || len(steps) > 0 {
 		t.Errorf("an unknown host: %v, %v", err, steps)
@@ -126,7 +126,7 @@ func TestTransportInBubble(t *testing.T) {
 			}
 		})
 		began := time.Now()
-		if _, err := wire.RoundTrip(request(t, t.Context(), http.MethodGet, "https://cloud.test/", "")); err != nil {
+		if _, err := wire.RoundTrip(request(t.Context(), t, http.MethodGet, "https://cloud.test/", "")); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != time.Hour {
@@ -135,10 +135,10 @@ func TestTransportInBubble(t *testing.T) {
 		why := errors.New("had enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, why)
 		defer cancel()
-		if _, err := wire.RoundTrip(request(t, ctx, http.MethodGet, "https://cloud.test/", "")); !errors.Is(err, why) {
+		if _, err := wire.RoundTrip(request(ctx, t, http.MethodGet, "https://cloud.test/", "")); !errors.Is(err, why) {
 			t.Errorf("err = %v", err)
 		}
-		if _, err := wire.RoundTrip(request(t, ctx, http.MethodGet, "https://cloud.test/", "")); !errors.Is(err, why) {
+		if _, err := wire.RoundTrip(request(ctx, t, http.MethodGet, "https://cloud.test/", "")); !errors.Is(err, why) {
 			t.Errorf("with a context that is over: %v", err)
 		}
 	})

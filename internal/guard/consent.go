@@ -223,7 +223,7 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 	if d.Verdict != Show || d.Unconfirmable {
 		return d
 	}
-	d.CanAsk = c.CanAsk && c.Level != Flag && !(c.Answer != nil && c.Answer.Action == Unsupported)
+	d.CanAsk = c.CanAsk && c.Level != Flag && (c.Answer == nil || c.Answer.Action != Unsupported)
 	var err error
 	if d.Token, d.Expires, err = t.Issue(ctx, c.Subject); err != nil {
 		if d.Fault == nil {

@@ -175,7 +175,7 @@ func (p Pattern) about(l look) []forms {
 
 func (p Pattern) covers(l look) bool {
 	return slices.ContainsFunc(p.about(l), func(f forms) bool {
-		return f.isUnknown() && !(p.field == byRegion && p.isNumber() && !l.region.isUnknown()) ||
+		return f.isUnknown() && (p.field != byRegion || !p.isNumber() || l.region.isUnknown()) ||
 			matches(p.glob.raw, f.raw) || matches(p.glob.composed, f.composed) || matches(p.glob.decomposed, f.decomposed)
 	})
 }

@@ -234,9 +234,9 @@ func TestBurnIsRepeated(t *testing.T) {
 		if err := one.Burn(t.Context(), declined); !errors.Is(err, errDown) {
 			t.Errorf("%v", err)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		state.set(true)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if err := other.Redeem(t.Context(), declined, subject); !errors.Is(err, guard.ErrTokenUsed) {
 			t.Errorf("%v", err)

@@ -740,7 +740,7 @@ func TestForbiddenInTheMiddle(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				started := time.Now()
 				r, err := Run(t.Context(), c.plan, Steps{
-					Do:    func(context.Context, int) error { time.Sleep(attempt); return nil },
+					Do:    func(context.Context, int) error { <-time.After(attempt); return nil },
 					Check: func(context.Context, int) error { return nil },
 					Permit: func(int) error {
 						if time.Since(started) >= c.forbidden {

@@ -101,6 +101,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	case http.StateClosed, http.StateHijacked:
 		c.forget(conn)
 		c.wake()
+	case http.StateNew: // it was counted when it was accepted
 	}
 }
 

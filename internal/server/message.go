@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -194,10 +195,10 @@ func (s *Server) explainUnknownTool(ctx context.Context, m message, reply mcp.JS
 
 // logRequest logs one request for those who look for faults. A tool call has a line of its own, for everybody.
 func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMessage, took time.Duration) {
-	line := s.log.Debug()
-	if !line.Enabled() {
+	if s.log.GetLevel() > zerolog.DebugLevel {
 		return
 	}
+	line := s.log.Debug()
 	if failure, failed := reply.(mcp.JSONRPCError); failed {
 		line = line.Int("code", failure.Error.Code)
 	}

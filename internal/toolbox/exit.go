@@ -31,8 +31,9 @@ func ExitStatus(r Result, err error) int {
 		return ExitConsent
 	case Waiting:
 		return ExitWaiting
+	default:
+		return ExitFailed
 	}
-	return ExitFailed
 }
 
 func exitStatusOf(err error) int {

@@ -58,8 +58,9 @@ func (o Outcome) sent() bool {
 	switch o {
 	case NotAttempted, SkippedNotRunning, AlreadyStopped, NotFound, OutcomeFailed:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // Count counts the targets with one of the outcomes.

@@ -120,15 +120,22 @@ func (l lab) inject(keys string) {
 	}
 }
 
-// change sends the request and returns the answer and its body.
-func (l lab) change() (*http.Response, string, error) {
+// answer is what came back for a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// change sends the request and returns the answer.
+func (l lab) change() (answer, error) {
 	resp, err := l.client.Do(l.Change())
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
-	return resp, string(body), err
+	return answer{resp.StatusCode, resp.Header, string(body)}, err
 }
 
 func instead(t *testing.T, fresh func() Subject) {
@@ -148,21 +155,21 @@ func instead(t *testing.T, fresh func() Subject) {
 		t.Run(keys, func(t *testing.T) {
 			l := open(t, fresh)
 			l.inject(keys)
-			resp, body, err := l.change()
+			got, err := l.change()
 			if err != nil {
 				t.Fatal(err)
 			}
-			headers := resp.Header.Get("Retry-After") + " " + resp.Header.Get("Location")
-			if resp.StatusCode != want.status || !strings.HasPrefix(body, want.body) || headers != want.headers {
-				t.Errorf("HTTP %d, %q, %q", resp.StatusCode, headers, body)
+			headers := got.header.Get("Retry-After") + " " + got.header.Get("Location")
+			if got.status != want.status || !strings.HasPrefix(got.body, want.body) || headers != want.headers {
+				t.Errorf("HTTP %d, %q, %q", got.status, headers, got.body)
 			}
 			if name, status, n := l.Last(); name == "" || status != want.status || n != 1 || l.Changed() {
 				t.Errorf("journal: %s %d, %d entries; changed: %t", name, status, n, l.Changed())
 			}
 			l.Clear()
-			if resp, body, err := l.change(); err != nil || resp.StatusCode/100 != 2 || !l.Changed() {
-				t.Errorf("without the fault: %v, %s, %v", resp, body, err)
-			} else if date, err := http.ParseTime(resp.Header.Get("Date")); err != nil || !date.Equal(l.Now) {
+			if got, err := l.change(); err != nil || got.status/100 != 2 || !l.Changed() {
+				t.Errorf("without the fault: %v, %v", got, err)
+			} else if date, err := http.ParseTime(got.header.Get("Date")); err != nil || !date.Equal(l.Now) {
 				t.Errorf("Date: %s, %v", date, err)
 			}
 		})
@@ -173,8 +180,8 @@ func cut(t *testing.T, fresh func() Subject) {
 	for keys, changed := range map[string]bool{"reset": false, "reset-after": true} {
 		l := open(t, fresh)
 		l.inject(keys)
-		if _, body, err := l.change(); err == nil {
-			t.Errorf("%s: answered %s", keys, body)
+		if got, err := l.change(); err == nil {
+			t.Errorf("%s: answered %v", keys, got)
 		}
 		if _, status, n := l.Last(); status != 0 || n != 1 || l.Changed() != changed {
 			t.Errorf("%s: status %d, %d entries, changed: %t", keys, status, n, l.Changed())
@@ -221,19 +228,20 @@ func hold(t *testing.T, fresh func() Subject) {
 func spoil(t *testing.T, fresh func() Subject) {
 	l := open(t, fresh)
 	l.inject("truncate")
-	if _, body, err := l.change(); err != nil || json.Valid([]byte(body)) || !strings.HasPrefix(body, "{") || !l.Changed() {
-		t.Errorf("truncated: %q, %v", body, err)
+	if got, err := l.change(); err != nil || json.Valid([]byte(got.body)) || !strings.HasPrefix(got.body, "{") || !l.Changed() {
+		t.Errorf("truncated: %q, %v", got.body, err)
 	}
-	_, whole, err := open(t, fresh).change()
+	complete, err := open(t, fresh).change()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{len(whole), len(whole) + 13, len(whole) + 14, 1 << 20} {
+	whole := len(complete.body)
+	for _, size := range []int{whole, whole + 13, whole + 14, 1 << 20} {
 		l := open(t, fresh)
 		l.inject("huge=" + strconv.Itoa(size))
-		_, body, err := l.change()
-		if err != nil || !json.Valid([]byte(body)) || size > len(whole)+13 && len(body) != size || len(body) < len(whole) {
-			t.Errorf("padded to %d bytes: got %d, %v", size, len(body), err)
+		got, err := l.change()
+		if n := len(got.body); err != nil || !json.Valid([]byte(got.body)) || size > whole+13 && n != size || n < whole {
+			t.Errorf("padded to %d bytes: got %d, %v", size, n, err)
 		}
 	}
 	l = open(t, fresh) // a client may stop reading a huge answer
@@ -254,11 +262,11 @@ func selection(t *testing.T, fresh func() Subject) {
 	l.inject("after=3,times=1,status=501") // counts only what the first one lets pass
 	var got []string
 	for range 6 {
-		resp, _, err := l.change()
+		one, err := l.change()
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, strconv.Itoa(resp.StatusCode))
+		got = append(got, strconv.Itoa(one.status))
 	}
 	failures := 0
 	for i, status := range got {
