@@ -204,7 +204,7 @@ type outcome struct {
 	State   string
 	Targets []struct{ ID, Outcome string }
 	Preview struct {
-		Token string `json:"preview_token"`
+		Token string `json:"token"`
 	}
 }
 

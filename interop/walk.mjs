@@ -49,9 +49,9 @@ async function preview(connection) {
   const { id } = await some(connection, 'Completed')
   const { structured } = await succeed(connection, 'delete_instances', { instance_ids: [id] })
   assert.equal(structured.state, 'confirmation_required')
-  assert.ok(structured.preview.preview_token)
+  assert.ok(structured.preview.token)
   assert.ok(await listed(connection, id), 'a preview deleted')
-  return { id, token: structured.preview.preview_token }
+  return { id, token: structured.preview.token }
 }
 
 async function remove({ connection, server }) {

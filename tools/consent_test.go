@@ -203,11 +203,10 @@ func TestHumanAnswers(t *testing.T) {
 			"cannot be asked":       {answer(guard.Unsupported, ""), "could not"},
 		} {
 			bubble(t, tool+"/"+name, func(t *testing.T) {
-				levels := map[string]guard.Level{tool: guard.Human}
-				w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated)), rules: toolbox.Rules{Policy: guard.Policy{Consent: levels}}})
-				w.caller.CanAsk = true
+				w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Terminated))})
 				preview := w.call(t, tool, c.arguments)
-				w.caller.CanAsk = false
+				demanding := guard.Policy{Consent: map[string]guard.Level{tool: guard.Human}}
+				w.toolbox = w.toolbox.ForCaller(w.caller.Name, demanding, guard.Fixed(demanding), 0)
 				confirming := c.arguments.with(arguments{"confirm": true, "preview_token": preview.Token})
 				r, err := w.asked(t, tool, confirming, func(q guard.Question) guard.Answer {
 					wantParts(t, q.Message, c.message...)

@@ -55,8 +55,8 @@ func (s Instances) planDelete(ctx context.Context, policy guard.Policy, in *Dele
 	if err != nil {
 		return plan, work, err
 	}
-	in.Region, plan.Place = region.ID, place(region)
-	if plan.Targets, _, err = resolve(ctx, policy, region, in.InstanceIDs); err != nil {
+	in.Region = region.ID
+	if plan.Targets, _, err = s.resolve(ctx, policy, region, in.InstanceIDs); err != nil {
 		return plan, work, err
 	}
 	in.InstanceIDs = toolbox.IDs(plan.Targets)
@@ -79,7 +79,7 @@ func (s Instances) planDelete(ctx context.Context, policy guard.Policy, in *Dele
 func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
 	phrases := []string{fmt.Sprintf("delete %d", plan.Changes()), fmt.Sprintf("删除 %d", plan.Changes())}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.Changes(), "instance"), plan.Place)
+	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.Changes(), "instance"), plan.Where())
 	for _, t := range plan.Targets {
 		if !t.Spared() {
 			fmt.Fprintf(&b, "- %s, %s\n", t, text.Field(t.Status))

@@ -77,8 +77,8 @@ func (s Instances) planScript(ctx context.Context, policy guard.Policy, in *Exec
 	if err != nil {
 		return plan, work, err
 	}
-	in.Region, plan.Place = region.ID, place(region)
-	if plan.Targets, _, err = resolve(ctx, policy, region, in.InstanceIDs); err != nil {
+	in.Region = region.ID
+	if plan.Targets, _, err = s.resolve(ctx, policy, region, in.InstanceIDs); err != nil {
 		return plan, work, err
 	}
 	in.InstanceIDs = toolbox.IDs(plan.Targets)
@@ -125,7 +125,7 @@ func askScript(in ExecuteScriptInput, plan toolbox.Plan) guard.Question {
 	var b strings.Builder
 	count := text.Count(plan.Changes(), "instance")
 	fmt.Fprintf(&b, "Run this script (%d bytes, SHA-256 %s…) in %s of %s in %s?\n%s\n", plan.Script.Bytes, plan.Script.SHA256[:12],
-		scopeText(in.Scope), count, plan.Place, text.Excerpt(in.Script))
+		scopeText(in.Scope), count, plan.Where(), text.Excerpt(in.Script))
 	for _, t := range plan.Targets {
 		if !t.Spared() {
 			fmt.Fprintf(&b, "- %s: %s\n", t, t.Effect)

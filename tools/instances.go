@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func (c chosen) present() []int {
 
 // resolve looks every id up, once. A target that does not exist is spared, unless it is the name of an instance: then the
 // call is wrong, and the error lists the ids that may be meant. More ids than one call may change are not even looked up.
-func resolve(ctx context.Context, policy guard.Policy, region *scnet.Region, ids []string) ([]toolbox.Target, []scnet.Instance, error) {
+func (s Instances) resolve(ctx context.Context, policy guard.Policy, region *scnet.Region, ids []string) ([]toolbox.Target, []scnet.Instance, error) {
 	targets := make([]toolbox.Target, 0, len(ids))
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -89,7 +88,7 @@ func resolve(ctx context.Context, policy guard.Policy, region *scnet.Region, ids
 		in, err := region.Detail(ctx, targets[i].ID)
 		switch {
 		case err == nil:
-			found[i], targets[i] = in, instanceTarget(in, targets[i])
+			found[i], targets[i] = in, instanceTarget(in, targets[i], s.Now())
 			return nil
 		case errors.Is(err, scnet.ErrInvalidID):
 			invalid[i] = err
@@ -116,9 +115,10 @@ func resolve(ctx context.Context, policy guard.Policy, region *scnet.Region, ids
 }
 
 // instanceTarget is an instance as a target. The id stays as the call named it.
-func instanceTarget(in scnet.Instance, t toolbox.Target) toolbox.Target {
+func instanceTarget(in scnet.Instance, t toolbox.Target, now time.Time) toolbox.Target {
 	return toolbox.Target{
 		ID: t.ID, Place: t.Place, Exists: true, Name: in.Name, Status: string(in.Status), Owner: in.Owner, Created: in.CreatedAt,
+		Accelerators: in.TotalAccelerators(), Remaining: seconds(in.Left(now)), Mounts: mounts(in),
 		Bound: []string{in.HeaderTaskID, in.StartedAt.String()},
 	}
 }
@@ -201,85 +201,4 @@ func describeStatus(s scnet.Status) string {
 		return "Deploying means that its containers are being set up."
 	}
 	return ""
-}
-
-// InstanceItem is one instance in a list.
-type InstanceItem struct {
-	ID        string   `json:"id" jsonschema_description:"Id"`
-	Name      string   `json:"name,omitempty" jsonschema_description:"Not unique"`
-	Status    string   `json:"status,omitempty" jsonschema_description:"Status"`
-	Cards     string   `json:"cards,omitempty" jsonschema_description:"Accelerators"`
-	Age       string   `json:"age,omitempty" jsonschema_description:"Since creation"`
-	Remaining string   `json:"remaining,omitempty" jsonschema_description:"Until the time limit"`
-	Detail    []string `json:"detail,omitempty" jsonschema_description:"Further fields"`
-}
-
-func instanceItem(in scnet.Instance, now time.Time, detail bool) InstanceItem {
-	item := InstanceItem{
-		ID:        text.Field(in.ID),
-		Name:      text.Field(in.Name),
-		Status:    text.Field(string(in.Status)),
-		Cards:     cards(in),
-		Remaining: text.Field(in.Remaining),
-	}
-	if !in.CreatedAt.IsZero() {
-		item.Age = text.Age(now.Sub(in.CreatedAt))
-	}
-	if detail {
-		item.Detail = instanceDetail(in)
-	}
-	return item
-}
-
-// instanceDetail returns what a list shows only on request, each as a field and its value. Secrets are left out: start
-// scripts and access URLs. Text instead of a struct costs little in the schema that every client is sent.
-func instanceDetail(in scnet.Instance) (details []string) {
-	add := func(field, value string) {
-		if value = text.Field(value); value != "" && value != "0" {
-			details = append(details, field+" "+value)
-		}
-	}
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.In(scnet.ChinaTime).Format(time.RFC3339)
-	}
-	add("task_type", in.TaskType)
-	add("cpus", strconv.Itoa(in.CPUs))
-	add("memory_mb", strconv.Itoa(in.MemoryMB))
-	add("containers", strconv.Itoa(in.Containers))
-	add("resource_group", in.ResourceGroup)
-	add("image", in.Image)
-	add("owner", in.Owner)
-	add("created_at", at(in.CreatedAt))
-	add("started_at", at(in.StartedAt))
-	add("ended_at", at(in.EndedAt))
-	add("duration", in.Duration)
-	add("time_limit", in.TimeLimit)
-	for _, m := range in.Mounts {
-		add("mount", strings.TrimSuffix(m.Source+" on "+m.Target, " on "))
-	}
-	for _, p := range in.Ports {
-		add("port", p.Container+" "+p.Protocol)
-	}
-	if in.StartScript.Enabled || in.StartScript.Content.IsSet() {
-		script := fmt.Sprintf("scope %s, %d bytes", in.StartScript.Scope, len(in.StartScript.Content.Reveal()))
-		if !in.StartScript.Enabled {
-			script += ", off"
-		}
-		add("start_script", script)
-	}
-	if in.Description != "" {
-		add("description", strconv.Quote(text.Field(in.Description)))
-	}
-	return details
-}
-
-func cards(in scnet.Instance) string {
-	kind := text.Field(in.AcceleratorType)
-	if in.Accelerators == 0 {
-		return kind
-	}
-	return strings.TrimSpace(strconv.Itoa(in.Accelerators) + " " + kind)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
@@ -34,6 +35,8 @@ type ListInstancesOutput struct {
 	NextStart int            `json:"next_start,omitempty" jsonschema_description:"Absent at the end"`
 	Instances []InstanceItem `json:"instances" jsonschema_description:"The rows"`
 	Notes     []string       `json:"notes,omitempty" jsonschema_description:"What to know"`
+
+	now time.Time
 }
 
 func (s Instances) listInstances() toolbox.Tool {
@@ -107,9 +110,9 @@ func (s Instances) readInstances(ctx context.Context, in ListInstancesInput) (Li
 	if len(rows) == 0 {
 		out.noteEmpty(ctx, s.SCNet, region, in)
 	}
-	now := s.Now()
+	out.now = s.Now()
 	for _, row := range rows {
-		out.Instances = append(out.Instances, instanceItem(row, now, in.Detail))
+		out.Instances = append(out.Instances, instanceItem(row, place(region), out.now, in.Detail))
 	}
 	return out, nil
 }
@@ -196,12 +199,12 @@ func (out ListInstancesOutput) Text() string {
 		rows = append(rows, []string{"NAME", "ID", "STATUS", "CARDS", "AGE", "LEFT"})
 		for _, item := range out.Instances {
 			rows = append(rows, []string{item.Name, item.ID, item.Status,
-				text.Dash(item.Cards), text.Dash(item.Age), text.Dash(item.Remaining)})
+				text.Dash(item.cards()), text.Dash(item.age(out.now)), text.Dash(item.left())})
 		}
 		text.WriteTable(&b, rows, []int{24, 40, 12, 8, 6, 13})
 		for _, item := range out.Instances {
-			if len(item.Detail) > 0 {
-				fmt.Fprintf(&b, "%s: %s\n", item.ID, strings.Join(item.Detail, "; "))
+			if facts := item.facts(); facts != "" {
+				fmt.Fprintf(&b, "%s: %s\n", item.ID, facts)
 			}
 		}
 	}

@@ -82,12 +82,12 @@ func TestListTable(t *testing.T) {
 	out, text := call(t, service, `{}`)
 	const want = `华东一区【昆山】 (11250): instances 1-2 of 2.
 NAME     ID                                STATUS   CARDS  AGE  LEFT
-job-001  00000000000000000000000000000002  Running  2 dcu  1h   13d 23h 0m
-job-000  00000000000000000000000000000001  Running  2 dcu  2h   13d 22h 0m`
+job-001  00000000000000000000000000000002  Running  2 dcu  1h   13d 23h
+job-000  00000000000000000000000000000001  Running  2 dcu  2h   13d 22h`
 	if text != want {
 		t.Errorf("text:\n%s\nwant:\n%s", text, want)
 	}
-	if *out.Total != 2 || out.Returned != 2 || out.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].Cards != "2 dcu" {
+	if *out.Total != 2 || out.Returned != 2 || out.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].TotalAccelerators != 2 {
 		t.Errorf("structured: %+v", out)
 	}
 }
@@ -225,7 +225,7 @@ func TestListKeepsSecretsAndCleansText(t *testing.T) {
 			t.Errorf("%q is in the answer: %s", kept, whole)
 		}
 	}
-	for _, shown := range []string{"8888 HTTP", "/public/home on /data", "scope all, 23 bytes", "line one line two", "memory_mb 16384"} {
+	for _, shown := range []string{"8888 HTTP", "/public/home on /data", "start_script all 23 bytes", "line one line two", "memory_mb 16384"} {
 		if !strings.Contains(result.Text, shown) {
 			t.Errorf("%q is not in the text: %s", shown, result.Text)
 		}

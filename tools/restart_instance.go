@@ -69,8 +69,7 @@ func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *Res
 		return plan, work, err
 	}
 	in.Region, in.InstanceID = region.ID, strings.TrimSpace(in.InstanceID)
-	plan.Place = place(region)
-	targets, found, err := resolve(ctx, policy, region, []string{in.InstanceID})
+	targets, found, err := s.resolve(ctx, policy, region, []string{in.InstanceID})
 	plan.Targets = targets
 	if err != nil {
 		return plan, work, err
@@ -99,7 +98,7 @@ func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *Res
 func askRestart(_ RestartInstanceInput, plan toolbox.Plan) guard.Question {
 	t := plan.Targets[0]
 	return guard.Question{
-		Message: fmt.Sprintf("Restart %s in %s? It is %s now: %s.", t, plan.Place, text.Field(t.Status), t.Effect),
+		Message: fmt.Sprintf("Restart %s in %s? It is %s now: %s.", t, plan.Where(), text.Field(t.Status), t.Effect),
 		Choices: []string{"restart it", "do not restart it"},
 	}
 }

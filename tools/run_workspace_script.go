@@ -131,7 +131,6 @@ func renamed(err error) error {
 }
 
 func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorkspaceScriptInput) (plan toolbox.Plan, work batch, err error) {
-	plan.Place = s.place()
 	scripts, err := in.scripts()
 	if err != nil {
 		return plan, work, err
@@ -164,7 +163,7 @@ func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorks
 	if err != nil {
 		return plan, work, err
 	}
-	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Place, in.stages(),
+	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Where(), in.stages(),
 		idle(plan.Targets), excerpts)
 	return plan, batch{targets: plan.Targets, script: plan.Script}, nil
 }

@@ -45,7 +45,6 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 }
 
 func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspaceRunInput) (plan toolbox.Plan, run toolbox.Target, err error) {
-	plan.Place = s.place()
 	in.RunID = strings.TrimSpace(in.RunID)
 	task, err := s.Workspace.Task(ctx, in.RunID)
 	if err != nil {
@@ -63,13 +62,13 @@ func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspac
 		plan.Guarded = append(plan.Guarded, s.target(id, found[id]))
 	}
 	if len(plan.Guarded) == 0 { // the service does not say which; a rule about any may be about these
-		plan.Guarded = []toolbox.Target{{Place: plan.Place}}
+		plan.Guarded = []toolbox.Target{{Place: s.place()}}
 	}
 	// The counts move while it runs, so consent is not bound to them.
-	run = toolbox.Target{ID: task.ID, Place: plan.Place, Exists: true, Name: runItem(task).scriptNames(), Effect: "what has not begun is not run"}
+	run = toolbox.Target{ID: task.ID, Place: s.place(), Exists: true, Name: runItem(task).scriptNames(), Effect: "what has not begun is not run"}
 	plan.Targets = []toolbox.Target{run}
 	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.",
-		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Place, progressOf(task))
+		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Where(), progressOf(task))
 	return plan, run, nil
 }
 

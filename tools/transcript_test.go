@@ -314,7 +314,7 @@ func indented(text []byte) string {
 var unchanging = strings.NewReplacer(`"seq":0,"time":"0001-01-01T00:00:00Z",`, "", `,"prev":""`, "")
 
 // random is what differs each time: tokens, ids of errors and the names that texts are stored under.
-var random = regexp.MustCompile(`(preview_token["\\]*[=:] *["\\]*)[^" ,}\\]+|` +
+var random = regexp.MustCompile(`((?:preview_token|"token)["\\]*[=:] *["\\]*)[^" ,}\\]+|` +
 	`(arguments":\{.*"preview_token":"sha256:)[0-9a-f]+|(error id )\w+|(scnet-mcp-[0-9a-f]{12}-)[a-z0-9]+`)
 
 func anonymous(text string) string { return random.ReplaceAllString(text, "${1}${2}${3}${4}…") }

@@ -125,7 +125,8 @@ type reply struct {
 	State         string
 	Targets       []toolbox.Target
 	Summary       string
-	Preview       *struct{ PreviewToken, ExpiresAt, Effect string }
+	Next          string
+	Preview       *toolbox.Preview
 	Instance      toolbox.Target
 	ReturnedID    string `json:"returned_id"`
 	LastStatus    string `json:"last_status"`
@@ -155,14 +156,11 @@ func (w *world) try(ctx context.Context, call toolbox.Call) (reply, error) {
 	if err := json.Unmarshal(result.Structured, &r); err != nil {
 		return r, err
 	}
-	var preview struct {
-		Preview struct {
-			PreviewToken string `json:"preview_token"`
-		}
+	if r.Preview != nil {
+		r.Token = r.Preview.Token
 	}
-	_ = json.Unmarshal(result.Structured, &preview)
-	r.Token = preview.Preview.PreviewToken
-	if (r.State == "confirmation_required") != result.NeedsConsent || (result.NeedsConsent != (r.Token != "") && !strings.Contains(result.Text, "will not be carried out from here")) {
+	wantToken := result.NeedsConsent && !call.Caller.CanAsk && !strings.Contains(result.Text, "will not be carried out from here")
+	if (r.State == "confirmation_required") != result.NeedsConsent || wantToken && r.Token == "" || !result.NeedsConsent && r.Token != "" {
 		return r, fmt.Errorf("state %q, needs consent %v, token %q do not fit together", r.State, result.NeedsConsent, r.Token)
 	}
 	for _, tool := range w.toolbox.Tools() {
@@ -208,6 +206,9 @@ func (w *world) previewed(t testing.TB, tool string, a arguments) (reply, argume
 	r := w.call(t, tool, a)
 	if r.State != "confirmation_required" {
 		t.Fatalf("%s: state %q instead of a preview", tool, r.State)
+	}
+	if r.Token == "" { // the client can ask its user
+		return r, a.with(arguments{"confirm": true})
 	}
 	return r, a.with(arguments{"confirm": true, "preview_token": r.Token})
 }

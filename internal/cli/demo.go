@@ -85,7 +85,7 @@ type answer struct {
 	} `json:"desktops"`
 	State   string `json:"state"`
 	Preview struct {
-		Token string `json:"preview_token"`
+		Token string `json:"token"`
 	} `json:"preview"`
 }
 

@@ -113,7 +113,7 @@ func readLine(ctx context.Context, in io.Reader) (string, error) {
 func previewToken(preview json.RawMessage) string {
 	var shown struct {
 		Preview struct {
-			Token string `json:"preview_token"`
+			Token string `json:"token"`
 		} `json:"preview"`
 	}
 	_ = json.Unmarshal(preview, &shown) // a result without one has no preview

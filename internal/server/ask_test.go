@@ -220,13 +220,14 @@ func TestTwoQuestionsAtOnce(t *testing.T) {
 func TestTwoQuestionsWithOneToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldInside(t, guard.Policy{})
-		p := connect(t, w.server, DefaultGrace)
 		script := func(further string) string {
 			return `{"instance_ids":["` + running + `"],"script":"date"` + further + `}`
 		}
-		p.send(declares("2025-06-18", asks), call(`0`, "execute_script", script("")))
+		unable := w.once(initialize("2025-06-18"), call(`0`, "execute_script", script(""))) // who can ask gets no token
+		token := w.preview("execute_script", unable.tool(t), "run a script")
+		p := connect(t, w.server, DefaultGrace)
+		p.send(declares("2025-06-18", asks))
 		p.answerTo(`"init"`)
-		token := w.preview("execute_script", p.answerTo(`0`).tool(t), "run a script")
 		p.send(call(`1`, "execute_script", script(with(token))), call(`2`, "execute_script", script(with(token))))
 		first, _ := p.question()
 		second, _ := p.question()

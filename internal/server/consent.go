@@ -47,11 +47,29 @@ func (s *Server) call(ctx context.Context, box *toolbox.Toolbox, call toolbox.Ca
 		result, err = box.Call(ctx, call)
 	}
 	if err != nil {
-		return mcp.NewToolResultError(toolbox.Explain(err)), nil
+		refused, problem := mcp.NewToolResultError(toolbox.Explain(err)), toolbox.ProblemOf(err)
+		refused.Meta = problemMeta(&problem)
+		return refused, nil
 	}
 	answered := mcp.NewToolResultStructured(result.Structured, result.Text)
 	answered.IsError = result.IsError()
+	answered.Meta = problemMeta(result.Problem)
 	return answered, nil
+}
+
+// problemMeta is what went wrong, for programs.
+func problemMeta(problem *toolbox.Problem) *mcp.Meta {
+	if problem == nil {
+		return nil
+	}
+	fields := map[string]any{"kind": problem.Kind, "retryable": problem.Retryable}
+	if problem.Code != "" {
+		fields["code"] = problem.Code
+	}
+	if problem.HTTPStatus != 0 {
+		fields["http_status"] = problem.HTTPStatus
+	}
+	return &mcp.Meta{AdditionalFields: fields}
 }
 
 // caller says who calls. Declarations count only for the request they came with, or for the session whose handshake made

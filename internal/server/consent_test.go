@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -47,6 +48,9 @@ func TestHumanDecides(t *testing.T) {
 			t.Run(c.name+"/"+r.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, guard.Policy{})
+				// A client that can ask its user gets no token; one that cannot may have got one for the same call.
+				first := w.once(initialize("2025-11-25"), call(`1`, "delete_instances", deletion(running, "")))
+				token := w.preview("delete_instances", first.tool(t), "delete 1 instance")
 				var asked atomic.Int32
 				client := r.connect(w, func(ctx context.Context, form mcp.ElicitationParams) (*mcp.ElicitationResult, error) {
 					asked.Add(1)
@@ -60,7 +64,6 @@ func TestHumanDecides(t *testing.T) {
 					}
 				}
 				defer hangUp()
-				token := w.preview("delete_instances", client.must("delete_instances", deletion(running, "")), "delete 1 instance")
 				result, err := client.call("delete_instances", deletion(running, with(token)))
 				if asked.Load() != 1 {
 					t.Errorf("asked %d times", asked.Load())
@@ -275,7 +278,7 @@ func TestHumanCannotBeAsked(t *testing.T) {
 			defer client.hangUp()
 			const want = "this client cannot ask"
 			shown := w.outcome("delete_instances", client.must("delete_instances", deletion(running, "")))
-			if shown.State != "confirmation_required" || shown.Preview.PreviewToken != "" || !strings.Contains(shown.Preview.Effect, want) {
+			if shown.State != "confirmation_required" || shown.Preview.Token != "" || !strings.Contains(shown.Preview.Effect, want) {
 				t.Errorf("a preview that cannot be confirmed must say so: %+v", shown.Preview)
 			}
 			for tool, arguments := range map[string]string{
@@ -289,5 +292,23 @@ func TestHumanCannotBeAsked(t *testing.T) {
 			refused(t, client.must("delete_instances", deletion(running, with("nonsense"))), want)
 			w.untouched()
 		})
+	}
+}
+
+// Every error says for programs what it is.
+func TestErrorsHaveMeta(t *testing.T) {
+	pattern, err := guard.ParsePattern("id:" + running)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, guard.Policy{Protect: []guard.Pattern{pattern}})
+	for name, c := range map[string]struct{ tool, arguments, want string }{
+		"arguments": {"list_instances", `{"limit":"x"}`, `{"kind":"argument","retryable":false}`},
+		"policy":    {"delete_instances", deletion(running, ""), `{"code":"protect","kind":"policy","retryable":false}`},
+	} {
+		r := w.once(initialize("2025-11-25"), call(`1`, c.tool, c.arguments)).tool(t)
+		if got, _ := json.Marshal(r.Meta); !r.IsError || string(got) != c.want {
+			t.Errorf("%s: _meta is %s, want %s", name, got, c.want)
+		}
 	}
 }

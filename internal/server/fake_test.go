@@ -193,6 +193,7 @@ type toolResult struct {
 	} `json:"content"`
 	Structured json.RawMessage `json:"structuredContent"`
 	IsError    bool            `json:"isError"`
+	Meta       map[string]any  `json:"_meta"`
 }
 
 func (r reply) tool(t testing.TB) toolResult {

@@ -83,7 +83,7 @@ type runResult struct {
 	RunID   string `json:"run_id"`
 	Records []struct{ ID, Stdout string }
 	Preview struct {
-		Token string `json:"preview_token"`
+		Token string `json:"token"`
 	}
 }
 

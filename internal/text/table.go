@@ -24,6 +24,18 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
+// Span words a duration with its two largest units: 13d 23h, 1h 59m, 12m, 40s.
+func Span(d time.Duration) string {
+	large, small := Age(d), ""
+	switch {
+	case d >= 48*time.Hour:
+		small = fmt.Sprintf(" %dh", d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		small = fmt.Sprintf(" %dm", d%time.Hour/time.Minute)
+	}
+	return large + small
+}
+
 // Dash returns s, or a dash for nothing, so that a cell of a table is never empty.
 func Dash(s string) string {
 	if s == "" {

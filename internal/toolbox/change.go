@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"time"
+	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -26,12 +26,13 @@ type consenting[In any] interface {
 	consent() *Consent
 }
 
-// Changed is what the result of every change has. Embed it in the result struct. Act sets State and Targets; in a preview
-// the frame sets everything. The frame cleans the targets.
+// Changed is what the result of every change has. Embed it in the result struct. Act sets State, Targets
+// and Next; in a preview the frame sets everything. The frame cleans the targets, and ends the text with Next.
 type Changed struct {
 	State   State    `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown,enum=waiting" jsonschema_description:"confirmation_required: nothing was changed; waiting: accepted, not over yet; unknown: it may have happened"`
 	Targets []Target `json:"targets,omitempty" jsonschema_description:"What the call is about"`
 	Preview *Preview `json:"preview,omitempty" jsonschema_description:"Instead of acting, until there is consent"`
+	Next    string   `json:"next,omitempty" jsonschema_description:"The next step"`
 }
 
 func (c *Changed) changed() *Changed { return c }
@@ -116,10 +117,10 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 	case guard.Proceed:
 		return c.act(ctx, a, in, plan, work)
 	case guard.Show:
-		return c.show(ctx, a, in, plan, b.newPreview(plan, decision))
+		return c.show(ctx, a, in, plan, decision)
 	case guard.Ask:
 		a.finish(ctx, audit.Previewed, NeedsConfirmation, nil) // the answer may never come
-		return a.end(Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.rules.Now()).text()}, nil)
+		return a.end(Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.rules.Now()).text}, nil)
 	case guard.Declined:
 		a.finish(ctx, audit.Declined, "", nil)
 		return a.end(Result{}, &declinedError{notice: decision.Notice})
@@ -173,13 +174,15 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 }
 
 // show answers with a preview.
-func (c change[In, Work, Out, InP, OutP]) show(ctx context.Context, a *attempt, in In, plan Plan, p *Preview) ending {
+func (c change[In, Work, Out, InP, OutP]) show(ctx context.Context, a *attempt, in In, plan Plan, decision guard.Decision) ending {
 	a.finish(ctx, audit.Previewed, NeedsConfirmation, nil)
+	p := plan.preview(decision.Notice, a.toolbox.rules.Now())
+	next := p.consentable(decision)
 	var out Out
 	if c.steps.Preview != nil {
 		out = c.steps.Preview(in, plan)
 	}
-	*OutP(&out).changed() = Changed{State: NeedsConfirmation, Targets: plan.previewed(), Preview: p}
+	*OutP(&out).changed() = Changed{State: NeedsConfirmation, Targets: plan.previewed(), Preview: p, Next: next}
 	result, err := c.render(out)
 	result.NeedsConsent = true
 	return a.end(result, err)
@@ -203,25 +206,25 @@ func (c change[In, Work, Out, InP, OutP]) answerNothing(ctx context.Context, a *
 func (c change[In, Work, Out, InP, OutP]) render(out Out) (Result, error) {
 	changed := OutP(&out).changed()
 	for i, t := range changed.Targets {
-		changed.Targets[i] = t.Shown()
+		if changed.Targets[i] = t.Shown(); changed.Preview == nil {
+			changed.Targets[i].Effect = "" // the outcome says what came of it
+		}
 	}
 	result, err := render(c.tool.Output, OutP(&out))
 	if err != nil {
 		return result, err
 	}
 	result.State = changed.State
+	if result.IsError() {
+		result.Problem = problemOf(changed.Targets)
+	}
 	if changed.Preview != nil {
-		result.Text = changed.Preview.text()
+		result.Text = changed.Preview.text
+	}
+	if changed.Next != "" {
+		result.Text = strings.TrimSuffix(result.Text, "\n") + "\n" + changed.Next
 	}
 	return result, nil
-}
-
-func (b *Toolbox) newPreview(plan Plan, decision guard.Decision) *Preview {
-	p := plan.preview(decision.Notice, b.rules.Now())
-	if decision.Token != "" {
-		p.PreviewToken, p.ExpiresAt = decision.Token, decision.Expires.UTC().Format(time.RFC3339)
-	}
-	return p
 }
 
 // giveBack returns changes that were taken and not made.

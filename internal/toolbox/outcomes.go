@@ -1,8 +1,6 @@
 package toolbox
 
 import (
-	"strings"
-
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
@@ -74,15 +72,6 @@ func Count(targets []Target, outcomes ...Outcome) int {
 		}
 	}
 	return n
-}
-
-// WriteOutcomes writes a table of what became of targets.
-func WriteOutcomes(b *strings.Builder, targets []Target) {
-	rows := [][]string{{"NAME", "ID", "OUTCOME", "NOTE"}}
-	for _, t := range targets {
-		rows = append(rows, []string{text.Dash(t.Name), t.ID, string(t.Outcome), text.Dash(t.Note)})
-	}
-	text.WriteTable(b, rows, []int{24, 40, 20, 160})
 }
 
 // attempted counts the targets that something was sent for.

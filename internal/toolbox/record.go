@@ -40,7 +40,7 @@ func (a *attempt) end(result Result, err error) ending {
 
 // describe notes what the call is about.
 func (a *attempt) describe(plan Plan, in any) {
-	a.record.Region = plan.Place.String()
+	a.record.Region = plan.Where()
 	for _, t := range plan.Targets {
 		a.record.Targets = append(a.record.Targets, audit.Target{ID: text.Field(t.ID), Name: text.Field(t.Name), Status: text.Field(t.Status)})
 	}

@@ -58,6 +58,8 @@ type Result struct {
 	State        State // of a change; "" for a tool that only reads
 	NeedsConsent bool  // it is a preview; nothing was changed
 	Question     *guard.Question
+	// Problem says, of a result that IsError, why the first target that failed did; nil otherwise, or if nothing is known.
+	Problem *Problem
 }
 
 // ending is how a call ended: what the caller gets, and what only the observer is told.

@@ -158,7 +158,7 @@ type reply struct {
 
 	State   string `json:"state"`
 	Preview struct {
-		Token string `json:"preview_token"`
+		Token string `json:"token"`
 	} `json:"preview"`
 	Instances []struct {
 		ID     string `json:"id"`
