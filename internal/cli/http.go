@@ -75,6 +75,9 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go reloadOnHangup(ctx, hangups, log, web, reloads)
+	if store != nil {
+		go keepShared(ctx, service.Ledger, log)
+	}
 	return web.Serve(ctx, listener)
 }
 
@@ -160,8 +163,35 @@ func (c serveCommand) shared(service *services) (o server.HTTPOptions, store *re
 		}
 		service.State = store
 	}
+	service.Ledger = guard.NewLedger(service.State, time.Now)
 	service.Tokens, err = guard.NewTokens(o.Key, service.State, time.Now)
 	return o, store, err
+}
+
+// keepShared tells the shared state what it has lost, until ctx ends. It logs when that begins to fail, and when it no longer
+// does.
+func keepShared(ctx context.Context, ledger *guard.Ledger, log zerolog.Logger) {
+	ticker := time.NewTicker(guard.ShareEvery)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := ledger.Share(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failing {
+			log.Warn().Err(err).Msg("the shared state cannot be reached: changes are refused")
+		}
+		if err == nil && failing {
+			log.Info().Msg("the shared state can be reached again")
+		}
+		failing = err != nil
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (c serveCommand) key() ([]byte, error) {

@@ -99,9 +99,11 @@ func TestBudgetKeepsOneEntryASecond(t *testing.T) {
 		receipts = append(receipts, taken(t, budget, 1))
 		now = now.Add(100 * time.Millisecond)
 	}
-	const want = `"spent":[[1800000000900,10],[1800000001900,10],[1800000002900,10]]}`
-	if got := kept(t, state, "spent:local"); !strings.HasSuffix(got, want) {
-		t.Errorf("kept %s, want %s", got, want)
+	got := kept(t, state, "budget:local")
+	for _, want := range []string{`"at":1800000000900,"count":10}`, `"at":1800000001900,"count":10}`, `"at":1800000002900,"count":10}`} {
+		if !strings.Contains(got, want) || strings.Count(got, `"at"`) != 3 {
+			t.Errorf("kept %s, want %s", got, want)
+		}
 	}
 	now = time.UnixMilli(1800000000900).Add(time.Hour - time.Millisecond)
 	if err := budget.Room(t.Context(), 71); err == nil {
@@ -114,7 +116,7 @@ func TestBudgetKeepsOneEntryASecond(t *testing.T) {
 	for _, receipt := range receipts {
 		giveBack(t, budget, receipt, 1)
 	}
-	if got := kept(t, state, "spent:local"); !strings.HasSuffix(got, `"spent":[]}`) {
+	if got := kept(t, state, "budget:local"); !strings.HasSuffix(got, `"spent":[]}`) {
 		t.Errorf("kept %s after everything was given back", got)
 	}
 }
@@ -171,13 +173,16 @@ func TestBudgetThatCannotBeCheckedRefuses(t *testing.T) {
 
 // A shared budget that says that less than nothing was spent makes no room, and neither does a sum that overflows.
 func TestBudgetThatCannotBeRead(t *testing.T) {
-	for _, spent := range []string{"[[1800000000000,-3]]", "[[1800000000000,0]]", "[[1800000000000]]", "{}", "[", `[["x",1]]`,
-		"[[1800000000000,9223372036854775807]]", "[[1800000000000,9223372036854775807],[1800000001000,9223372036854775807]]"} {
+	for _, spent := range []string{
+		`[{"at":1800000000000,"count":-3}]`, `[{"at":1800000000000,"count":0}]`, `[{"at":1800000000000}]`, "{}", "[",
+		`[{"at":"x","count":1}]`, `[{"at":1800000000000,"count":9223372036854775807}]`, "[[1800000000000,3]]",
+		`[{"at":1800000000000,"count":9223372036854775807},{"at":1800000001000,"count":9223372036854775807}]`,
+	} {
 		text := `{"id":"a","revision":1,"spent":` + spent + "}"
 		clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 		state := guard.NewMemory(clock)
 		put := func([]byte) ([]byte, error) { return []byte(text), nil }
-		if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
+		if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
 			t.Fatal(err)
 		}
 		checkFull(t, text, guard.NewLedger(state, clock).Budget("x", 10), 1)
@@ -187,29 +192,107 @@ func TestBudgetThatCannotBeRead(t *testing.T) {
 // lost is a State that can lose everything, as a Redis server without persistence does, or go back to what it was before.
 type lost struct {
 	*guard.Memory
-	now func() time.Time
+	now     func() time.Time
+	elapsed func() time.Duration // nil: by now
+
+	flushBeforeUpdate bool // once
 }
 
-func (l *lost) flush() { l.Memory = guard.NewMemory(l.now) }
+func (l *lost) flush() {
+	l.Memory = guard.NewMemory(l.now)
+	if l.elapsed != nil {
+		guard.SetElapsed(l.Memory, l.elapsed)
+	}
+}
 
-// A State that has lost what was spent does not make room: every process adds what it saw.
+func (l *lost) Update(ctx context.Context, key string, ttl time.Duration, change func([]byte) ([]byte, error)) error {
+	if l.flushBeforeUpdate {
+		l.flushBeforeUpdate = false
+		l.flush()
+	}
+	return l.Memory.Update(ctx, key, ttl, change)
+}
+
+// A State that has lost what was spent does not make room: every process adds what it saw, and waits for the others.
 func TestBudgetOutlivesTheState(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	clock := func() time.Time { return now }
-	state := &lost{guard.NewMemory(clock), clock}
-	one, other := guard.NewLedger(state, clock).Budget("x", 10), guard.NewLedger(state, clock).Budget("x", 10)
+	state := &lost{Memory: guard.NewMemory(clock), now: clock}
+	ledgers := []*guard.Ledger{guard.NewLedger(state, clock), guard.NewLedger(state, clock)}
+	one, other := ledgers[0].Budget("x", 10), ledgers[1].Budget("x", 10)
 	taken(t, one, 3)
 	taken(t, other, 4)
 	now = now.Add(time.Minute)
 	taken(t, one, 1)
 	state.flush()
+	for name, err := range map[string]error{"Room": one.Room(t.Context(), 1), "Take": second(one.Take(t.Context(), 1))} {
+		var refusal *guard.Refusal
+		if !errors.As(err, &refusal) || !refusal.Temporary || !strings.Contains(err.Error(), "try again in 10s") {
+			t.Errorf("%s before the other can have told what it took: %v", name, err)
+		}
+	}
+	now = now.Add(2 * time.Second)
+	for _, ledger := range ledgers {
+		if err := ledger.Share(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	now = now.Add(10 * time.Second)
 	checkFull(t, "8 are spent", one, 3)
 	taken(t, one, 1)
-	state.flush()
-	taken(t, other, 1) // has not seen what one took in the meantime
+	checkFull(t, "9 are spent", other, 2)
+	taken(t, other, 1)
 	checkFull(t, "10 are spent", one, 1)
 	now = now.Add(time.Hour)
 	taken(t, other, 10)
+}
+
+func second(_ guard.Receipt, err error) error { return err }
+
+// What the State loses between a look at it and the update is noticed after the update, and given back.
+func TestBudgetWhoseStateIsLostMeanwhile(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	clock := func() time.Time { return now }
+	state := &lost{Memory: guard.NewMemory(clock), now: clock}
+	one, other := guard.NewLedger(state, clock).Budget("x", 10), guard.NewLedger(state, clock).Budget("x", 10)
+	taken(t, other, 10)
+	if err := one.Room(t.Context(), 1); err == nil {
+		t.Error("10 of 10 are spent")
+	}
+	now = now.Add(time.Hour)
+	if err := one.Room(t.Context(), 10); err != nil {
+		t.Error(err)
+	}
+	taken(t, other, 10)
+	state.flushBeforeUpdate = true
+	checkFull(t, "the other took 10", one, 10)
+	if got := kept(t, state, "budget:x"); !strings.HasSuffix(got, `"spent":[]}`) {
+		t.Errorf("%s was not given back", got)
+	}
+}
+
+// A loss is noticed once. After it, what is given back stays so, whoever comes first.
+func TestReturnAfterALoss(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	clock := func() time.Time { return now }
+	state := &lost{Memory: guard.NewMemory(clock), now: clock}
+	ledgers := []*guard.Ledger{guard.NewLedger(state, clock), guard.NewLedger(state, clock)}
+	one, other := ledgers[0].Budget("x", 10), ledgers[1].Budget("x", 10)
+	taken(t, one, 1)
+	taken(t, other, 1)
+	state.flush()
+	for range 2 {
+		for _, ledger := range ledgers {
+			if err := ledger.Share(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		now = now.Add(10 * time.Second)
+	}
+	receipt := taken(t, one, 8)
+	checkFull(t, "10 are spent", other, 1)
+	giveBack(t, one, receipt, 8)
+	taken(t, other, 8)
 }
 
 // After a failover to a copy that is behind, the account has the same id and misses updates.
@@ -220,12 +303,12 @@ func TestBudgetOutlivesAnOldCopy(t *testing.T) {
 	one, other := guard.NewLedger(state, clock).Budget("x", 10), guard.NewLedger(state, clock).Budget("x", 10)
 	taken(t, one, 1)
 	taken(t, other, 1)
-	copied := kept(t, state, "spent:x")
+	copied := kept(t, state, "budget:x")
 	now = now.Add(time.Minute)
 	taken(t, one, 5)
 	taken(t, other, 1)
 	put := func([]byte) ([]byte, error) { return []byte(copied), nil }
-	if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
+	if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
 		t.Fatal(err)
 	}
 	taken(t, one, 1)   // knows of 7
@@ -280,15 +363,17 @@ func TestReturnAfterTheCallerHasGone(t *testing.T) {
 // FuzzBudget finds anything at all in the shared state. It must refuse what it cannot read, and never allow more than the
 // limit.
 func FuzzBudget(f *testing.F) {
-	for _, seed := range []string{"[]", "[[1800000000000,3]]", "[[1800000000000,-3]]", "[[1,2,3]]", "{",
-		"[[9223372036854775807,1]]", "[[1800000000000,9223372036854775807]]"} {
+	for _, seed := range []string{
+		"[]", `[{"by":"a","at":1800000000000,"count":3}]`, `[{"at":1800000000000,"count":-3}]`, "[[1,2]]", "{",
+		`[{"at":9223372036854775807,"count":1}]`, `[{"at":1800000000000,"count":9223372036854775807}]`,
+	} {
 		f.Add(`{"id":"a","revision":1,"spent":`+seed+"}", 4)
 	}
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	f.Fuzz(func(t *testing.T, text string, count int) {
 		state := guard.NewMemory(clock)
 		put := func([]byte) ([]byte, error) { return []byte(text), nil }
-		if err := state.Update(t.Context(), "spent:x", time.Hour, put); err != nil {
+		if err := state.Update(t.Context(), "budget:x", time.Hour, put); err != nil {
 			t.Fatal(err)
 		}
 		budget := guard.NewLedger(state, clock).Budget("x", 10)
@@ -301,8 +386,10 @@ func FuzzBudget(f *testing.F) {
 			t.Errorf("%d of 10 were taken", count)
 		}
 		if err == nil && count > 0 {
-			var entries struct{ Spent [][2]int64 }
-			if err := json.Unmarshal([]byte(kept(t, state, "spent:x")), &entries); err != nil {
+			var entries struct {
+				Spent []struct{ At, Count int64 }
+			}
+			if err := json.Unmarshal([]byte(kept(t, state, "budget:x")), &entries); err != nil {
 				t.Error(err)
 			}
 		}

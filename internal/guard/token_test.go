@@ -156,7 +156,7 @@ func TestATokenFromBeforeTheStartIsRefused(t *testing.T) {
 // A shared state that has lost everything does not make a used token usable, neither here nor at another replica.
 func TestAUsedTokenOutlivesTheState(t *testing.T) {
 	key := []byte(strings.Repeat("k", 32))
-	state := &lost{guard.NewMemory(time.Now), time.Now}
+	state := &lost{Memory: guard.NewMemory(time.Now), now: time.Now}
 	one, other := tokensOn(t, key, state, time.Now), tokensOn(t, key, state, time.Now)
 	used, declined := issue(t, one, subject), issue(t, one, subject)
 	if err := one.Redeem(t.Context(), used, subject); err != nil {
@@ -187,7 +187,7 @@ func (f flushing) Claim(ctx context.Context, key string, until time.Time) (bool,
 }
 
 func TestTheStateIsLostInTheMiddleOfAUse(t *testing.T) {
-	tokens := tokensOn(t, nil, flushing{&lost{guard.NewMemory(time.Now), time.Now}}, time.Now)
+	tokens := tokensOn(t, nil, flushing{&lost{Memory: guard.NewMemory(time.Now), now: time.Now}}, time.Now)
 	if err := tokens.Redeem(t.Context(), issue(t, tokens, subject), subject); !errors.Is(err, guard.ErrTokenOld) {
 		t.Errorf("%v", err)
 	}

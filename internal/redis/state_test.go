@@ -236,14 +236,15 @@ func testUpdateRace(t *testing.T, r replicas) {
 func testBudgetRace(t *testing.T, r replicas) {
 	budgets := []*guard.Budget{guard.NewLedger(r.one, time.Now).Budget("race", 20), guard.NewLedger(r.other, time.Now).Budget("race", 20)}
 	var taken, turn atomic.Int32
-	receipts := make(chan guard.Receipt, 50)
+	returns := make(chan func() error, 50)
 	together(50, func() {
-		receipt, err := budgets[turn.Add(1)%2].Take(t.Context(), 1)
+		budget := budgets[turn.Add(1)%2]
+		receipt, err := budget.Take(t.Context(), 1)
 		var refusal *guard.Refusal
 		switch {
 		case err == nil:
 			taken.Add(1)
-			receipts <- receipt
+			returns <- func() error { return budget.Return(t.Context(), receipt, 1) }
 		case !errors.As(err, &refusal) || refusal.Cause != nil:
 			t.Errorf("%v", err)
 		}
@@ -252,7 +253,7 @@ func testBudgetRace(t *testing.T, r replicas) {
 		t.Errorf("%d of a budget of 20 were taken", taken.Load())
 	}
 	for range 5 {
-		if err := budgets[0].Return(t.Context(), <-receipts, 1); err != nil {
+		if err := (<-returns)(); err != nil {
 			t.Error(err)
 		}
 	}
