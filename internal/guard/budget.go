@@ -89,8 +89,8 @@ func (l *Ledger) settled(ctx context.Context) (epoch string, err error) {
 	}
 	l.epoch = epoch
 	if wait := l.settlesAt - l.elapsed(); wait > 0 {
-		return "", later(refuse(budgetRule, "the shared state has lost what was spent, and the servers are putting it together "+
-			"again; try again in %s", wait.Round(time.Second)))
+		return "", later(refuse(budgetRule, "the shared state has lost what was spent, and the servers are putting it "+
+			"together again; try again in %s", wait.Round(time.Second)))
 	}
 	return epoch, nil
 }
@@ -322,8 +322,8 @@ func parseAccount(text []byte) (a account, err error) {
 
 // current returns what counts now: what the State keeps, and what this process knows and the State does not, which recalled
 // tells. That is all that it saw before the State lost it, and its own in any case: another process, whose wall clock jumped
-// before it saw them, may have taken them for over. What was spent counts until it has left the window by the wall clock, and,
-// where it was seen here, by the time that has passed.
+// before it saw them, may have taken them for over. What was spent counts until it has left the window by the wall clock,
+// and, where it was seen here, by the time that has passed.
 func (l *Ledger) current(name string, kept account) (current account, recalled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
