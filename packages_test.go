@@ -38,6 +38,7 @@ var packages = map[string][]string{
 		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"prompts":            {module + "scnet"},
+	"internal/capture":   append([]string{module + "scnet"}, small...),
 	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
 	"internal/fakecloud": {},
 	"internal/filelock":  {},

@@ -56,7 +56,7 @@ func (c *Client) download(ctx context.Context, call call) (*upstream.Response, e
 	if err != nil || resp.Status == http.StatusRequestedRangeNotSatisfiable {
 		return resp, err
 	}
-	if !isSuccess(resp.Status) || isRefusal(resp) {
+	if !isSuccess(resp.Status) || resp.Status != http.StatusPartialContent && isRefusal(resp) {
 		return nil, call.answerError(resp)
 	}
 	return resp, nil

@@ -41,8 +41,9 @@ type File struct {
 	Regular    bool
 	Symlink    bool
 	Owner      string
-	Permission string // "rw-r--r--", "" when the service does not tell it
-	Unreadable bool   // the service says that it may not read it
+	Modified   time.Time // zero when the service does not tell it; its times carry no zone, and pass for China's
+	Permission string    // "rw-r--r--", "" when the service does not tell it
+	Unreadable bool      // the service says that it may not read it
 }
 
 const (
@@ -117,6 +118,7 @@ type fileRow struct {
 	Name       text   `json:"name"`
 	Size       number `json:"size"`
 	Owner      text   `json:"owner"`
+	Modified   text   `json:"lastModifiedTime"`
 	Permission text   `json:"permission"`
 	Directory  truth  `json:"isDirectory"`
 	Regular    truth  `json:"isRegularFile"`
@@ -145,6 +147,7 @@ func decodeFiles(data json.RawMessage) (files []File, total int, err error) {
 		files = append(files, File{
 			Name: string(row.Name), Size: max(int64(row.Size), 0), Directory: bool(row.Directory), Regular: bool(row.Regular),
 			Symlink: bool(row.Symlink), Owner: string(row.Owner), Permission: string(row.Permission),
+			Modified:   parseTime(row.Modified),
 			Unreadable: row.Action.Read != nil && !bool(*row.Action.Read),
 		})
 	}
@@ -301,7 +304,7 @@ func (f *Files) moveOn(at int) bool {
 }
 
 // isRefusal reports whether what came in place of a file tells of an error, as it does with HTTP 200. A file that looks like
-// an error passes for one: scripts that print such things have their output in a record whose size is known.
+// an error passes for one where the service ignores ranges.
 func isRefusal(resp *upstream.Response) bool {
 	if len(resp.Body) > maxRefusal || !bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("{")) {
 		return false
