@@ -4,9 +4,11 @@
 package tools
 
 import (
+	"errors"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
 // Tools returns the tools. Policy decides which of them are offered.
@@ -36,12 +38,23 @@ func (s Desktops) Tools() []toolbox.Tool {
 	}
 }
 
-// Offered returns the tools of a server: those for desktops only where Workspace is configured.
+// Offered returns the tools of a server: those for desktops where Workspace is configured, and those for instances unless
+// Workspace alone is. Without any credential those for instances are there, because clients and registries list the tools of a
+// server that nobody has configured yet.
 func Offered(instances Instances, desktops Desktops) []toolbox.Tool {
-	if desktops.Workspace == nil {
+	switch {
+	case desktops.Workspace == nil:
 		return instances.Tools()
+	case DesktopsAlone(instances, desktops):
+		return desktops.Tools()
 	}
 	return append(instances.Tools(), desktops.Tools()...)
+}
+
+// DesktopsAlone reports whether the user has credentials for Workspace and none for SCNet. One that is incomplete counts: its
+// user wants to be told what is missing.
+func DesktopsAlone(instances Instances, desktops Desktops) bool {
+	return desktops.Workspace != nil && instances.SCNet == nil && errors.Is(instances.Unconfigured, scnet.ErrNoCredential)
 }
 
 // Catalogue returns every tool that there is, for whoever needs to know them without calling one.

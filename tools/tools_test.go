@@ -1,6 +1,7 @@
 package tools_test
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"testing"
@@ -10,7 +11,9 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,6 +42,34 @@ func TestDeclarations(t *testing.T) {
 					t.Errorf("%s, %s schema: %s", tool.Name, which, finding)
 				}
 			}
+		}
+	}
+}
+
+// Who has keys of one cloud is offered its tools; who has none can list those for instances.
+func TestOfferedToolsFollowTheCredentials(t *testing.T) {
+	none := fmt.Errorf("%w: %w", scnet.ErrConfig, scnet.ErrNoCredential)
+	instances, desktops := tools.Instances{SCNet: new(scnet.Client)}, tools.Desktops{Workspace: new(workspace.Client)}
+	for name, c := range map[string]struct {
+		instances tools.Instances
+		desktops  tools.Desktops
+		want      []string // toolsets
+	}{
+		"both":                 {instances, desktops, []string{tools.InstancesToolset, tools.WorkspaceToolset}},
+		"SCNet":                {instances, tools.Desktops{}, []string{tools.InstancesToolset}},
+		"Workspace":            {tools.Instances{Unconfigured: none}, desktops, []string{tools.WorkspaceToolset}},
+		"neither":              {tools.Instances{Unconfigured: none}, tools.Desktops{}, []string{tools.InstancesToolset}},
+		"half of SCNet":        {tools.Instances{Unconfigured: scnet.ErrConfig}, tools.Desktops{}, []string{tools.InstancesToolset}},
+		"Workspace and a half": {tools.Instances{Unconfigured: scnet.ErrConfig}, desktops, []string{tools.InstancesToolset, tools.WorkspaceToolset}},
+	} {
+		var got []string
+		for _, tool := range tools.Offered(c.instances, c.desktops) {
+			if !slices.Contains(got, tool.Toolset) {
+				got = append(got, tool.Toolset)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 const (
@@ -160,8 +161,8 @@ func (e *examination) workspace(ctx context.Context, service services) {
 // scnet checks SCNet.
 func (e *examination) scnet(ctx context.Context, service services) {
 	client := service.SCNet
-	if client == nil && service.Workspace != nil && errors.Is(service.Unconfigured, scnet.ErrNoCredential) {
-		e.note("configuration", "", "SCNet is not configured; only the workspace tools work")
+	if tools.DesktopsAlone(service.Instances, service.Desktops) {
+		e.note("configuration", "", "SCNet is not configured; only the tools of the toolset workspace are offered")
 		return
 	}
 	if client == nil {

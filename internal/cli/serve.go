@@ -15,6 +15,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // serveCommand serves MCP.
@@ -98,7 +99,10 @@ func warnUnconfigured(service services, log zerolog.Logger) {
 	for _, file := range config.ExposedSecrets(os.LookupEnv) {
 		log.Warn().Str("file", file).Msg("everybody on this machine can read a file of secrets; run chmod 600 on it")
 	}
-	if service.Unconfigured != nil {
+	switch {
+	case tools.DesktopsAlone(service.Instances, service.Desktops):
+		log.Info().Msg("SCNet is not configured; only the tools of the toolset workspace are offered")
+	case service.Unconfigured != nil:
 		log.Warn().Msgf("%v; tools are listed, calls will fail until this is set", service.Unconfigured)
 	}
 	if service.WorkspaceUnconfigured != nil {
