@@ -29,16 +29,16 @@ const (
 
 // RunWorkspaceScriptInput are the arguments of run_workspace_script. The names of the staged execution are the service's.
 type RunWorkspaceScriptInput struct {
-	DesktopIDs        []string `json:"desktop_ids" jsonschema:"minItems=1" jsonschema_description:"Desktop ids, up to 1000"`
-	ScriptIDs         []string `json:"script_ids,omitempty" audit:"plain" jsonschema_description:"1 to 10 stored scripts; or give script"`
-	Script            string   `json:"script,omitempty" jsonschema_description:"Script text, up to 100,000 characters"`
-	ScriptType        string   `json:"script_type,omitempty" audit:"plain" jsonschema:"enum=SHELL,enum=POWERSHELL,enum=BAT" jsonschema_description:"Language of script; SHELL is for Linux"`
+	DesktopIDs        []string `json:"desktop_ids" jsonschema:"minItems=1" jsonschema_description:"Desktops, up to 1000: ids, or computer names that exactly one desktop bears"`
+	ScriptIDs         []string `json:"script_ids,omitempty" audit:"plain" jsonschema_description:"1 to 10 stored scripts. Give these or script, not both"`
+	Script            string   `json:"script,omitempty" jsonschema_description:"Script text, up to 100,000 characters. It is stored for the run and removed afterwards"`
+	ScriptType        string   `json:"script_type,omitempty" audit:"plain" jsonschema:"enum=SHELL,enum=POWERSHELL,enum=BAT" jsonschema_description:"Language of script. SHELL is for Linux, the others are for Windows"`
 	KeepScript        bool     `json:"keep_script,omitempty" audit:"plain" jsonschema_description:"Keep script stored after the run"`
-	GrayCount         *int     `json:"gray_count,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Run it on this many desktops before the rest"`
-	GrayResourceIDs   []string `json:"gray_resource_ids,omitempty" jsonschema_description:"The desktops of the first batch, by id"`
-	GrayFailThreshold *int     `json:"gray_fail_threshold,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Leave the rest out if this many of the first batch fail; less than its size"`
-	ExecutionTimeout  *int     `json:"execution_timeout,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=600" jsonschema_description:"Minutes until the service gives a script up"`
-	WaitSeconds       int      `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait for the end"`
+	GrayCount         *int     `json:"gray_count,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Run on this many desktops before the rest (灰度). The service chooses them; gray_resource_ids lets you choose"`
+	GrayResourceIDs   []string `json:"gray_resource_ids,omitempty" jsonschema_description:"The desktops to run on before the rest, some of desktop_ids"`
+	GrayFailThreshold *int     `json:"gray_fail_threshold,omitempty" audit:"plain" jsonschema:"minimum=1" jsonschema_description:"Do not run on the rest if this many desktops of the first batch fail. Must be less than its size; without it, failures stop nothing"`
+	ExecutionTimeout  *int     `json:"execution_timeout,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=600" jsonschema_description:"Minutes (not seconds) after which the service gives a script up"`
+	WaitSeconds       int      `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait for the end. The run goes on after them"`
 	toolbox.Consent
 }
 
@@ -58,8 +58,9 @@ func (s Desktops) runWorkspaceScript() toolbox.Tool {
 		Title:   "Run scripts on cloud desktops",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Destructive,
-		Description: "Runs stored scripts, or a text, on Huawei Cloud Workspace desktops, optionally on a first (gray) batch before the rest. The " +
-			"first call shows a preview; the same with confirm=true and its preview_token runs. A text is stored for the run.",
+		Description: "Runs stored scripts, or a script text, on Huawei Cloud Workspace desktops (在云桌面上执行脚本), on all at once or on a first (gray, 灰度) batch " +
+			"before the rest, and returns what each printed. The first call changes nothing and shows a preview; the same call with " +
+			"confirm=true and its preview_token runs.",
 	}, toolbox.Steps[RunWorkspaceScriptInput, batch, RunWorkspaceScriptOutput]{
 		Plan: s.planRun,
 		Ask:  askRun,
@@ -95,7 +96,11 @@ func (in RunWorkspaceScriptInput) check(scripts []string) error {
 	if ids := len(in.GrayResourceIDs); ids > 0 && in.GrayCount != nil && *in.GrayCount != ids {
 		return fmt.Errorf("gray_count is %d, but gray_resource_ids names %d; give one of them. Nothing was sent", *in.GrayCount, ids)
 	}
-	if err := renamed(in.execution(scripts).Check()); err != nil {
+	check := workspace.Execution.CheckNamed
+	if !slices.ContainsFunc(slices.Concat(in.DesktopIDs, in.GrayResourceIDs), isName) {
+		check = workspace.Execution.Check
+	}
+	if err := renamed(check(in.execution(scripts))); err != nil {
 		return err
 	}
 	if in.Script == "" {
@@ -107,6 +112,8 @@ func (in RunWorkspaceScriptInput) check(scripts []string) error {
 	}
 	return renamed(workspace.NewScript{Name: inlineScript, Type: kind, Content: in.Script}.Check())
 }
+
+func isName(ref string) bool { return !desktopID.MatchString(ref) }
 
 // argumentNames are ours for the service's.
 var argumentNames = map[string]string{"resource_ids": "desktop_ids", "content": "script", "type": "script_type"}
@@ -131,6 +138,11 @@ func renamed(err error) error {
 }
 
 func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorkspaceScriptInput) (plan toolbox.Plan, work batch, err error) {
+	for _, refs := range [][]string{in.DesktopIDs, in.GrayResourceIDs} {
+		for i := range refs {
+			refs[i] = strings.TrimSpace(refs[i])
+		}
+	}
 	scripts, err := in.scripts()
 	if err != nil {
 		return plan, work, err
@@ -141,31 +153,48 @@ func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorks
 	if err := policy.PermitsCount(len(in.DesktopIDs)); err != nil {
 		return plan, work, err
 	}
-	found, err := s.find(ctx, in.DesktopIDs)
+	named, err := s.resolve(ctx, in.DesktopIDs)
 	if err != nil {
 		return plan, work, err
 	}
-	var missing []string
-	for _, id := range in.DesktopIDs {
-		d, exists := found[id]
-		if !exists {
-			missing = append(missing, text.Field(id))
-			continue
-		}
-		t := s.target(id, d)
-		t.Effect = in.effectOn(d)
-		plan.Targets = append(plan.Targets, t)
+	in.identify(named)
+	if err := renamed(in.execution(scripts).Check()); err != nil {
+		return plan, work, err
 	}
-	if len(missing) > 0 {
-		return plan, work, fmt.Errorf("no such desktop: %s. Nothing was sent. list_workspace_desktops shows the ids", text.Some(missing))
+	found := make(map[string]workspace.Desktop, len(named))
+	for _, d := range named {
+		found[d.ID] = d
+	}
+	for _, id := range in.DesktopIDs {
+		t := s.target(id, found[id])
+		t.Effect = in.effectOn(found[id])
+		plan.Targets = append(plan.Targets, t)
 	}
 	described, excerpts, err := s.planScripts(ctx, in, &plan, found)
 	if err != nil {
 		return plan, work, err
 	}
-	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Where(), in.stages(),
-		idle(plan.Targets), excerpts)
+	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Where(),
+		in.stages(plan.Targets), in.timeLimit(), idle(plan.Targets), excerpts)
 	return plan, batch{targets: plan.Targets, script: plan.Script}, nil
+}
+
+// identify puts ids in the place of names. A desktop of the first batch can be named in another way than among the desktops.
+func (in *RunWorkspaceScriptInput) identify(named map[string]workspace.Desktop) {
+	for i, ref := range in.DesktopIDs {
+		in.DesktopIDs[i] = named[ref].ID
+	}
+	for i, ref := range in.GrayResourceIDs {
+		if d, ok := named[ref]; ok {
+			in.GrayResourceIDs[i] = d.ID
+			continue
+		}
+		for _, d := range named {
+			if d.ComputerName == ref {
+				in.GrayResourceIDs[i] = d.ID
+			}
+		}
+	}
 }
 
 // scripts returns the ids of what is to run, after a look at what excludes what.
@@ -197,31 +226,55 @@ func idle(targets []toolbox.Target) string {
 	return " Not ACTIVE, so it will probably fail there: " + text.Some(names) + "."
 }
 
+// effectOn says what would happen to one desktop, and in which batch as far as that can be known.
 func (in RunWorkspaceScriptInput) effectOn(d workspace.Desktop) string {
 	effect := "runs it"
-	if slices.Contains(in.GrayResourceIDs, d.ID) {
+	switch {
+	case slices.Contains(in.GrayResourceIDs, d.ID):
 		effect = "runs it in the first batch"
+	case len(in.GrayResourceIDs) > 0:
+		effect = "runs it after the first batch"
+	case in.GrayCount != nil && *in.GrayCount < len(in.DesktopIDs):
+		effect = "runs it in a batch the service chooses"
 	}
 	if !isActive(d.Status) {
-		effect += "; not ACTIVE, so it will probably fail"
+		effect += "; not ACTIVE: probably fails"
+	}
+	if strings.EqualFold(d.LoginStatus, "CONNECTED") {
+		effect += "; in use"
 	}
 	return effect
 }
 
-// stages words the first batch.
-func (in RunWorkspaceScriptInput) stages() string {
-	size := len(in.GrayResourceIDs)
-	if in.GrayCount != nil {
-		size = *in.GrayCount
-	}
-	if size == 0 {
+// stages words the first batch: who is in it, and what keeps the rest from running.
+func (in RunWorkspaceScriptInput) stages(targets []toolbox.Target) string {
+	var words string
+	switch {
+	case len(in.GrayResourceIDs) > 0:
+		var names []string
+		for _, t := range targets {
+			if slices.Contains(in.GrayResourceIDs, t.ID) {
+				names = append(names, t.String())
+			}
+		}
+		words = ", first on " + text.Some(names)
+	case in.GrayCount != nil:
+		words = fmt.Sprintf(", first on %d of them, which the service chooses (gray_resource_ids would let you choose)", *in.GrayCount)
+	default:
 		return ""
 	}
-	text := fmt.Sprintf(", on %d of them first", size)
 	if in.GrayFailThreshold != nil {
-		text += fmt.Sprintf(" and on the rest unless %d or more of these fail", *in.GrayFailThreshold)
+		return words + fmt.Sprintf(", and on the rest unless %d or more of these fail", *in.GrayFailThreshold)
 	}
-	return text
+	return words + ", and then on the rest whatever fails"
+}
+
+// timeLimit words how long a script may run.
+func (in RunWorkspaceScriptInput) timeLimit() string {
+	if in.ExecutionTimeout == nil || *in.ExecutionTimeout == 0 {
+		return " How long a script may run is up to the service."
+	}
+	return fmt.Sprintf(" The service gives a script up after %s.", text.Count(*in.ExecutionTimeout, "minute"))
 }
 
 // planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent

@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,7 @@ func TestRunRulesAreCheckedBeforeAnythingIsSent(t *testing.T) {
 			"no desktop":           {arguments{"desktop_ids": []string{}}, []string{"desktop_ids"}},
 			"too many desktops":    {arguments{"desktop_ids": pcIDs(1001)}, []string{"desktop_ids: 1 to 1000 ids", "not 1001"}},
 			"a desktop twice":      {arguments{"desktop_ids": []string{pc(1), pc(1)}}, []string{"desktop_ids", "twice"}},
-			"no id":                {arguments{"desktop_ids": []string{"dev 01"}}, []string{"desktop_ids", "is not an id"}},
+			"no id":                {arguments{"desktop_ids": []string{" "}}, []string{"desktop_ids", "is not an id"}},
 			"count 0":              {arguments{"gray_count": 0}, []string{"gray_count"}},
 			"count above desktops": {arguments{"gray_count": 4}, []string{"gray_count", "must not exceed the number of desktop_ids: 4 of 3"}},
 			"outsider":             {arguments{"gray_resource_ids": []string{pc(4)}}, []string{"gray_resource_ids", "is not one of desktop_ids"}},
@@ -74,7 +75,7 @@ func TestRunOnWhatDoesNotFit(t *testing.T) {
 			a    arguments
 			want []string
 		}{
-			{running(3), []string{"no such desktop: " + pc(3), "Nothing was sent", "list_workspace_desktops"}},
+			{running(3), []string{`"` + pc(3) + `": no desktop has this id`, "1 of 3 desktops cannot be told", "Nothing was sent", "list_workspace_desktops"}},
 			{running(1).with(arguments{"script_ids": []string{"1"}}), []string{"look up the script", "not found", "Nothing was changed"}},
 			{running(1).with(both), []string{"disk-usage is SHELL, which is for Linux", `"财务" (win-1, Windows)`, "Nothing was sent"}},
 			{running(1).with(arguments{"script_ids": []string{psScript}}), []string{"POWERSHELL, which is for Windows", `"dev-01"`}},
@@ -94,8 +95,9 @@ func TestRunStoredScript(t *testing.T) {
 		desktops[2].Outcome = cloudsim.Outcome{Kind: cloudsim.Fail, ResultCode: "7", Reason: "exit\nstatus 7", Output: "out\x1b[31m\r\n\x07of disk\n"}
 		c := newCloud(t, cloudSetup{desktops: desktops})
 		preview, second := c.previewed(t, runTool, running(3).with(arguments{"gray_count": 2, "gray_fail_threshold": 1, "execution_timeout": 5}))
-		wantParts(t, preview.Text, `would run "disk-usage" (923438311391891456, SHELL, SHA-256 `, "on 3 desktops in cn-north-4, on 2 of them first and on the rest unless 1 or more of these fail",
-			"| df -h", "dev-01", "SHUTOFF", "not ACTIVE, so it will probably fail", "confirm=true")
+		wantParts(t, preview.Text, `would run "disk-usage" (923438311391891456, SHELL, SHA-256 `, "on 3 desktops in cn-north-4, first on 2 of them, which the service chooses (gray_resource_ids would let you choose), and on the rest unless 1 or more of these fail",
+			"The service gives a script up after 5 minutes", "runs it in a batch the service chooses; in use",
+			"| df -h", "dev-01", "SHUTOFF", "not ACTIVE: probably fails", "confirm=true")
 		wantParts(t, preview.Preview.Effect, `Not ACTIVE, so it will probably fail there: "dev-02" (SHUTOFF)`)
 		c.nothingChanged(t)
 		second["gray_count"] = 3
@@ -413,7 +415,7 @@ func TestRunWithAHumansConsent(t *testing.T) {
 				t.Fatalf("%v %s", err, asked.Text)
 			}
 			question := asked.Question
-			wantParts(t, question.Message, "disk-usage", "on 2 desktops", `- "dev-01" (`+pc(1)+"), ACTIVE: runs it", "| df -h")
+			wantParts(t, question.Message, "disk-usage", "on 2 desktops", `- "dev-01" (`+pc(1)+"), ACTIVE: runs it; in use", "| df -h")
 			if len(question.Choices) != 2 || question.Choices[0] != "run it on 2 desktops" {
 				t.Errorf("%q", question.Choices)
 			}
@@ -435,6 +437,46 @@ func TestArgumentsOfATextThatIsNotGiven(t *testing.T) {
 		}
 		if n := len(c.sim.Requests()); n != 0 {
 			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestRunOnDesktopsByName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		desktops := append(pcs(3), cloudsim.Desktop{ID: "d-4", Name: "研发-张伟"}, cloudsim.Desktop{ID: "d-5", Name: "Twin", User: "a"},
+			cloudsim.Desktop{ID: "d-6", Name: "Twin", User: "b"}, cloudsim.Desktop{ID: "d-7", Name: "TWIN"})
+		c := newCloud(t, cloudSetup{desktops: desktops, rules: unlimited()})
+		a := running(0).with(arguments{"desktop_ids": []string{" dev-02 ", pc(1), "研发-张伟", "TWIN"}, "gray_resource_ids": []string{"dev-01", "研发-张伟"}})
+		preview, second := c.previewed(t, runTool, a)
+		wantParts(t, preview.Text, `first on "dev-01" (`+pc(1)+`), "研发-张伟" (d-4), and then on the rest whatever fails`, "runs it in the first batch", "runs it after the first batch")
+		if r := c.call(t, runTool, second); r.State != "done" {
+			t.Errorf("%s", r.Text)
+		}
+		task := c.sim.Tasks()[0]
+		if !slices.Equal(task.DesktopIDs, []string{pc(2), pc(1), "d-4", "d-7"}) || !slices.Equal(task.GrayDesktopIDs, []string{pc(1), "d-4"}) {
+			t.Errorf("%+v", task)
+		}
+
+		for name, tt := range map[string]struct {
+			refs []string
+			want []string
+		}{
+			"all wrong ones at once": {[]string{"Twin", "dev", "nobody", pc(9), pc(1)}, []string{
+				"4 of 5 desktops cannot be told", `"Twin": 2 desktops have this computer name: "Twin" (d-5, ACTIVE, of a); "Twin" (d-6, ACTIVE, of b)`,
+				`"dev": no desktop has this computer name or id, but it is a part of: "dev-01" (` + pc(1) + ", ACTIVE, of liming); ",
+				`"nobody": no desktop has this computer name or id` + "\n", `"` + pc(9) + `": no desktop has this id`, "list_workspace_desktops",
+			}},
+			"the same desktop twice": {[]string{"dev-01", pc(1)}, []string{"desktop_ids", pc(1), "twice"}},
+			"not among the desktops": {[]string{"dev-01"}, []string{"gray_resource_ids", "not one of desktop_ids"}},
+		} {
+			a := running(0).with(arguments{"desktop_ids": tt.refs})
+			if name == "not among the desktops" {
+				a["gray_resource_ids"] = []string{"dev-03"}
+			}
+			c.fails(t, runTool, a, append(tt.want, "Nothing was sent")...)
+		}
+		if n := c.count(cloudsim.OpExecute); n != 1 {
+			t.Errorf("%d runs", n)
 		}
 	})
 }

@@ -69,6 +69,17 @@ func (p *problems) optionalID(field, id string) {
 
 // ids checks a list and names the first offender of each kind.
 func (p *problems) ids(field string, ids []string, least, most int) {
+	p.each(field, ids, least, most, idRule, idPattern.MatchString)
+}
+
+// names checks a list of what stands for ids, as far as that goes without a look-up.
+func (p *problems) names(field string, names []string, least, most int) {
+	p.each(field, names, least, most, fmt.Sprintf("names are 1 to %d characters", maxFilter), func(name string) bool {
+		return strings.TrimSpace(name) != "" && utf8.RuneCountInString(name) <= maxFilter && utf8.ValidString(name)
+	})
+}
+
+func (p *problems) each(field string, ids []string, least, most int, rule string, valid func(string) bool) {
 	if len(ids) < least || len(ids) > most {
 		p.add(field, "%d to %d ids go in one call, not %d", least, most, len(ids))
 	}
@@ -76,7 +87,7 @@ func (p *problems) ids(field string, ids []string, least, most int) {
 	var firstInvalid, firstRepeated string
 	seen := make(map[string]struct{}, len(ids))
 	for _, id := range ids {
-		if !idPattern.MatchString(id) {
+		if !valid(id) {
 			if invalid++; invalid == 1 {
 				firstInvalid = id
 			}
@@ -89,7 +100,7 @@ func (p *problems) ids(field string, ids []string, least, most int) {
 		seen[id] = struct{}{}
 	}
 	if invalid > 0 {
-		p.add(field, "%q%s is not an id; %s", clean.Line(firstInvalid, 40), others(invalid), idRule)
+		p.add(field, "%q%s is not an id; %s", clean.Line(firstInvalid, 40), others(invalid), rule)
 	}
 	if repeated > 0 {
 		p.add(field, "%q%s is there twice; name each id once", clean.Line(firstRepeated, 40), others(repeated))

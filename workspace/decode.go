@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
 	"strings"
 	"time"
 
@@ -101,4 +104,24 @@ func page[T any](ctx context.Context, c *Client, call *call, key string, offset 
 		p.Total = -1
 	}
 	return p, nil
+}
+
+// rows yields the rows of pages. Pages that cannot be told apart are a fault of the answer to op.
+func rows[T any](op string, pages iter.Seq2[Page[T], error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for page, err := range pages {
+			if errors.Is(err, ErrRepeatedRows) || errors.Is(err, upstream.ErrIgnoresStart) {
+				err = (&call{op: op}).fail(Error{Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK, Err: err})
+			}
+			if err != nil {
+				yield(*new(T), err)
+				return
+			}
+			for _, r := range page.Rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -1,11 +1,15 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // MaxDesktopRows is how many desktops one answer may hold.
@@ -126,23 +130,39 @@ func (row desktopRow) system() System {
 	return ""
 }
 
+// DesktopStatuses returns the words that the status filter of operation ListDesktopsDetail is documented to take.
+func DesktopStatuses() []string { return []string{"ACTIVE", "SHUTOFF", "ERROR", "HIBERNATED"} }
+
+// DesktopSort is an order of desktops; the zero value leaves it to the service.
+type DesktopSort struct{ field, direction string }
+
+// The orders (operation ListDesktopsDetail, sort_field and sort_type).
+var (
+	ByName      = DesktopSort{"computer_name", "ASC"}
+	NewestFirst = DesktopSort{"created", "DESC"}
+	OldestFirst = DesktopSort{"created", "ASC"}
+)
+
 // DesktopFilter selects desktops (operation ListDesktopsDetail). Zero values leave a filter out.
 type DesktopFilter struct {
 	IDs          []string // up to 100
 	ComputerName string
 	IP           string
 	User         string
-	Status       string // ACTIVE, SHUTOFF, ERROR, HIBERNATED
+	Status       string // one of DesktopStatuses
 	PoolID       string
 	Tag          string // "key=value", several joined by commas
+	Sort         DesktopSort
 
 	Offset int
 	Limit  int // 1 to 500; 0 means 100
 }
 
+const opDesktops = "list the desktops"
+
 // Desktops lists desktops. An answer of more than 1 MiB is refused, which some hundred desktops may come to.
 func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], error) {
-	const op = "list the desktops"
+	const op = opDesktops
 	var p problems
 	p.ids("desktop_id", f.IDs, 0, maxRows)
 	p.optionalID("pool_id", f.PoolID)
@@ -164,10 +184,22 @@ func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], 
 	q.set("status", f.Status)
 	q.set("pool_id", f.PoolID)
 	q.set("tag", f.Tag)
+	q.set("sort_field", f.Sort.field)
+	q.set("sort_type", f.Sort.direction)
 	call := &call{op: op, method: http.MethodGet, path: "/desktops/detail", query: q.values}
 	return page(ctx, c, call, "desktops", f.Offset, func(raw json.RawMessage) (Desktop, bool) {
 		var row desktopRow
 		err := json.Unmarshal(raw, &row)
 		return row.desktop(), err == nil && row.DesktopID != ""
 	})
+}
+
+// AllDesktops yields every desktop that f selects, from f.Offset on, each once; f.Limit does not matter. An error ends it; see
+// upstream.Walk.
+func (c *Client) AllDesktops(ctx context.Context, f DesktopFilter) iter.Seq2[Desktop, error] {
+	fetch := func(start, limit int) (Page[Desktop], error) {
+		f.Offset, f.Limit = start, cmp.Or(limit, maxRows)
+		return c.Desktops(ctx, f)
+	}
+	return rows(opDesktops, upstream.Walk(f.Offset, fetch, func(d Desktop) string { return d.ID }))
 }

@@ -52,10 +52,23 @@ type executionBody struct {
 }
 
 // Check returns nil or an *ArgumentError that lists every rule that x breaks. Execute checks by itself.
-func (x Execution) Check() error {
+func (x Execution) Check() error { return x.check((*problems).ids, true) }
+
+// CheckNamed is Check for desktops that are named by something other than ids and not looked up yet. What only ids can tell is
+// not checked: whether GrayDesktops are some of Desktops.
+func (x Execution) CheckNamed() error { return x.check((*problems).names, false) }
+
+func (x Execution) check(desktops func(p *problems, field string, ids []string, least, most int), subset bool) error {
 	var p problems
-	p.ids("resource_ids", x.Desktops, 1, MaxDesktops)
+	desktops(&p, "resource_ids", x.Desktops, 1, MaxDesktops)
 	p.ids("script_ids", x.Scripts, 1, MaxScripts)
+	desktops(&p, "gray_resource_ids", x.GrayDesktops, 0, MaxDesktops)
+	for _, id := range x.GrayDesktops {
+		if subset && !slices.Contains(x.Desktops, id) {
+			p.add("gray_resource_ids", "%q is not one of resource_ids; the first batch is a part of them", clean.Line(id, 40))
+			break
+		}
+	}
 	x.checkGray(&p)
 	if m := x.TimeoutMinutes; m != nil && (*m < 0 || *m > MaxTimeoutMinutes) {
 		p.add("execution_timeout", "it must be 0 to %d minutes, not %d", MaxTimeoutMinutes, *m)
@@ -64,13 +77,6 @@ func (x Execution) Check() error {
 }
 
 func (x Execution) checkGray(p *problems) {
-	p.ids("gray_resource_ids", x.GrayDesktops, 0, MaxDesktops)
-	for _, id := range x.GrayDesktops {
-		if !slices.Contains(x.Desktops, id) {
-			p.add("gray_resource_ids", "%q is not one of resource_ids; the first batch is a part of them", clean.Line(id, 40))
-			break
-		}
-	}
 	size, field, what := len(x.GrayDesktops), "gray_resource_ids", "the number of gray_resource_ids, which stands for gray_count,"
 	if x.GrayCount != nil {
 		size, field, what = *x.GrayCount, "gray_count", "gray_count"

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"net/http"
 	"strconv"
@@ -136,23 +135,7 @@ func (c *Client) AllRecords(ctx context.Context, f RecordFilter) iter.Seq2[Recor
 		f.Offset, f.Limit = start, cmp.Or(limit, maxRows)
 		return c.Records(ctx, f)
 	}
-	pages := upstream.Walk(f.Offset, fetch, func(r Record) string { return r.ID })
-	return func(yield func(Record, error) bool) {
-		for page, err := range pages {
-			if errors.Is(err, ErrRepeatedRows) || errors.Is(err, upstream.ErrIgnoresStart) {
-				err = (&call{op: opRecords}).fail(Error{Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK, Err: err})
-			}
-			if err != nil {
-				yield(Record{}, err)
-				return
-			}
-			for _, r := range page.Rows {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-	}
+	return rows(opRecords, upstream.Walk(f.Offset, fetch, func(r Record) string { return r.ID }))
 }
 
 // Record returns one record with its output. An id that does not exist gives ErrNotFound; an output that makes the answer
