@@ -163,13 +163,19 @@ func TestListWorkspaceDesktops(t *testing.T) {
 			rows int
 			want []string
 		}{
-			"all":    {arguments{}, 6, []string{"desktops 1-6 of 6.", "NAME", "研发-张伟-01", "CONNECTED", "SHUTOFF", "Windows"}},
-			"name":   {arguments{"name": "linux"}, 1, []string{"dev-linux-02"}},
-			"user":   {arguments{"user": "lina"}, 1, []string{"财务-李娜"}},
-			"status": {arguments{"status": "SHUTOFF"}, 1, []string{"win-sales-04"}},
-			"none":   {arguments{"name": "nobody"}, 0, []string{"No desktops."}},
-			"page":   {arguments{"start": 2, "limit": 2}, 2, []string{"desktops 3-4 of 6.", "More follow: call again with start=4."}},
-			"end":    {arguments{"start": 4, "limit": 2}, 2, []string{"desktops 5-6 of 6."}},
+			"all":            {arguments{}, 6, []string{"desktops 1-6 of 6 in cn-north-4. 4 ACTIVE, 1 ERROR, 1 SHUTOFF.", "rebuilding, maintenance", "NAME", "研发-张伟-01", "CONNECTED", "SHUTOFF", "Windows"}},
+			"name":           {arguments{"name": "linux"}, 1, []string{"dev-linux-02"}},
+			"user":           {arguments{"user": "lina"}, 1, []string{"财务-李娜"}},
+			"status":         {arguments{"status": "SHUTOFF"}, 1, []string{"win-sales-04"}},
+			"people's word":  {arguments{"status": "已关机"}, 1, []string{"win-sales-04"}},
+			"small letters":  {arguments{"status": "error"}, 1, []string{"培训-02"}},
+			"a foreign word": {arguments{"status": "BUILDING"}, 0, []string{"No desktops in cn-north-4."}},
+			"tag":            {arguments{"tag": "dept=rd,env=test"}, 1, []string{"dev-linux-02"}},
+			"oldest":         {arguments{"sort": "oldest", "limit": 1}, 1, []string{"研发-张伟-01"}},
+			"by name":        {arguments{"sort": "name", "limit": 1}, 1, []string{"dev-linux-02"}},
+			"none":           {arguments{"name": "nobody"}, 0, []string{"No desktops in cn-north-4."}},
+			"page":           {arguments{"start": 2, "limit": 2}, 2, []string{"desktops 3-4 of 6 in cn-north-4. 4 ACTIVE, 1 ERROR, 1 SHUTOFF.", "More follow: call again with start=4."}},
+			"end":            {arguments{"start": 4, "limit": 2}, 2, []string{"desktops 5-6 of 6 in cn-north-4."}},
 		} {
 			r := c.call(t, "list_workspace_desktops", tt.a)
 			out := decoded[tools.ListWorkspaceDesktopsOutput](t, r)
@@ -178,6 +184,10 @@ func TestListWorkspaceDesktops(t *testing.T) {
 			}
 			wantParts(t, r.Text, tt.want...)
 		}
+		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpListDesktopsDetail, After: 1, Code: "WKS.00211102", Status: 400})
+		wantParts(t, c.call(t, "list_workspace_desktops", arguments{"start": 2, "limit": 2}).Text, "On this page: 1 ACTIVE, 1 SHUTOFF.")
+		c.sim.ClearFaults()
+		c.fails(t, "list_workspace_desktops", arguments{"status": "asleep"}, "status", `"asleep"`, "ACTIVE, SHUTOFF, ERROR, HIBERNATED", "Nothing was sent")
 		c.sim.AddDesktop(cloudsim.Desktop{Name: "evil\n\x1b[2J" + string(make([]byte, 500))})
 		if r := c.call(t, "list_workspace_desktops", arguments{"name": "evil"}); bytes.ContainsRune([]byte(r.Text), 0x1b) || len(r.Text) > 600 {
 			t.Errorf("%q", r.Text)
