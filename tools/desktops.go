@@ -103,8 +103,8 @@ func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]worksp
 		}
 	}
 	if len(wrong) > 0 {
-		return found, fmt.Errorf("%d of %d desktops cannot be told. Nothing was sent.\n%s\n"+
-			"Use the ids that are meant; list_workspace_desktops shows them", len(wrong), len(refs), strings.Join(wrong, "\n"))
+		return found, fmt.Errorf("%d of %s cannot be identified. Nothing was sent.\n%s\n"+
+			"Use the ids that are meant; list_workspace_desktops shows them", len(wrong), text.Count(len(refs), "desktop"), strings.Join(wrong, "\n"))
 	}
 	return found, nil
 }

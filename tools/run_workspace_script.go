@@ -45,11 +45,13 @@ type RunWorkspaceScriptInput struct {
 // RunWorkspaceScriptOutput is the result of run_workspace_script.
 type RunWorkspaceScriptOutput struct {
 	toolbox.Changed
-	RunID   string      `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
-	Status  string      `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
-	Counts  *RunCounts  `json:"counts,omitempty" jsonschema_description:"Records, of which there is one for each script on each desktop; absent: they could not be read"`
-	Records []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script"`
-	Note    string      `json:"note,omitempty" jsonschema_description:"What to know"`
+	RunID          string      `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
+	Status         string      `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
+	Counts         *RunCounts  `json:"counts,omitempty" jsonschema_description:"Records, of which there is one for each script on each desktop; absent: they could not be read"`
+	Records        []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script, those that failed first. Only the first 10 have their output"`
+	RecordsOmitted int         `json:"records_omitted,omitempty" jsonschema_description:"How many more records there are"`
+	StoredScriptID string      `json:"stored_script_id,omitempty" jsonschema_description:"The script text is still stored under this id; absent: it is not, or there was none"`
+	Note           string      `json:"note,omitempty" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) runWorkspaceScript() toolbox.Tool {
@@ -74,11 +76,20 @@ type batch struct {
 	script  *audit.Script
 }
 
-// all returns the targets with one outcome.
-func (b batch) all(outcome toolbox.Outcome, runID string) []toolbox.Target {
+// accepted returns the targets of a run that the service took.
+func (b batch) accepted(runID string) []toolbox.Target {
 	targets := slices.Clone(b.targets)
 	for i := range targets {
-		targets[i].Outcome, targets[i].NewID = outcome, runID
+		targets[i].Outcome, targets[i].NewID = toolbox.Accepted, runID
+	}
+	return targets
+}
+
+// failed returns the targets with one outcome, of which err is the cause.
+func (b batch) failed(outcome toolbox.Outcome, err error) []toolbox.Target {
+	targets := slices.Clone(b.targets)
+	for i := range targets {
+		targets[i].Fail(outcome, err)
 	}
 	return targets
 }
@@ -376,9 +387,9 @@ func (s Desktops) actRun(ctx context.Context, in RunWorkspaceScriptInput, work b
 		script := in.newScript(work.script)
 		id, err := s.Workspace.CreateScript(whole, script)
 		if err != nil && toolbox.Uncertain(err) {
-			out.State, out.Targets = toolbox.Failed, work.all(toolbox.NotAttempted, "")
-			out.Note = fmt.Sprintf("Nothing was run: storing the script failed (%s). It may be stored all the same: "+
-				"list_workspace_scripts with name=%s shows it.", toolbox.Briefly(err), script.Name)
+			out.State, out.Targets = toolbox.Failed, work.failed(toolbox.NotAttempted, err)
+			out.Note = fmt.Sprintf("Nothing was run: storing the script failed (%s).", toolbox.Briefly(err))
+			out.Next = fmt.Sprintf("The script may be stored all the same: list_workspace_scripts with name=%s shows it. The run can be tried again.", script.Name)
 			return out, nil
 		}
 		if err != nil {
@@ -386,32 +397,39 @@ func (s Desktops) actRun(ctx context.Context, in RunWorkspaceScriptInput, work b
 		}
 		scripts, stored = []string{id}, id
 	}
+	began := s.Now()
 	runID, err := s.Workspace.Execute(whole, in.execution(scripts))
-	if err != nil && !toolbox.Uncertain(err) {
+	switch {
+	case err != nil && !toolbox.Uncertain(err):
 		left := s.deleteStored(whole, stored)
 		if left == "" {
 			return out, err
 		}
-		out.State, out.Targets = toolbox.Failed, work.all(toolbox.RefusedByService, "")
+		out.State, out.Targets, out.StoredScriptID = toolbox.Failed, work.failed(toolbox.RefusedByService, err), text.Field(stored)
 		out.Note = fmt.Sprintf("Nothing was run: %s. %s", toolbox.Briefly(err), left)
 		return out, nil
-	}
-	if err != nil {
-		out.State, out.Targets = toolbox.Unknown, work.all(toolbox.OutcomeUnknown, "")
-		out.Note = toolbox.Briefly(err) + ". It may or may not run, and was not sent again. " +
-			"get_workspace_run without run_id lists the latest runs: one with these desktops that began now is it." + storedNote(stored)
+	case err != nil:
+		out.State, out.Targets, out.StoredScriptID = toolbox.Unknown, work.failed(toolbox.OutcomeUnknown, err), text.Field(stored)
+		out.Note = toolbox.Briefly(err) + ". It may or may not run, and was not sent again." + storedNote(stored)
+		out.Next = fmt.Sprintf("Call get_workspace_run without run_id: a run on these desktops that began at %s or just after is this one. If there is none "+
+			"after a minute, it was not started.", began.UTC().Format(time.RFC3339))
 		return out, nil
 	}
 	out, over := s.watchRun(ctx, runID, time.Duration(in.WaitSeconds)*time.Second)
-	out.Targets = work.all(toolbox.Accepted, runID)
+	out.Targets = work.accepted(runID)
 	switch {
 	case stored == "":
 	case in.KeepScript:
-		out.Note += fmt.Sprintf(" The script is kept as %s.", text.Field(stored))
+		out.StoredScriptID = text.Field(stored)
+		out.Note += fmt.Sprintf(" The script is kept as %s.", out.StoredScriptID)
 	case !over:
+		out.StoredScriptID = text.Field(stored)
 		out.Note += storedNote(stored)
 	default:
-		out.Note += " " + s.deleteStored(whole, stored)
+		if left := s.deleteStored(whole, stored); left != "" {
+			out.StoredScriptID = text.Field(stored)
+			out.Note += " " + left
+		}
 	}
 	out.Note = strings.TrimSpace(out.Note)
 	return out, nil
@@ -425,8 +443,8 @@ func storedNote(id string) string {
 	return fmt.Sprintf(" The script is stored as %s and was not removed, because the run may still need it.", text.Field(id))
 }
 
-// deleteStored deletes the script stored for this run; note is set if that fails.
-func (s Desktops) deleteStored(ctx context.Context, id string) (note string) {
+// deleteStored deletes the script stored for this run; left says that it could not be.
+func (s Desktops) deleteStored(ctx context.Context, id string) (left string) {
 	if id == "" {
 		return ""
 	}
@@ -439,18 +457,19 @@ func (s Desktops) deleteStored(ctx context.Context, id string) (note string) {
 // watchRun looks at a run until it is over or limit is. It looks at least once.
 func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duration) (out RunWorkspaceScriptOutput, over bool) {
 	out.State, out.RunID = toolbox.Waiting, text.Field(runID)
+	out.Next = lookAgain(out.RunID)
 	started, reported := s.Now(), -1
 	for pause := firstRunPoll; ; pause = min(pause*3/2, maxRunPoll) {
 		task, err := s.Workspace.Task(ctx, runID)
 		left := limit - s.Now().Sub(started)
 		switch {
 		case err != nil:
-			out.Note = "The run was accepted, but its state could not be read: " + toolbox.Briefly(err) + ". Look again with get_workspace_run."
+			out.Note = "The run was accepted, but its state could not be read: " + toolbox.Briefly(err) + "."
 		case task.Done():
 			return s.endedRun(ctx, task), true
 		default:
 			out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
-			out.Note = "The run was accepted and is not over. Look again with get_workspace_run."
+			out.Note = "The run was accepted and is not over."
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
 				toolbox.ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
@@ -469,7 +488,8 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 	var records []workspace.Record
 	for r, err := range s.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
-			out.Note = "Not all records could be read: " + toolbox.Briefly(err) + ". Look again with get_workspace_run."
+			out.Note = "Not all records could be read: " + toolbox.Briefly(err) + "."
+			out.Next = lookAgain(out.RunID)
 			break
 		}
 		records = append(records, r)
@@ -482,12 +502,14 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 		}
 		out.Records = append(out.Records, item)
 	}
-	if len(records) > maxRunRecords {
-		out.Note += fmt.Sprintf(" %d of %d records are shown; get_workspace_run shows all.", maxRunRecords, len(records))
+	if out.RecordsOmitted = len(records) - len(out.Records); out.RecordsOmitted > 0 {
+		out.Note += fmt.Sprintf(" %d of %d records are shown.", len(out.Records), len(records))
 	}
 	if len(records) > maxOutputs {
-		out.Note = strings.TrimSpace(out.Note + fmt.Sprintf(" Outputs of the first %d records are shown; get_workspace_run gives others by record id.", maxOutputs))
+		out.Note += fmt.Sprintf(" Outputs of the first %d records are shown.", maxOutputs)
+		out.Next = fmt.Sprintf("get_workspace_run with run_id=%s shows all records, and with output_of the output of others.", out.RunID)
 	}
+	out.Note = strings.TrimSpace(out.Note)
 	return out
 }
 

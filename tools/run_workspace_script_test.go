@@ -75,7 +75,7 @@ func TestRunOnWhatDoesNotFit(t *testing.T) {
 			a    arguments
 			want []string
 		}{
-			{running(3), []string{`"` + pc(3) + `": no desktop has this id`, "1 of 3 desktops cannot be told", "Nothing was sent", "list_workspace_desktops"}},
+			{running(3), []string{`"` + pc(3) + `": no desktop has this id`, "1 of 3 desktops cannot be identified", "Nothing was sent", "list_workspace_desktops"}},
 			{running(1).with(arguments{"script_ids": []string{"1"}}), []string{"look up the script", "not found", "Nothing was changed"}},
 			{running(1).with(both), []string{"disk-usage is SHELL, which is for Linux", `"财务" (win-1, Windows)`, "Nothing was sent"}},
 			{running(1).with(arguments{"script_ids": []string{psScript}}), []string{"POWERSHELL, which is for Windows", `"dev-01"`}},
@@ -462,7 +462,7 @@ func TestRunOnDesktopsByName(t *testing.T) {
 			want []string
 		}{
 			"all wrong ones at once": {[]string{"Twin", "dev", "nobody", pc(9), pc(1)}, []string{
-				"4 of 5 desktops cannot be told", `"Twin": 2 desktops have this computer name: "Twin" (d-5, ACTIVE, of a); "Twin" (d-6, ACTIVE, of b)`,
+				"4 of 5 desktops cannot be identified", `"Twin": 2 desktops have this computer name: "Twin" (d-5, ACTIVE, of a); "Twin" (d-6, ACTIVE, of b)`,
 				`"dev": no desktop has this computer name or id, but it is a part of: "dev-01" (` + pc(1) + ", ACTIVE, of liming); ",
 				`"nobody": no desktop has this computer name or id` + "\n", `"` + pc(9) + `": no desktop has this id`, "list_workspace_desktops",
 			}},

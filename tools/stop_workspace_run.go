@@ -12,7 +12,7 @@ import (
 
 // StopWorkspaceRunInput are the arguments of stop_workspace_run.
 type StopWorkspaceRunInput struct {
-	RunID string `json:"run_id" audit:"plain" jsonschema:"minLength=1" jsonschema_description:"Id of the run"`
+	RunID string `json:"run_id" audit:"plain" jsonschema:"minLength=1" jsonschema_description:"Id of the run, from run_workspace_script or get_workspace_run"`
 	toolbox.Consent
 }
 
@@ -31,7 +31,7 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 		Title:       "Stop a script run",
 		Toolset:     WorkspaceToolset,
 		Risk:        guard.Disruptive,
-		Description: "Stops what is left of a run of run_workspace_script. What already ran stays done. Needs confirm=true.",
+		Description: "Stops what is left of a script run on cloud desktops (停止执行). What already ran stays done. Needs confirm=true.",
 	}, toolbox.Steps[StopWorkspaceRunInput, toolbox.Target, StopWorkspaceRunOutput]{
 		Plan: s.planStop,
 		Preview: func(in StopWorkspaceRunInput, _ toolbox.Plan) StopWorkspaceRunOutput {
@@ -80,7 +80,7 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	}
 	run.Outcome = toolbox.Accepted
 	if err != nil {
-		run.Outcome = toolbox.OutcomeUnknown
+		run.Fail(toolbox.OutcomeUnknown, err)
 		out.Note = "The answer to the stop was lost: " + toolbox.Briefly(err) + ". It was not sent again."
 	}
 	out.Targets = []toolbox.Target{run}
@@ -88,18 +88,21 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	if lookErr == nil {
 		out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
 	}
+	if lookErr != nil || !task.Done() {
+		out.Next = lookAgain(out.RunID)
+	}
 	switch {
 	case lookErr != nil:
 		out.State = toolbox.Unknown
-		out.Note = strings.TrimSpace(out.Note + " The run could not be looked at: " + toolbox.Briefly(lookErr) + ". Look with get_workspace_run.")
+		out.Note = strings.TrimSpace(out.Note + " The run could not be looked at: " + toolbox.Briefly(lookErr) + ".")
 	case task.Done():
 		out.State = toolbox.Done
 	case err != nil:
 		out.State = toolbox.Unknown
-		out.Note += " Look with get_workspace_run."
+		out.Next += " If it still runs, stop it again: that does no harm."
 	default:
 		out.State = toolbox.Waiting
-		out.Note = "The stop was accepted; what is running is not over yet. Look with get_workspace_run."
+		out.Note = "The stop was accepted; what is running is not over yet."
 	}
 	return out, nil
 }

@@ -64,6 +64,11 @@ func progressOf(t workspace.Task) string {
 	return fmt.Sprintf("%s; status %s", runCounts(t), text.Dash(text.Field(t.Status)))
 }
 
+// lookAgain is the next step for a run that is not over, or could not be looked at.
+func lookAgain(runID string) string {
+	return fmt.Sprintf("Call get_workspace_run with run_id=%s to see how it goes on.", runID)
+}
+
 // RunRecord is one script on one desktop.
 type RunRecord struct {
 	ID          string `json:"id" jsonschema_description:"Record id, for output_of of get_workspace_run"`
