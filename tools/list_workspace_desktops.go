@@ -37,6 +37,7 @@ type ListWorkspaceDesktopsOutput struct {
 	NextStart int            `json:"next_start,omitempty" jsonschema_description:"start of the next page; absent at the end"`
 	Summary   DesktopSummary `json:"summary" jsonschema_description:"Counts of desktops"`
 	Desktops  []DesktopItem  `json:"desktops" jsonschema_description:"The rows"`
+	Next      string         `json:"next,omitempty" jsonschema_description:"The next step"`
 }
 
 // DesktopSummary counts desktops.
@@ -99,6 +100,7 @@ func (s Desktops) readDesktops(ctx context.Context, in ListWorkspaceDesktopsInpu
 		Region: text.Field(s.Workspace.Place()), Start: in.Start, Returned: len(page.Rows), Desktops: []DesktopItem{},
 	}
 	out.Total, out.NextStart = following(page, limit)
+	out.Next = nextPage(out.NextStart)
 	for _, d := range page.Rows {
 		out.Desktops = append(out.Desktops, desktopItem(d))
 	}
@@ -243,6 +245,6 @@ func (out ListWorkspaceDesktopsOutput) Text() string {
 			text.Dash(strings.Join(d.Users, ", ")), text.Dash(d.LoginStatus)})
 	}
 	text.WriteTable(&b, rows, []int{24, 40, 12, 24, 8, 24, 14})
-	writeNext(&b, out.NextStart)
+	b.WriteString(out.Next)
 	return strings.TrimSuffix(b.String(), "\n")
 }

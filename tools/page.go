@@ -2,7 +2,6 @@ package tools
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -33,9 +32,10 @@ func following[T any](page workspace.Page[T], limit int) (total *int, next int) 
 	return total, next
 }
 
-// writeNext tells how to go on.
-func writeNext(b *strings.Builder, next int) {
-	if next > 0 {
-		fmt.Fprintf(b, "More follow: call again with start=%d.\n", next)
+// nextPage is the next step of a list that goes on, "" at its end.
+func nextPage(start int) string {
+	if start == 0 {
+		return ""
 	}
+	return fmt.Sprintf("More follow: call again with start=%d.", start)
 }

@@ -240,3 +240,27 @@ func TestWorkspaceAudit(t *testing.T) {
 		}
 	})
 }
+
+// What a look at a run ends with depends on how it stands.
+func TestNextStepOfARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried})
+		run := c.begun(t, 2)
+		r, out := c.look(t, arguments{"run_id": run})
+		wantParts(t, out.Next, "get_workspace_run with run_id="+run)
+		wantParts(t, r.Text, out.Next)
+		if _, page := c.look(t, arguments{"run_id": run, "limit": 1}); page.Next != "More follow: call again with start=1." {
+			t.Errorf("%q", page.Next)
+		}
+		c.call(t, stopTool, stop(run))
+		r, out = c.look(t, arguments{"run_id": run})
+		wantParts(t, out.Next, "output_of=[\"")
+		wantParts(t, r.Text, out.Next)
+
+		c.sim.SetOutcome(pc(1), "", cloudsim.Outcome{Duration: time.Second})
+		_, done := c.run(t, running(1))
+		if _, out := c.look(t, arguments{"run_id": done.RunID}); out.Next != "" {
+			t.Errorf("%q", out.Next)
+		}
+	})
+}
