@@ -73,6 +73,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables' -update
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
+	$(GO) test ./internal/server -run TestConversations -update
 	$(GO) test . -run 'TestArchitecture|TestTable' -update
 	$(GO) mod tidy
 

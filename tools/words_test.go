@@ -1,0 +1,84 @@
+package tools_test
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/tools"
+)
+
+// reference is what looks like the name of a tool, an argument or a field: a word in snake case, or one that a value follows.
+var reference = regexp.MustCompile(`\b[a-z]+(?:_[a-z0-9]+)+\b|\b([a-z]+)=`)
+
+// TestNextStepsExist looks up every tool, argument and field that a description, a text or an error refers to: what a model is
+// told to do next must be possible.
+func TestNextStepsExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, state := range toolbox.States() {
+		known[string(state)] = true
+	}
+	for _, outcome := range toolbox.Outcomes() {
+		known[string(outcome)] = true
+	}
+	var learn func(p property)
+	learn = func(p property) {
+		for name, field := range p.Properties {
+			known[name] = true
+			for _, word := range field.Enum {
+				known[word] = true
+			}
+			learn(field)
+			if field.Items != nil {
+				learn(*field.Items)
+			}
+		}
+	}
+	for _, tool := range tools.Catalogue() {
+		known[tool.Name] = true
+		learn(propertiesOf(t, tool.Input))
+		learn(propertiesOf(t, tool.Output))
+	}
+	unknown := map[string][]string{}
+	look := func(where, told string) {
+		for _, match := range reference.FindAllStringSubmatch(told, -1) {
+			word := match[0]
+			if match[1] != "" {
+				word = match[1]
+			}
+			if !known[word] && !slices.Contains(unknown[word], where) {
+				unknown[word] = append(unknown[word], where)
+			}
+		}
+	}
+	for _, tool := range tools.Catalogue() {
+		look(tool.Name, toldOf(tool))
+	}
+	for _, answer := range transcripts(t) {
+		look(answer.file, answer.text)
+	}
+	delete(unknown, "no_such_argument") // what the transcripts call with
+	delete(unknown, "key")              // as in key=value
+	for _, word := range slices.Sorted(maps.Keys(unknown)) {
+		t.Errorf("%q is not a tool, an argument or a field: %v", word, unknown[word])
+	}
+}
+
+// toldOf is what is told of a tool: name, title, description, and the arguments with their descriptions.
+func toldOf(tool toolbox.Tool) string {
+	var input struct {
+		Properties map[string]struct{ Description string }
+	}
+	if err := json.Unmarshal(tool.Input.JSON(), &input); err != nil {
+		panic(err)
+	}
+	told := []string{tool.Name, tool.Title, tool.Description}
+	for _, name := range tool.Input.Properties() {
+		told = append(told, name, input.Properties[name].Description)
+	}
+	return strings.Join(told, "\n")
+}
