@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -97,7 +101,7 @@ func ourImports(t *testing.T, folder string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// overlay writes the file that makes the go command see other files than there are. The text "" takes a file out.
+// overlay writes the file that makes the go command see other files than there are.
 func overlay(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder, replace := t.TempDir(), map[string]string{}
@@ -106,11 +110,9 @@ func overlay(t *testing.T, files map[string]string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if replace[path] = ""; text != "" {
-			replace[path] = filepath.Join(folder, filepath.Base(name))
-			if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		replace[path] = filepath.Join(folder, filepath.Base(name))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})
@@ -126,7 +128,9 @@ func overlay(t *testing.T, files map[string]string) string {
 
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	run := exec.CommandContext(t.Context(), name, args...)
+	run.Env = append(os.Environ(), "CGO_ENABLED=0") // as a release is built
+	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
@@ -142,35 +146,103 @@ func camel(tool string) string {
 	return strings.Join(words, "")
 }
 
-// TestToolsCanBeDeleted takes each tool's file and its line in the list out, and vets, and so compiles, what remains.
+// build are the flags of a release, so that all that build the program share what is compiled.
+var build = []string{"-trimpath", "-ldflags=-s -w"}
+
+// listed is what the go command says about a package.
+type listed struct {
+	ImportPath, Dir string
+	Export          string // the file of its compiled form
+	GoFiles         []string
+}
+
+// list compiles a package of ours and everything below it, and returns them by import path.
+func list(t *testing.T, name string) map[string]listed {
+	t.Helper()
+	args := append(append([]string{"list"}, build...), "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles", name)
+	out := json.NewDecoder(strings.NewReader(command(t, "go", args...)))
+	all := map[string]listed{}
+	for {
+		var one listed
+		if err := out.Decode(&one); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[one.ImportPath] = one
+	}
+}
+
+// sources are the parsed files of a package by name, without tests.
+func sources(t *testing.T, fset *token.FileSet, p listed) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	for _, name := range p.GoFiles {
+		file, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = file
+	}
+	return files
+}
+
+// changed is an importer to which one package is other than its compiled form.
+type changed struct {
+	types.Importer
+	is *types.Package
+}
+
+func (c changed) Import(path string) (*types.Package, error) {
+	if path == c.is.Path() {
+		return c.is, nil
+	}
+	return c.Importer.Import(path)
+}
+
+// TestToolsCanBeDeleted takes each tool's file and its line in the list out, and checks that what remains compiles. It asks
+// the type checker, because the go command would take seconds for each tool.
 func TestToolsCanBeDeleted(t *testing.T) {
-	list, err := os.ReadFile("tools/tools.go")
+	const tool, cli, listFile = module + "tools", module + "internal/cli", "tools.go"
+	known, fset := list(t, "./internal/cli"), token.NewFileSet()
+	compiled := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(known[path].Export) })
+	check := func(t *testing.T, path string, files map[string]*ast.File, imports types.Importer) *types.Package {
+		t.Helper()
+		config := types.Config{Importer: imports, Error: func(err error) { t.Error(err) }}
+		checked, _ := config.Check(path, fset, slices.Collect(maps.Values(files)), nil) // Error has told
+		return checked
+	}
+	text, err := os.ReadFile(filepath.Join(known[tool].Dir, listFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests, err := filepath.Glob("tools/*_test.go")
-	if err != nil {
-		t.Fatal(err)
+	// remove takes a tool out of the files, and its line out of the list.
+	remove := func(t *testing.T, files map[string]*ast.File, text, name string) string {
+		t.Helper()
+		rest := strings.Replace(text, "\t\ts."+camel(name)+"(),\n", "", 1)
+		if rest == text || files[name+".go"] == nil {
+			t.Fatalf("%s has no file of its own, or no line in tools/%s", name, listFile)
+		}
+		parsed, err := parser.ParseFile(fset, listFile, rest, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(files, name+".go")
+		files[listFile] = parsed
+		return rest
 	}
-	all, without := map[string]string{}, string(list)
-	for _, tool := range tools.Catalogue() {
-		t.Run(tool.Name, func(t *testing.T) {
-			line := "\t\ts." + camel(tool.Name) + "(),\n"
-			rest := strings.Replace(string(list), line, "", 1)
-			if rest == string(list) {
-				t.Fatalf("tools/tools.go has no line %q", line)
-			}
-			files := map[string]string{"tools/tools.go": rest, "tools/" + tool.Name + ".go": ""}
-			for _, test := range tests {
-				files[test] = "" // they are about particular tools
-			}
-			command(t, "go", "vet", "-overlay="+overlay(t, files), "./tools")
-			all["tools/"+tool.Name+".go"] = ""
-			without = strings.Replace(without, line, "", 1)
+	whole := sources(t, fset, known[tool])
+	none, rest := maps.Clone(whole), string(text)
+	for _, one := range tools.Catalogue() {
+		t.Run(one.Name, func(t *testing.T) {
+			files := maps.Clone(whole)
+			remove(t, files, string(text), one.Name)
+			check(t, tool, files, compiled)
 		})
+		rest = remove(t, none, rest, one.Name)
 	}
-	all["tools/tools.go"] = without // nothing else may know a single tool
-	command(t, "go", "build", "-overlay="+overlay(t, all), "./internal/cli")
+	// Nothing else may know a single tool.
+	check(t, cli, sources(t, fset, known[cli]), changed{compiled, check(t, tool, none, compiled)})
 }
 
 // TestWalkThrough carries out what docs/architecture.md says about adding a tool.
@@ -198,7 +270,8 @@ func TestWalkThrough(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		program += ".exe"
 	}
-	command(t, "go", "build", "-overlay="+overlay(t, map[string]string{name[1]: blocks[0][1], "tools/tools.go": changed}), "-o", program, ".")
+	files := overlay(t, map[string]string{name[1]: blocks[0][1], "tools/tools.go": changed})
+	command(t, "go", append(append([]string{"build"}, build...), "-overlay="+files, "-o", program, ".")...)
 	call, _, _ := strings.Cut(blocks[2][1], "\n")
 	out := command(t, program, strings.Fields(call)[1:]...)
 	if !strings.Contains(out, " regions: ") {

@@ -44,7 +44,9 @@ func program(t *testing.T) string {
 			return
 		}
 		built.program = filepath.Join(built.folder, "scnet-mcp")
-		if out, err := exec.Command("go", "build", "-o", built.program, "../..").CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", built.program, "../..")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as a release is built, and so compiled once for all tests
+		if out, err := build.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
