@@ -10,8 +10,8 @@ import (
 // ErrNoAccessURL says that an instance has no access URL now: usually because it is not running.
 var ErrNoAccessURL = errors.New("the instance has no access address now")
 
-// AccessURL returns the address of an instance's JupyterLab, code server or RStudio (page container/query-url). Whoever has it
-// can use the instance, so it is a credential.
+// AccessURL returns the address of an instance's JupyterLab, code server or RStudio (page container/query-url). Whoever has
+// it can use the instance, so it is a credential.
 func (r *Region) AccessURL(ctx context.Context, id string) (Secret, error) {
 	c := call{op: opAccess, region: r, method: http.MethodGet, url: "instance-service/" + id + "/url"}
 	if err := c.checkIDs(id); err != nil {

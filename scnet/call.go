@@ -111,7 +111,8 @@ func (c *Client) dated(err error, t token) error {
 
 // expiry words how long ago t expired.
 func (c *Client) expiry(t token) error {
-	return fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(c.now().Sub(t.expires)), t.expires.In(ChinaTime).Format(time.DateTime))
+	return fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(c.now().Sub(t.expires)),
+		t.expires.In(ChinaTime).Format(time.DateTime))
 }
 
 // do sends a container call to the region's address. It moves on to the next address only when nothing could be sent to

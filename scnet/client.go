@@ -1,8 +1,8 @@
 // Package scnet is a client for the container instances of SCNet (超算互联网, scnet.cn).
 //
-// A [Client] holds one account's credentials. [Client.Region] picks a region, and the [Region]'s methods list, inspect, create,
-// resize, start, stop and delete its instances, run scripts on them, and tell what can be created. Reads are retried and
-// their credentials renewed; what changes something is sent at most once, and [Error.Delivery] tells whether it may have
+// A [Client] holds one account's credentials. [Client.Region] picks a region, and the [Region]'s methods list, inspect,
+// create, resize, start, stop and delete its instances, run scripts on them, and tell what can be created. Reads are retried
+// and their credentials renewed; what changes something is sent at most once, and [Error.Delivery] tells whether it may have
 // reached the service.
 //
 // Facts about the service come from its OpenAPI pages, https://scnet.cn/ac/openapi/doc/2.0/api/<page>.html; comments

@@ -76,7 +76,8 @@ func (n NewInstance) check() error {
 		problem(!utf8.ValidString(value), "%q is not valid UTF-8", value)
 	}
 	problem(!slices.Contains(TaskTypes(), n.TaskType), "the task type must be one of %s", strings.Join(TaskTypes(), ", "))
-	problem(!slices.Contains(AcceleratorTypes(), n.AcceleratorType), "the accelerator type must be one of %s", strings.Join(AcceleratorTypes(), ", "))
+	problem(!slices.Contains(AcceleratorTypes(), n.AcceleratorType), "the accelerator type must be one of %s",
+		strings.Join(AcceleratorTypes(), ", "))
 	_, known := ParseTimeLimit(n.TimeLimit)
 	problem(!known, "the time limit must be HH:MM:SS or %q", Unlimited)
 	problem(n.Containers < 1, "%d containers; there must be at least 1", n.Containers)

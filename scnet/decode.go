@@ -43,7 +43,8 @@ func parseEnvelope(body []byte) (envelope, bool) {
 
 // normalCode writes a whole number without a fraction: 0.0 is success too.
 func normalCode(code text) text {
-	if n, err := strconv.ParseFloat(strings.TrimSpace(string(code)), 64); err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+	n, err := strconv.ParseFloat(strings.TrimSpace(string(code)), 64)
+	if err == nil && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
 		return text(strconv.FormatFloat(n, 'f', 0, 64))
 	}
 	return code

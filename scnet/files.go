@@ -89,7 +89,8 @@ func (f *Files) List(ctx context.Context, dir string) ([]File, error) {
 	seen := map[string]bool{}
 	for range listPages {
 		c.url = "list?" + url.Values{
-			"path": {dir}, "start": {strconv.Itoa(len(files))}, "limit": {strconv.Itoa(listRows)}, "order": {"asc"}, "orderBy": {"name"},
+			"path": {dir}, "start": {strconv.Itoa(len(files))}, "limit": {strconv.Itoa(listRows)}, "order": {"asc"},
+			"orderBy": {"name"},
 		}.Encode()
 		env, _, err := f.do(ctx, c, dir)
 		if err != nil {
@@ -249,7 +250,8 @@ const maxFilePath = 1024
 
 // do sends a call about the file or directory name. Of a download it returns the answer, of everything else the envelope.
 func (f *Files) do(ctx context.Context, c call, name string) (env envelope, resp *upstream.Response, err error) {
-	if !strings.HasPrefix(name, "/") || len(name) > maxFilePath || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ',' }) {
+	unusable := func(r rune) bool { return r < ' ' || r == ',' }
+	if !strings.HasPrefix(name, "/") || len(name) > maxFilePath || strings.ContainsFunc(name, unusable) {
 		return env, nil, c.invalid(fmt.Errorf("%q is not a path that the file service can be given", clean.Line(name, 80)))
 	}
 	env, err = f.region.withToken(ctx, c.write, func(t token) (env envelope, err error) {

@@ -109,8 +109,9 @@ func (row imageRow) image(private bool) Image {
 		name += ":" + string(row.Tag)
 	}
 	return Image{
-		ID: string(row.ID), Name: name, Path: string(row.Path), Type: string(row.Type), AcceleratorType: string(row.AcceleratorType),
-		Status: string(row.Status), Owner: string(row.User), Description: string(row.Description), Private: private,
+		ID: string(row.ID), Name: name, Path: string(row.Path), Type: string(row.Type),
+		AcceleratorType: string(row.AcceleratorType), Status: string(row.Status),
+		Owner: string(row.User), Description: string(row.Description), Private: private,
 	}
 }
 

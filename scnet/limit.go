@@ -16,8 +16,8 @@ const maxTimeLimit = 100_000 * time.Hour
 
 var clock = regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])$`)
 
-// ParseTimeLimit reads a time limit as the service writes it: HH:MM:SS, whose hours may exceed 24, or "unlimited", which is 0.
-// Known is false for anything else.
+// ParseTimeLimit reads a time limit as the service writes it: HH:MM:SS, whose hours may exceed 24, or "unlimited", which is
+// 0. Known is false for anything else.
 func ParseTimeLimit(limit string) (d time.Duration, known bool) {
 	limit = strings.TrimSpace(limit)
 	if strings.EqualFold(limit, Unlimited) {

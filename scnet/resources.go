@@ -70,8 +70,8 @@ func decodeLimits(data json.RawMessage, acceleratorType string) NodeLimits {
 	}
 }
 
-// ResourceGroups returns the region's resource groups (page container/group). The page does not show what an answer looks like;
-// known is false when some of it was not understood, so that there may be groups that are not among those returned.
+// ResourceGroups returns the region's resource groups (page container/group). The page does not show what an answer looks
+// like; known is false when some of it was not understood, so that there may be groups that are not among those returned.
 func (r *Region) ResourceGroups(ctx context.Context) (groups []ResourceGroup, known bool, err error) {
 	env, err := r.do(ctx, call{op: opGroups, region: r, method: http.MethodGet, url: "instance-service/resource-group"})
 	if err != nil {

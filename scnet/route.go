@@ -84,7 +84,8 @@ func (r *Region) center(ctx context.Context) (center, error) {
 
 func (r *Region) centerCall() call {
 	return call{
-		op: opFind, region: r, method: http.MethodGet, url: r.client.cfg.PlatformURL + "/ac/openapi/v2/center", timeout: accountTimeout,
+		op: opFind, region: r, method: http.MethodGet, url: r.client.cfg.PlatformURL + "/ac/openapi/v2/center",
+		timeout: accountTimeout,
 	}
 }
 

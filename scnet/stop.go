@@ -12,9 +12,9 @@ import (
 // MaxStopIDs is how many ids one Stop takes, for the reason of MaxDeleteIDs.
 const MaxStopIDs = MaxDeleteIDs
 
-// Stop ends up to MaxStopIDs active instances and keeps them, so that they can be started again. SCNet has no page on it; path
-// and parameters are those that clients send. There is no result per id and no documented refusal of its own: look afterwards
-// what has stopped.
+// Stop ends up to MaxStopIDs active instances and keeps them, so that they can be started again. SCNet has no page on it;
+// path and parameters are those that clients send. There is no result per id and no documented refusal of its own: look
+// afterwards what has stopped.
 func (r *Region) Stop(ctx context.Context, ids ...string) error {
 	c := call{
 		op: opStop, region: r, method: http.MethodPost, write: true,

@@ -42,9 +42,9 @@ type Moment struct {
 // IsSet reports whether the service gave a time, in whatever form.
 func (m Moment) IsSet() bool { return m.Raw != "" }
 
-// UnmarshalJSON never fails. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients make
-// of an empty time. The documented forms are those of RFC 3339, with and without fractions of a second. A time without a zone
-// is not read: what zone it is in is not documented.
+// UnmarshalJSON never fails. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients
+// make of an empty time. The documented forms are those of RFC 3339, with and without fractions of a second. A time without a
+// zone is not read: what zone it is in is not documented.
 func (m *Moment) UnmarshalJSON(raw []byte) error {
 	*m = Moment{}
 	var t text
@@ -64,7 +64,9 @@ func (m *Moment) UnmarshalJSON(raw []byte) error {
 type Page[T any] = upstream.Page[T]
 
 // page makes call and decodes the rows under key. row reports false for a row without an id, which cannot be acted on.
-func page[T any](ctx context.Context, c *Client, call *call, key string, offset int, row func(json.RawMessage) (T, bool)) (Page[T], error) {
+func page[T any](
+	ctx context.Context, c *Client, call *call, key string, offset int, row func(json.RawMessage) (T, bool),
+) (Page[T], error) {
 	resp, err := c.do(ctx, call)
 	if err != nil {
 		return Page[T]{}, err

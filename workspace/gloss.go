@@ -43,8 +43,10 @@ var codeGlosses = map[string]struct {
 // badRequest are the meanings of APIGW.0201, which depend on the status.
 var badRequest = map[int]gloss{
 	400: {meaning: upstream.Text{English: "bad request", Chinese: "请求错误"}},
-	413: {upstream.Text{English: "the request is larger than 12 MB", Chinese: "请求超过 12 MB"}, upstream.Text{English: "Send less.", Chinese: "请减少发送的内容。"}},
-	414: {upstream.Text{English: "the address is too long", Chinese: "地址过长"}, upstream.Text{English: "Name fewer ids at a time.", Chinese: "请减少每次指定的 ID 数量。"}},
+	413: {upstream.Text{English: "the request is larger than 12 MB", Chinese: "请求超过 12 MB"},
+		upstream.Text{English: "Send less.", Chinese: "请减少发送的内容。"}},
+	414: {upstream.Text{English: "the address is too long", Chinese: "地址过长"},
+		upstream.Text{English: "Name fewer ids at a time.", Chinese: "请减少每次指定的 ID 数量。"}},
 	494: {meaning: upstream.Text{English: "the headers are too large", Chinese: "请求头过大"}},
 	502: {meaning: upstream.Text{English: "the service behind the gateway is down", Chinese: "网关后端服务不可用"}},
 	504: {meaning: upstream.Text{English: "the service behind the gateway did not answer in time", Chinese: "网关后端服务响应超时"}},

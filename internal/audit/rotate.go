@@ -75,7 +75,9 @@ func (c *chain) expired(h head) (files []oldFile, removed *Mark) {
 		stay = min(stay, c.keep)
 	case c.keepFor > 0:
 		limit := c.now().Add(-c.keepFor).UTC().Format(nameTime)
-		expired, _ := slices.BinarySearchFunc(old, limit, func(f oldFile, limit string) int { return strings.Compare(f.time, limit) })
+		expired, _ := slices.BinarySearchFunc(old, limit, func(f oldFile, limit string) int {
+			return strings.Compare(f.time, limit)
+		})
 		stay -= expired
 	}
 	files = old[:len(old)-stay]

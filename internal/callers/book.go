@@ -8,8 +8,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
-// Book is a file of callers together with a T for each of them: what the server knows the caller as, with the tools that it is
-// offered. admit makes a T that differs from every earlier one, as a new pointer does. It is safe for concurrent use.
+// Book is a file of callers together with a T for each of them: what the server knows the caller as, with the tools that it
+// is offered. admit makes a T that differs from every earlier one, as a new pointer does. It is safe for concurrent use.
 type Book[T comparable] struct {
 	file  *File
 	admit func(Caller, guard.Live) T
@@ -31,8 +31,8 @@ type page[T comparable] struct {
 	kept   map[T]bool
 }
 
-// OpenBook reads the file of callers at path, as Open does. admit makes what is kept for a caller, with the caller's policy as
-// File.Live returns it: work that is under way asks it, also once a T is no longer kept.
+// OpenBook reads the file of callers at path, as Open does. admit makes what is kept for a caller, with the caller's policy
+// as File.Live returns it: work that is under way asks it, also once a T is no longer kept.
 func OpenBook[T comparable](path string, known Known, admit func(Caller, guard.Live) T) (*Book[T], error) {
 	file, err := Open(path, known)
 	if err != nil {

@@ -95,7 +95,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// String says in one line what the caller may do where the operator's policy does not forbid it. It shows no part of the digest.
+// String says in one line what the caller may do where the operator's policy does not forbid it. It shows no part of the
+// digest.
 func (c Caller) String() string {
 	var parts []string
 	say := func(when bool, format string, args ...any) {

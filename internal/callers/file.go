@@ -53,8 +53,8 @@ func (f *File) Reload() error {
 }
 
 // Live returns the policy of a caller as the file says it at any time, to narrow the operator's by. There is none, and the
-// error is a *guard.Refusal, once the file no longer names the caller, or names another token than the one whose Digest it is:
-// what that token began must not go on.
+// error is a *guard.Refusal, once the file no longer names the caller, or names another token than the one whose Digest it
+// is: what that token began must not go on.
 func (f *File) Live(name, digest string) guard.Live {
 	return func() (guard.Policy, error) {
 		for _, c := range f.Table().callers {

@@ -22,7 +22,8 @@ type Known struct{ Tools, Toolsets []string }
 // Parse reads a file of callers, which is JSON of at most 1 MiB. The error names everything that is wrong, one problem a
 // line, with the place in the file and what is valid. It never repeats a digest, nor what stands in the place of one.
 //
-// A list that is empty limits nothing, and may be what a template made of a variable that is not set. It is refused, as is null.
+// A list that is empty limits nothing, and may be what a template made of a variable that is not set. It is refused, as is
+// null.
 func Parse(data []byte, known Known) (*Table, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors on Windows begin a file with it
 	if len(data) > maxFile {

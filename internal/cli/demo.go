@@ -197,7 +197,10 @@ func (d *demo) restartAndRun(stopped, running string) error {
 		map[string]any{"instance_id": stopped, "wait_seconds": 30, "confirm": true}, state("done")); err != nil {
 		return err
 	}
-	script := map[string]any{"instance_ids": []string{stopped, running}, "script": "nvidia-smi > /public/home/gpu.log 2>&1\n", "canary": 1, "canary_wait_seconds": 1}
+	script := map[string]any{
+		"instance_ids": []string{stopped, running}, "script": "nvidia-smi > /public/home/gpu.log 2>&1\n",
+		"canary": 1, "canary_wait_seconds": 1,
+	}
 	preview, err := d.step("Run a script, first in one instance, then in the rest. A preview comes first.", "execute_script", script, state("confirmation_required"))
 	if err != nil {
 		return err
@@ -214,7 +217,8 @@ func (d *demo) deleteOne(id string) error {
 		return err
 	}
 	arguments["confirm"], arguments["preview_token"] = true, "abcdefgh23456789abcdefgh23456789abcdefgh"
-	if _, err := d.step("A token that was made up does not pass.", "delete_instances", arguments, state("confirmation_required")); err != nil {
+	_, err = d.step("A token that was made up does not pass.", "delete_instances", arguments, state("confirmation_required"))
+	if err != nil {
 		return err
 	}
 	arguments["preview_token"] = preview.Preview.Token

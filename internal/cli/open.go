@@ -178,7 +178,9 @@ func simulatedWorkspace(service *services, requests observer) (closeAll func(), 
 }
 
 // startSimulator starts a simulated SCNet with demo instances and returns the settings that reach it.
-func startSimulator(address string, o simulator.Options, faults ...simulator.Fault) (*simulator.Simulator, scnet.Config, error) {
+func startSimulator(
+	address string, o simulator.Options, faults ...simulator.Fault,
+) (*simulator.Simulator, scnet.Config, error) {
 	s := simulator.New(o)
 	for _, fault := range faults {
 		s.Inject(fault)

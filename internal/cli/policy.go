@@ -41,7 +41,9 @@ type names []string
 func (n *names) Decode(ctx *kong.DecodeContext) error {
 	items, err := listOf(ctx)
 	for _, item := range items {
-		if i := strings.IndexFunc(item, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(";，；、", r) }); i >= 0 {
+		if i := strings.IndexFunc(item, func(r rune) bool {
+			return unicode.IsSpace(r) || strings.ContainsRune(";，；、", r)
+		}); i >= 0 {
 			return fmt.Errorf("%q holds %q: put commas between names", item, []rune(item[i:])[0])
 		}
 	}

@@ -87,7 +87,8 @@ func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 
 func (c simulatorCommand) runWorkspace() (text string, stop func(), err error) {
 	if c.Keys {
-		text := keysText(desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{}, desktopsimulator.Timing{})
+		text := keysText(desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{},
+			desktopsimulator.Timing{})
 		return text, func() {}, nil
 	}
 	var o desktopsimulator.Options

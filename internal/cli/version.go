@@ -43,5 +43,6 @@ func (versionCommand) Run(streams Streams) error {
 }
 
 func versionText() string {
-	return fmt.Sprintf("scnet-mcp %s\ncommit %s\n%s %s/%s", buildVersion(), buildCommit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("scnet-mcp %s\ncommit %s\n%s %s/%s", buildVersion(), buildCommit(), runtime.Version(),
+		runtime.GOOS, runtime.GOARCH)
 }

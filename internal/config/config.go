@@ -1,5 +1,5 @@
-// Package config reads the settings of the cloud services from the environment. Flags of the server itself are the command line's
-// (internal/cli).
+// Package config reads the settings of the cloud services from the environment. Flags of the server itself are the command
+// line's (internal/cli).
 package config
 
 import (
@@ -78,7 +78,8 @@ func (r *reader) credentials(cfg *scnet.Config) {
 		case len(set) == 0:
 		case used == nil:
 			used = f
-			cfg.User, cfg.AccessKey, cfg.SecretKey, cfg.Token = r.text(f.user), r.secret(f.accessKey), r.secret(f.secretKey), r.secret(f.token)
+			cfg.User, cfg.AccessKey, cfg.SecretKey, cfg.Token = r.text(f.user), r.secret(f.accessKey), r.secret(f.secretKey),
+				r.secret(f.token)
 		case !used.complete(r):
 			first := r.given(used.user, used.accessKey, used.secretKey, used.token)
 			r.problem(fmt.Sprintf("Complete the first set, or unset %s.", list(first)), "%s and %s belong to two sets of names, which are never mixed",
@@ -184,7 +185,8 @@ func Secret(env Environment, name string) (secret.Value, error) {
 // Names returns every variable that this package reads, for a subprocess that must not inherit them.
 func Names() []string {
 	names := []string{
-		"SCNET_AI_URL", "SCNET_CLUSTER_ID", "SCNET_OPENAPI_REGION_ID", "SCNET_OPENAPI_REGION_NAME", "SCNET_LOGIN_URL", "SCNET_AC_URL",
+		"SCNET_AI_URL", "SCNET_CLUSTER_ID", "SCNET_OPENAPI_REGION_ID", "SCNET_OPENAPI_REGION_NAME", "SCNET_LOGIN_URL",
+		"SCNET_AC_URL",
 		huaweiProjectID, huaweiRegion, huaweiEndpoint, huaweiIAMEndpoint,
 	}
 	secrets := []string{huaweiAccessKey, huaweiSecretKey, huaweiSecurityToken}

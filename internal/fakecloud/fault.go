@@ -71,7 +71,8 @@ func (f Fault) instead(own func() (Answer, bool)) (Answer, bool) {
 		case f.Status == 0:
 			return Answer{}, false
 		default:
-			a = Answer{Status: f.Status, Type: "text/plain;charset=UTF-8", Body: fmt.Appendf(nil, "%d %s\n", f.Status, http.StatusText(f.Status))}
+			body := fmt.Appendf(nil, "%d %s\n", f.Status, http.StatusText(f.Status))
+			a = Answer{Status: f.Status, Type: "text/plain;charset=UTF-8", Body: body}
 		}
 	}
 	if f.RetryAfter != "" {

@@ -21,7 +21,9 @@ func On[Name ~string, Do any](name Name, method, path string, do Do) Route[Name,
 
 // Find returns the route of a request and the parameters in its path, by their names. Order matters where a parameter
 // could be taken for a fixed segment. Without a route, status is 404, or 405 if the path exists for another method.
-func Find[Name ~string, Do any](routes []Route[Name, Do], r *http.Request) (found *Route[Name, Do], parameters map[string]string, status int) {
+func Find[Name ~string, Do any](
+	routes []Route[Name, Do], r *http.Request,
+) (found *Route[Name, Do], parameters map[string]string, status int) {
 	status = http.StatusNotFound
 	path := r.URL.EscapedPath()
 	for i := range routes {

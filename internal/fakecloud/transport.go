@@ -33,7 +33,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	handler := t.Handler(r.URL.Host)
 	if handler == nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}}
+		unknown := &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: unknown}
 	}
 	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil {
 		if hooks.WroteHeaders != nil {

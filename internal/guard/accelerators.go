@@ -96,9 +96,11 @@ type reserved struct {
 // Reserve waits for its turn, reserves wanted accelerators, asks how many are occupied, and holds all that to the policy. Its
 // error is a *Refusal, also when the accelerators cannot be counted, or that of ctx. Whoever gets a Reservation must end it.
 //
-// The reservation is made before the question, so that of two calls in two replicas at least the later one knows of the other:
-// by its reservation, or, when that has ended, by what shows in the list.
-func (a *Accelerators) Reserve(ctx context.Context, p Policy, wanted int, occupied func(context.Context) (int, error)) (*Reservation, error) {
+// The reservation is made before the question, so that of two calls in two replicas at least the later one knows of the
+// other: by its reservation, or, when that has ended, by what shows in the list.
+func (a *Accelerators) Reserve(
+	ctx context.Context, p Policy, wanted int, occupied func(context.Context) (int, error),
+) (*Reservation, error) {
 	select {
 	case a.turn <- struct{}{}:
 	case <-ctx.Done():

@@ -169,7 +169,9 @@ const (
 
 // Methods returns every Method of a Decision.
 func Methods() []Method {
-	methods := []Method{ByFlag, ByPreviewToken, ByHuman, AtTerminal, NotGiven, BeingAsked, Impossible, WrongAnswer, EmptyAnswer, UnknownAnswer}
+	methods := []Method{
+		ByFlag, ByPreviewToken, ByHuman, AtTerminal, NotGiven, BeingAsked, Impossible, WrongAnswer, EmptyAnswer, UnknownAnswer,
+	}
 	for action := range answerNotices {
 		methods = append(methods, string(action))
 	}
@@ -185,7 +187,7 @@ type Decision struct {
 	Verdict  Verdict
 	Method   Method
 	TokenID  string    // of the token that took part
-	Notice   string    // for the model: why there is only a preview, or why not even that; with Refused to go on from "Refused: "
+	Notice   string    // for the model: why there is only a preview, or not even that; continues "Refused: " if refused
 	Question *Question // with Ask
 	Fault    error     // of the State, for the log only; the verdict holds all the same
 

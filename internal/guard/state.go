@@ -87,7 +87,9 @@ func (m *Memory) Claimed(_ context.Context, key string) (bool, error) {
 }
 
 // Update implements State. It fails only with change's error.
-func (m *Memory) Update(_ context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error)) error {
+func (m *Memory) Update(
+	_ context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error),
+) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, _ := m.get(key)

@@ -67,7 +67,8 @@ func Open(options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{prefix: options.Prefix, state: server.pool(options.Password, statePool), mail: server.pool(options.Password, mailPool)}
+	s := &Store{prefix: options.Prefix}
+	s.state, s.mail = server.pool(options.Password, statePool), server.pool(options.Password, mailPool)
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
 	}
@@ -104,8 +105,12 @@ func (s *Store) Ping(ctx context.Context) error {
 // isAuthError knows the answers of Redis to a wrong password, a missing one, and one that is not wanted.
 func isAuthError(err error) bool {
 	var answer redis.Error
-	return errors.As(err, &answer) && (strings.HasPrefix(string(answer), "NOAUTH") || strings.HasPrefix(string(answer), "WRONGPASS") ||
-		strings.HasPrefix(string(answer), "ERR invalid password") || strings.Contains(string(answer), "AUTH"))
+	if !errors.As(err, &answer) {
+		return false
+	}
+	text := string(answer)
+	return strings.HasPrefix(text, "WRONGPASS") || strings.HasPrefix(text, "ERR invalid password") ||
+		strings.Contains(text, "AUTH")
 }
 
 // Claim claims key until then. Of several claims of one key one wins and gets true. A claim that would be over at once is
@@ -227,7 +232,8 @@ func transact(ctx context.Context, conn redis.Conn, commands ...[]any) (answer a
 		return nil, err
 	}
 	for _, c := range commands {
-		if err := conn.Send(c[0].(string), c[1:]...); err != nil { //nolint:forcetypeassert // the names of commands stand in this package
+		name, _ := c[0].(string) // the names of commands stand in this package
+		if err := conn.Send(name, c[1:]...); err != nil {
 			return nil, err
 		}
 	}

@@ -62,7 +62,8 @@ func (a asker) request(ctx context.Context, method string, params any) (message,
 		a.opened(ctx, id)
 	}
 	err := a.send(mcp.JSONRPCRequest{
-		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(json.RawMessage(id)), Request: mcp.Request{Method: method}, Params: params,
+		JSONRPC: mcp.JSONRPC_VERSION, ID: mcp.NewRequestId(json.RawMessage(id)), Request: mcp.Request{Method: method},
+		Params: params,
 	})
 	if err != nil {
 		return message{}, err
@@ -73,7 +74,9 @@ func (a asker) request(ctx context.Context, method string, params any) (message,
 	case <-ctx.Done():
 		_ = a.send(mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
 			Method: "notifications/cancelled",
-			Params: mcp.NotificationParams{AdditionalFields: map[string]any{"requestId": json.RawMessage(id), "reason": "the answer is not waited for any more"}},
+			Params: mcp.NotificationParams{AdditionalFields: map[string]any{
+				"requestId": json.RawMessage(id), "reason": "the server no longer waits for the answer",
+			}},
 		}})
 		return message{}, context.Cause(ctx)
 	case <-a.ended:

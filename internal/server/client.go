@@ -38,7 +38,8 @@ func StartClient(ctx context.Context, name, version, command string, env, args [
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &Client{mcp: c, Server: result.ServerInfo.Name + " " + result.ServerInfo.Version, Version: result.ProtocolVersion}, nil
+	described := result.ServerInfo.Name + " " + result.ServerInfo.Version
+	return &Client{mcp: c, Server: described, Version: result.ProtocolVersion}, nil
 }
 
 // ListTools returns the names of the offered tools.

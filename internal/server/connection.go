@@ -88,7 +88,8 @@ func (s *Server) connect(ctx context.Context, id string, emit func([]byte) error
 		forward: &forwarder{send: c.write, ended: c.ended},
 		request: asker{asked: c.asked, send: c.write, ended: c.inputEnded}.request,
 	}
-	c.context = withNotify(withTally(s.mcp.WithContext(calls, c.session), c.calling), func(n mcp.JSONRPCNotification) error { return c.write(n) })
+	c.context = withNotify(withTally(s.mcp.WithContext(calls, c.session), c.calling),
+		func(n mcp.JSONRPCNotification) error { return c.write(n) })
 	if err := s.mcp.RegisterSession(c.context, c.session); err != nil {
 		cancel(context.Canceled)
 		return nil, err

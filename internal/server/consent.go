@@ -28,7 +28,9 @@ var errCannotAsk = errors.New("the client cannot ask the user")
 
 // call runs a tool with everything that consent may need. A question to a human goes out in the way of the request's
 // protocol era: as a request of ours that the call waits for, or as a result that the client answers with a new call.
-func (s *Server) call(ctx context.Context, box *toolbox.Toolbox, call toolbox.Call, params mcp.CallToolParams) (*mcp.CallToolResult, error) {
+func (s *Server) call(
+	ctx context.Context, box *toolbox.Toolbox, call toolbox.Call, params mcp.CallToolParams,
+) (*mcp.CallToolResult, error) {
 	modern := mcpserver.IsModernRequest(ctx)
 	call.Caller = s.caller(ctx)
 	if modern && call.Caller.CanAsk && params.RequestState != "" {

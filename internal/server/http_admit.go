@@ -120,7 +120,8 @@ func (h *HTTP) preflight(w http.ResponseWriter, r *http.Request) (answered bool)
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 			w.Header().Set("Access-Control-Allow-Headers", strings.Join([]string{
-				"Authorization", "Content-Type", "Accept", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderMethod, mcp.HeaderName,
+				"Authorization", "Content-Type", "Accept", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderMethod,
+				mcp.HeaderName,
 			}, ", "))
 			w.Header().Set("Access-Control-Max-Age", "600")
 		}

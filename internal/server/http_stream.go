@@ -32,7 +32,9 @@ type stream struct {
 
 // openStream returns a context that ends with the server's stop or when the caller is not valid any more, and false when
 // there are too many streams: they may take half of the connections, so that calls always find one.
-func (h *HTTP) openStream(ctx context.Context, caller Caller, kind streamKind) (_ context.Context, closeStream func(), ok bool) {
+func (h *HTTP) openStream(
+	ctx context.Context, caller Caller, kind streamKind,
+) (_ context.Context, closeStream func(), ok bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &stream{caller: caller, cancel: cancel, closed: func() {}}
 	h.mu.Lock()

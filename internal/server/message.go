@@ -144,7 +144,8 @@ func readMeta(text json.RawMessage) (m meta) {
 
 // isID reports whether raw, a JSON value, may be a request's id: a string or a number, as MCP demands.
 func isID(raw json.RawMessage) bool {
-	return len(raw) > 0 && len(raw) <= maxID && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') && utf8.Valid(raw)
+	return len(raw) > 0 && len(raw) <= maxID && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') &&
+		utf8.Valid(raw)
 }
 
 // context returns ctx with what m wants to be known about it: where progress goes, and the trace that it belongs to.

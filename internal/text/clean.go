@@ -99,8 +99,8 @@ func isPlain(text string) bool {
 	return true
 }
 
-// hidden reports whether r at the beginning of rest is to be removed. U+FFFD itself is only where it stands for invalid UTF-8;
-// the visible character passes.
+// hidden reports whether r at the beginning of rest is to be removed. U+FFFD itself is only where it stands for invalid
+// UTF-8; the visible character passes.
 func hidden(r rune, rest string) bool {
 	if r == utf8.RuneError {
 		_, size := utf8.DecodeRuneInString(rest)

@@ -13,7 +13,8 @@ var blank = &unicode.RangeTable{
 }
 
 // visible are the categories of characters that are drawn: letters, marks, numbers, punctuation and symbols, and the private
-// use area, which some fonts draw. Control characters, formats, separators, and everything that is not assigned, are not there.
+// use area, which some fonts draw. Control characters, formats, separators, and everything that is not assigned, are not
+// there.
 var visible = []*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Co}
 
 // Invisible reports whether r shows nothing, moves the cursor or changes the direction of what follows. Such characters can

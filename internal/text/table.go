@@ -61,8 +61,8 @@ func Some(items []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(items[:few], ", "), len(items)-few)
 }
 
-// WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…". A first
-// cell is quoted where the line could otherwise pass for one of our own: it is a name, which others write.
+// WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…". A
+// first cell is quoted where the line could otherwise pass for one of our own: it is a name, which others write.
 func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 	widths := make([]int, len(maxima))
 	for _, row := range rows {
@@ -86,8 +86,9 @@ func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 	}
 }
 
-// isBare reports whether a line that begins with cell looks like a row of a table: it does not begin with a mark, as a fence or
-// a list does, and holds no end of a sentence or of a label, as "Note:" does. A point within a word and a time of day are neither.
+// isBare reports whether a line that begins with cell looks like a row of a table: it does not begin with a mark, as a fence
+// or a list does, and holds no end of a sentence or of a label, as "Note:" does. A point within a word and a time of day are
+// neither.
 func isBare(cell string) bool {
 	first, _ := utf8.DecodeRuneInString(cell)
 	if !isWord(first) {

@@ -92,7 +92,8 @@ func plainCause(ctx context.Context, err error) error {
 		err = urlErr.Err
 	}
 	cause := context.Cause(ctx)
-	if errors.Is(cause, errResent) || cause != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if errors.Is(cause, errResent) || cause != nil && ended {
 		return cause
 	}
 	if strings.Contains(err.Error(), "invalid proxy address") {

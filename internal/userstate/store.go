@@ -107,7 +107,9 @@ func (s *Store) Claimed(ctx context.Context, key string) (bool, error) {
 }
 
 // Update implements guard.State.
-func (s *Store) Update(ctx context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error)) error {
+func (s *Store) Update(
+	ctx context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error),
+) error {
 	f := s.open(ctx)
 	if f == nil {
 		return s.memory.Update(ctx, key, ttl, change)

@@ -150,8 +150,8 @@ func (f *folder) entry(dir string, info fs.FileInfo, key int64) entry {
 		ID: full, Name: info.Name(), Path: full, Size: info.Size(),
 		Owner: f.call.region.ClusterUser, Group: f.call.region.ClusterUser, Permission: mode.Perm().String()[1:],
 		IsDirectory: mode.IsDir(), IsRegularFile: mode.IsRegular(), IsSymbolicLink: mode&fs.ModeSymlink != 0,
-		CreationTime: timeText(info.ModTime()), LastModifiedTime: timeText(info.ModTime()), LastAccessTime: timeText(info.ModTime()),
-		FileKey: key,
+		CreationTime: timeText(info.ModTime()), LastModifiedTime: timeText(info.ModTime()),
+		LastAccessTime: timeText(info.ModTime()), FileKey: key,
 		PermissionAction: map[string]bool{
 			"read": mode&0o400 != 0, "write": mode&0o200 != 0, "execute": mode&0o100 != 0, "allowed": true,
 		},

@@ -26,7 +26,8 @@ func (r *region) dealIn(g ResourceGroup, now time.Time, t Timing) {
 	var line []*instance
 	for _, in := range r.byAge {
 		// One that needs more than there is waits for good, but holds up nobody.
-		if in.ResourceGroup == g.Name && !in.queued.IsZero() && in.inLine && in.granted.IsZero() && in.accelerators() <= g.accelerators() {
+		if in.ResourceGroup == g.Name && !in.queued.IsZero() && in.inLine && in.granted.IsZero() &&
+			in.accelerators() <= g.accelerators() {
 			line = append(line, in)
 		}
 	}

@@ -123,7 +123,8 @@ func (c *call) createToken() reply {
 	}
 	account := c.sim.account
 	user, scope := b.Auth.Identity.Password.User, b.Auth.Scope.Project
-	if account.Password == "" || user.Name != account.User || user.Password != account.Password || user.Domain.Name != account.Domain {
+	if account.Password == "" || user.Name != account.User || user.Password != account.Password ||
+		user.Domain.Name != account.Domain {
 		return reply{status: http.StatusUnauthorized, code: codeSignature, msg: "The username or password is wrong."}
 	}
 	i := slices.IndexFunc(account.Projects, func(p Project) bool {

@@ -64,7 +64,9 @@ func (s *Simulator) unknown(status int, requestID string) fakecloud.Answer {
 }
 
 // work runs an operation and encodes its reply.
-func (s *Simulator) work(rt *route, parameters map[string]string, r *http.Request, body []byte, requestID string) fakecloud.Answer {
+func (s *Simulator) work(
+	rt *route, parameters map[string]string, r *http.Request, body []byte, requestID string,
+) fakecloud.Answer {
 	now := s.now()
 	values, badQuery := url.ParseQuery(r.URL.RawQuery)
 	s.mu.Lock()

@@ -24,7 +24,8 @@ type Subject struct {
 	Close     func() error
 	Transport func() *fakecloud.Transport
 	Ports     int // how many it listens on
-	// Change makes a request that changes something and is answered with a JSON object; Changed tells whether it was carried out.
+	// Change makes a request that changes something and is answered with a JSON object; Changed tells whether it was carried
+	// out.
 	Change  func() *http.Request
 	Changed func() bool
 	// Inject parses a fault, without the name of the operation and its colon, and injects it for the operation of Change.
@@ -48,7 +49,9 @@ func Run(t *testing.T, fresh func() Subject) {
 }
 
 func listening(t *testing.T, fresh func() Subject) {
-	for _, addr := range []string{":0", "0.0.0.0:0", "192.0.2.1:0", "example.com:0", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
+	for _, addr := range []string{
+		":0", "0.0.0.0:0", "192.0.2.1:0", "example.com:0", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536",
+	} {
 		if err := fresh().Start(addr); err == nil {
 			t.Errorf("Start(%q) succeeded", addr)
 		}
