@@ -166,8 +166,8 @@ func isFileName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
-// Mkdir makes a directory, and its parents if need be. One that is there gives ErrFileExists. After an error with Uncertain
-// set it may have been made.
+// Mkdir makes a directory, and its parents if need be. It returns ErrFileExists if the directory exists. After an error with
+// Uncertain set, the directory may have been made.
 func (f *Files) Mkdir(ctx context.Context, dir string) error {
 	c := f.call(opMkdir, http.MethodPost, "mkdir?"+url.Values{"path": {dir}, "createParents": {"true"}}.Encode())
 	c.write = true
@@ -175,7 +175,7 @@ func (f *Files) Mkdir(ctx context.Context, dir string) error {
 	return err
 }
 
-// Touch makes an empty file. One that is there gives ErrFileExists.
+// Touch makes an empty file. It returns ErrFileExists if the file exists.
 func (f *Files) Touch(ctx context.Context, file string) error {
 	c := f.call(opTouch, http.MethodPost, "touch")
 	c.write, c.body = true, []byte(url.Values{"fileAbsolutePath": {file}}.Encode())
@@ -226,7 +226,7 @@ func part(resp *upstream.Response, offset, n int64) []byte {
 var runFolder = regexp.MustCompile(`^(/[A-Za-z0-9._@%+=:-]+)+/\.scnet-mcp/runs/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{32}$`)
 
 // RemoveRun removes the directory of one run of a script with everything in it, and nothing else: any other path is refused.
-// One that is gone already is no error.
+// Removing a directory that is already gone is not an error.
 func (f *Files) RemoveRun(ctx context.Context, dir string) error {
 	c := f.call(opRemove, http.MethodPost, "remove?"+url.Values{"paths": {dir}, "recursive": {"true"}}.Encode())
 	c.write = true
@@ -248,7 +248,7 @@ func (f *Files) call(op, method, url string) call {
 // maxFilePath is how long a path may be: it travels in the URL.
 const maxFilePath = 1024
 
-// do sends a call about the file or directory name. Of a download it returns the answer, of everything else the envelope.
+// do sends a call about the file or directory name. It returns the answer of a download, and the envelope of everything else.
 func (f *Files) do(ctx context.Context, c call, name string) (env envelope, resp *upstream.Response, err error) {
 	unusable := func(r rune) bool { return r < ' ' || r == ',' }
 	if !strings.HasPrefix(name, "/") || len(name) > maxFilePath || strings.ContainsFunc(name, unusable) {

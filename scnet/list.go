@@ -140,7 +140,7 @@ func rejectsVariant(err error) bool {
 	return hasCode(err, "10003", "10004") || errors.Is(err, ErrMalformed) && f.Status == 200
 }
 
-// broke reports whether the connection was dropped after the request had left, which is no time-out.
+// broke reports whether the connection was dropped after the request had left. A timeout does not count.
 func broke(err error) bool {
 	var f *Error
 	return errors.As(err, &f) && f.Delivery == Unknown && f.Kind == upstream.Unavailable &&

@@ -14,7 +14,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
-// What calls try, as errors say it.
+// What calls try to do, as errors word it.
 const (
 	opLogin   = "log in"
 	opRenew   = "renew the token"

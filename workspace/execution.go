@@ -20,8 +20,8 @@ const (
 	MaxTimeoutMinutes = 600
 )
 
-// Execution is a batch: every script runs on every desktop (operation ExecuteScriptOrCommand). With a first ("gray")
-// batch, named by GrayCount or GrayDesktops, the service runs the other desktops only afterwards. What is nil or empty is
+// Execution is a batch: every script runs on every desktop (operation ExecuteScriptOrCommand). With a first ("gray") batch,
+// named by GrayCount or GrayDesktops, the service runs the other desktops only afterwards. Fields that are nil or empty are
 // not sent.
 type Execution struct {
 	Desktops []string // 1 to 1000 ids
@@ -33,7 +33,7 @@ type Execution struct {
 	// GrayDesktops are the desktops of the first batch, some of Desktops.
 	GrayDesktops []string
 	// GrayFailThreshold ends the task after the first batch once that many of its desktops have failed: 1 to one below the
-	// size of the first batch, which therefore must be 2 or more. What has begun is not interrupted.
+	// size of the first batch, which therefore must be 2 or more. Scripts that have begun are not interrupted.
 	GrayFailThreshold *int
 
 	// TimeoutMinutes is for each script, 0 to 600. The service documents neither its default nor what 0 means.

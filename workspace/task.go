@@ -39,9 +39,9 @@ func (t Task) Done() bool {
 	return t.End.IsSet() || t.Expected() > 0 && t.Succeeded+t.Failed+t.Skipped == t.Expected()
 }
 
-// State tells how the task stands. What the counts show beats the word, because the word for the end does not mean that
-// all has succeeded: a task with a failed record never is StateSucceeded, and one that is done has failed if any record
-// has, has succeeded if all have, and is StateUnknown where its word says that it still runs.
+// State tells how the task stands. The counts beat the service's word, because its word for the end does not mean that
+// everything has succeeded. A task with a failed record never is StateSucceeded. A task that is done has failed if any record
+// has, and has succeeded if all have; it is StateUnknown if its word says that it still runs.
 func (t Task) State() State {
 	word := StateOf(t.Status)
 	switch {

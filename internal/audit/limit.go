@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What one caller may have written of one kind of attempts: so many at once, and one more for each pause. The rest is
-// counted.
+// Limits on the attempts of one kind that one caller may have written: so many at once, and one more for each pause. The rest
+// is only counted.
 const (
 	floodBurst = 60
 	floodPause = 6 * time.Second

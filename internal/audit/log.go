@@ -2,10 +2,10 @@
 // attempt, chained to the line before by hash, so that a changed, removed, reordered or cut record shows.
 //
 // Intents and results are the history, and stay. Previews, refusals and declined questions are kept apart, in a chain of
-// files of their own that is bounded: whoever can only ask cannot push out what was done.
+// files of their own that is bounded: a caller who can only ask cannot push out the record of a change.
 //
-// The chain has no key. It shows tampering by whoever cannot rewrite all of the log and its head file; against somebody
-// who can, copy the hash of the last record to where they cannot write.
+// The chain has no key. It shows tampering by anybody who cannot rewrite all of the log and its head file. Against
+// those who can, copy the hash of the last record to a place where they cannot write.
 package audit
 
 import (
@@ -266,8 +266,8 @@ func (l *Log) next(take bool) []*entry {
 	return batch
 }
 
-// writeAll writes until nothing waits. The wait for the lock is nobody's in particular: it ends when the last record has
-// been taken back.
+// writeAll writes until no record waits. No single caller's deadline bounds the wait for the lock: it ends when the last
+// record has been taken back.
 func (l *Log) writeAll() {
 	for wait := time.Millisecond; l.next(false) != nil; {
 		release, busy, err := l.lock()

@@ -191,7 +191,7 @@ const (
 	maxArguments = 32
 )
 
-// fit returns r marshalled, cut until it fits into a line. What was cut is said in the note.
+// fit returns r as JSON, shortened until it fits into a line. The note says what was cut.
 func fit(r Record) ([]byte, error) {
 	r, cut := shorten(r)
 	longest := maxLine
@@ -254,7 +254,7 @@ func shorten(r Record) (Record, []string) {
 	} {
 		short(field.name, field.text, maxText)
 	}
-	// What a client calls itself is the only text here that nobody has looked at.
+	// The client's name for itself is the only text here that has not been cleaned before.
 	r.Client, r.ClientVersion, r.Caller = clean.Line(r.Client, 0), clean.Line(r.ClientVersion, 0), clean.Line(r.Caller, 0)
 	short("client", &r.Client, maxName)
 	short("client_version", &r.ClientVersion, maxName)

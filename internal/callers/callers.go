@@ -75,8 +75,8 @@ func NewToken() (token, digest string) {
 	return token, Digest(token)
 }
 
-// Digest returns the SHA-256 of token as 64 lower-case hexadecimal digits. There is no salt and no slow hash: these protect
-// what people choose, and nobody can search through 256 random bits.
+// Digest returns the SHA-256 of token as 64 lower-case hexadecimal digits. It needs neither a salt nor a slow hash: those
+// protect passwords that people choose, and nobody can search through 256 random bits.
 func Digest(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])

@@ -52,9 +52,9 @@ func (f *File) Reload() error {
 	return nil
 }
 
-// Live returns the policy of a caller as the file says it at any time, to narrow the operator's by. There is none, and the
-// error is a *guard.Refusal, once the file no longer names the caller, or names another token than the one whose Digest it
-// is: what that token began must not go on.
+// Live returns the policy of a caller as the file says it at any time, to narrow the operator's by. Once the file no longer
+// names the caller, or names a token with another digest, it returns a *guard.Refusal instead: a call that was begun with the
+// old token must not go on.
 func (f *File) Live(name, digest string) guard.Live {
 	return func() (guard.Policy, error) {
 		for _, c := range f.Table().callers {

@@ -71,7 +71,7 @@ func (w *words) value(text string) (string, error) {
 	case source == "-":
 		return w.readStdin()
 	case source == "":
-		return "", errors.New("@ names no file; @@ stands for a literal @")
+		return "", errors.New("@ does not name a file; @@ stands for a literal @")
 	}
 	file, err := os.Open(source)
 	if err != nil {

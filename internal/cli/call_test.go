@@ -163,7 +163,7 @@ func TestParseArguments(t *testing.T) {
 		"an empty object":    {[]string{`{ }`, "b=x"}, "", `{"b":"x"}`, ""},
 		"the same name":      {[]string{`{"a":1}`, "a=2"}, "", `{"a":1,"a":"2"}`, ""}, // the schema refuses it
 		"no such file":       {[]string{"script=@" + folder + "/none"}, "", "", "script: open"},
-		"no file":            {[]string{"script=@"}, "", "", "names no file"},
+		"no file":            {[]string{"script=@"}, "", "", "does not name a file"},
 		"not text":           {[]string{"script=@" + binary}, "", "", "is not UTF-8 text"},
 		"not text in a word": {[]string{"script=\xff"}, "", "", "is not UTF-8 text"},
 		"a huge file":        {[]string{"script=@" + huge}, "", "", "more than 1048576 bytes"},

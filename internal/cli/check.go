@@ -13,7 +13,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
-// checkTimeout bounds one check: who waits for an answer wants to be told that there is none.
+// checkTimeout bounds one check: the person who waits wants to learn that an answer does not come.
 const checkTimeout = 8 * time.Second
 
 // within runs one check. Its error says that the time was up, if it was.
@@ -42,8 +42,8 @@ func countDesktops(ctx context.Context, client *workspace.Client) (int, error) {
 	return max(page.Total, len(page.Rows)), err
 }
 
-// defaultRegion returns the region of calls that name none, or nil when calls have to name one: then the login works all the
-// same.
+// defaultRegion returns the region of calls that do not name one. It returns nil when calls have to name a region, because
+// the login works in that case too.
 func defaultRegion(ctx context.Context, client *scnet.Client) (*scnet.Region, error) {
 	region, err := client.Region(ctx, "")
 	var choose *scnet.RegionError
@@ -103,13 +103,13 @@ func fixOf(err error, address string) string {
 	var failed *upstream.Failure
 	switch {
 	case errors.Is(err, upstream.ErrHost) && address != "":
-		return "There is no host of that name: correct " + address + ", or look whether this machine's DNS works."
+		return "The host name does not exist: correct " + address + ", or check this machine's DNS."
 	case errors.Is(err, upstream.ErrClosedPort) && address != "":
 		return "Nothing listens at that address: correct " + address + ", host and port."
 	case errors.Is(err, upstream.ErrTLS) && address != "":
-		return "Look whether " + address + " is right, and whether a proxy with a certificate of its own stands in between."
+		return "Check that " + address + " is right. A proxy with a certificate of its own may stand in between."
 	case errors.Is(err, errNoAnswer), errors.Is(err, upstream.ErrTimeout):
-		return "Look whether " + orElse(address, "the address") + " is right, and whether a firewall or a proxy (HTTPS_PROXY) swallows the request."
+		return "Check that " + orElse(address, "the address") + " is right, and that no firewall or proxy (HTTPS_PROXY) drops the request."
 	case errors.As(err, &problem):
 		return problem.Hint()
 	case errors.As(err, &failed):

@@ -108,8 +108,9 @@ func Run(args []string, streams Streams) (code int) {
 	}
 }
 
-// forgetEmptySettings makes an empty variable one that is not set, as compose files and unit files mean it; kong would take
-// an empty path as the current folder. An empty limit is an error: whoever meant one would get none.
+// forgetEmptySettings treats an empty variable as one that is not set, which is what compose files and unit files mean by it;
+// kong would take an empty path as the current folder. An empty limit is an error: the operator wanted a limit and would get
+// none.
 func forgetEmptySettings(commands *kong.Application) error {
 	limits := map[string]bool{}
 	for _, command := range commands.Leaves(false) {

@@ -384,7 +384,7 @@ func TestDoctor(t *testing.T) {
 		"no container service":  {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
 		"no region chosen":      {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
 		"unreachable":           {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  connection", "was not sent", "→ Nothing listens at that address: correct SCNET_LOGIN_URL"}},
-		"no such host":          {with(ok, "SCNET_LOGIN_URL", "https://api.scnet.invalid"), 1, []string{"FAIL  connection", "→ There is no host of that name: correct SCNET_LOGIN_URL"}},
+		"no such host":          {with(ok, "SCNET_LOGIN_URL", "https://api.scnet.invalid"), 1, []string{"FAIL  connection", "→ The host name does not exist: correct SCNET_LOGIN_URL"}},
 		"no secret file":        {with(ok, "SCNET_SECRET_KEY", "", "SCNET_SECRET_KEY_FILE", "/absent"), 1, []string{"FAIL  configuration", "SCNET_SECRET_KEY_FILE: ", "→ Put the secret into this file"}},
 		"two families":          {map[string]string{"SCNET_USER": "u", "SCNET_OPENAPI_TOKEN": "t"}, 1, []string{"two sets of names", "→ Complete the first set"}},
 		"not SCNet":             {with(ok, "SCNET_LOGIN_URL", html.URL), 1, []string{"FAIL  login", "not what SCNet documents"}},

@@ -230,7 +230,7 @@ func (e *examination) clock(ctx context.Context, client *scnet.Client, address s
 	return true
 }
 
-// regions checks every region. One that cannot be used is a failure only when calls would go there.
+// regions checks every region. A region that cannot be used is a failure only if calls would go there.
 func (e *examination) regions(ctx context.Context, client *scnet.Client, regions []*scnet.Region) {
 	chosen, err := client.Region(ctx, "")
 	if err != nil {
@@ -240,7 +240,7 @@ func (e *examination) regions(ctx context.Context, client *scnet.Client, regions
 		}
 		e.fail("region", err, fix)
 	} else if chosen.Name != "" {
-		e.ok("region", "%s is used when a call names none", chosen)
+		e.ok("region", "%s is used when a call does not name a region", chosen)
 	}
 	for _, r := range regions {
 		e.region(ctx, r, chosen == nil || r.ID == chosen.ID, len(regions) == 1)

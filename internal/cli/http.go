@@ -246,7 +246,7 @@ func (c serveCommand) base(address net.Addr) string {
 	return c.scheme() + "://" + name
 }
 
-// reloadOnHangup reads callers and certificate again on SIGHUP. What is wrong leaves everything as it was.
+// reloadOnHangup reads callers and certificate again on SIGHUP. If a file is wrong, everything stays as it was.
 func reloadOnHangup(
 	ctx context.Context, hangups <-chan os.Signal, log zerolog.Logger, web *server.HTTP, reloads map[string]func() error,
 ) {

@@ -35,7 +35,7 @@ const (
 	serviceWorkspace = "workspace"
 )
 
-// observer is told of every request to a service, with status 0 when there was no answer. Nil: nobody is.
+// observer is told of every request to a service, with status 0 when there was no answer. It may be nil.
 type observer func(service string, status int, took time.Duration)
 
 func (o observer) of(service string) func(status int, took time.Duration) {

@@ -9,8 +9,8 @@ import (
 // clientPipe is stdout as it is: a server has to hear that its client has gone.
 type clientPipe struct{ io.Writer }
 
-// reader is stdout for every other command: whoever reads it may stop reading, as head does, and the command goes on to its
-// end, because its exit status tells of what it did.
+// reader is stdout for every other command: its reader may stop early, as head does. The command still runs to its end,
+// because its exit status tells what it did.
 type reader struct{ out io.Writer }
 
 func (r reader) Write(p []byte) (int, error) {

@@ -142,8 +142,8 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	options := audit.Options{KeepFor: time.Duration(p.AuditKeepDays) * 24 * time.Hour}
 	var log *audit.Log
 	if p.AuditLog == "" {
-		// It is opened with the first record: whoever only reads gets no file, and a server on a read-only file system starts,
-		// and refuses what it cannot record.
+		// The log is opened with its first record: somebody who only reads gets no file, and a server on a read-only file system
+		// starts and refuses what it cannot record.
 		log = audit.Lazy(func() (string, error) { return audit.DefaultPath(os.LookupEnv) }, options)
 	} else if log, err = audit.Open(p.AuditLog, options); err != nil {
 		return nil, fmt.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)

@@ -31,9 +31,9 @@ func (s *Store) Send(ctx context.Context, address string, message []byte) error 
 	return fault(err)
 }
 
-// Receive waits for the oldest message to address and takes it, until ctx ends, which it may notice a second late. A message
-// that it took it returns, also when ctx has ended. Of several receivers one gets a message. A message is lost only with the
-// connection that it is on its way over.
+// Receive waits for the oldest message to address and takes it, until ctx ends, which it may notice a second late. It returns
+// every message that it took, even if ctx has ended meanwhile. One of several receivers gets a message. A message is lost
+// only with the connection that carries it.
 func (s *Store) Receive(ctx context.Context, address string) ([]byte, error) {
 	for ctx.Err() == nil {
 		message, err := s.pop(s.mailbox(address))

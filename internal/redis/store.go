@@ -102,7 +102,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return fault(err)
 }
 
-// isAuthError knows the answers of Redis to a wrong password, a missing one, and one that is not wanted.
+// isAuthError recognizes the answers of Redis to a wrong password, to a missing one, and to one that it does not use.
 func isAuthError(err error) bool {
 	var answer redis.Error
 	if !errors.As(err, &answer) {
@@ -113,8 +113,8 @@ func isAuthError(err error) bool {
 		strings.Contains(text, "AUTH")
 }
 
-// Claim claims key until then. Of several claims of one key one wins and gets true. A claim that would be over at once is
-// not made. After an error the key may be claimed all the same.
+// Claim claims key until then. If several processes claim a key, one of them wins and gets true. A claim that would end at
+// once is not made. After an error, the key may nevertheless be claimed.
 func (s *Store) Claim(ctx context.Context, key string, until time.Time) (bool, error) {
 	lifetime := time.Until(until)
 	if lifetime < time.Millisecond { // Redis would refuse it
@@ -182,8 +182,8 @@ func (s *Store) Update(
 	return errors.New("the shared state was changed by others at the same time, again and again")
 }
 
-// update makes one try. replaced is false when another update came in between. What writes is sent once: one that is sent
-// again without its WATCH could undo another replica's update.
+// update makes one try. replaced is false when another update came in between. The writing command is sent only once:
+// repeated without its WATCH, it could undo another replica's update.
 func (s *Store) update(
 	ctx context.Context, key string, ttl time.Duration, change func(old []byte) (new []byte, err error),
 ) (replaced bool, err error) {

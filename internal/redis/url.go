@@ -36,9 +36,9 @@ func parseURL(text string) (address, error) {
 	}
 	switch {
 	case u.Scheme != "redis" && u.Scheme != "rediss", u.Hostname() == "":
-		return address{}, errors.New("the URL of the shared state names no Redis server; valid is " + urlForm)
+		return address{}, errors.New("the URL of the shared state does not name a Redis server; valid is " + urlForm)
 	case u.RawQuery != "" || u.Fragment != "":
-		return address{}, errors.New("the URL of the shared state has options, of which there are none; valid is " + urlForm)
+		return address{}, errors.New("the URL of the shared state has a query or a fragment, which are not supported; valid is " + urlForm)
 	}
 	database, err := parseDatabase(u.Path)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 var errInputEnded = errors.New("the input ended before the answer")
 
 const (
-	// questionLifetime is how long an answer to a question is taken. Who asked waits for askTimeout only.
+	// questionLifetime is how long an answer to a question is accepted. The caller who asked waits only for askTimeout.
 	questionLifetime = askTimeout + 20*time.Second
 	// maxAnswerBytes is much more than a form with one field needs.
 	maxAnswerBytes = 16 << 10
@@ -114,7 +114,7 @@ func newAsked(key []byte) *asked {
 	return &asked{key: derived.Sum(nil)}
 }
 
-// newID makes an id that nobody can guess: over HTTP, whoever knows it and the owner could answer.
+// newID makes an id that nobody can guess: over HTTP, anybody who knew it and the owner could answer.
 func (a *asked) newID(owner string) string {
 	body := fmt.Sprintf("ask-%d-%s", time.Now().UnixMilli(), rand.Text())
 	return strconv.Quote(body + "-" + a.seal(owner, body))
@@ -165,8 +165,8 @@ func (a *asked) close(id string) {
 	delete(a.waiting, id)
 }
 
-// deliver passes an answer to who waits for it, and reports whether anybody did. The first counts. One that nobody waits for
-// is dropped, because an error in return could go back and forth for ever.
+// deliver passes an answer to the call that waits for it, and reports whether there was one. The first answer counts. An
+// answer that nobody waits for is dropped: an error in return could go back and forth for ever.
 func (a *asked) deliver(owner string, answer message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -15,8 +15,8 @@ const (
 	// DefaultGrace is how long calls that are running at the end of the input may go on. It leaves time to record what
 	// became of them before the 10 seconds are over that most supervisors give.
 	DefaultGrace = 8 * time.Second
-	// settle is how long calls that were cancelled after the grace may take to record what became of them: as long as an
-	// answer to a change that was sent is waited for.
+	// settle is how long calls that were cancelled after the grace may take to record their outcome: as long as the server waits
+	// for the answer to a change that was sent.
 	settle = 30 * time.Second
 	// wrapUp is how long their answers may take.
 	wrapUp = time.Second

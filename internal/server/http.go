@@ -25,8 +25,8 @@ const (
 	keepAlive     = 25 * time.Second // between two signs of life on a silent stream; proxies cut at 60 s
 )
 
-// Mailbox takes answers to the server process that waits for them, when a proxy gave them to another one. Send must not
-// wait for a receiver; Receive waits until ctx ends. Of several claims of one key, until it is over, one wins.
+// Mailbox takes answers to the server process that waits for them, when a proxy gave them to another one. Send must not wait
+// for a receiver; Receive waits until ctx ends. If several processes claim a key before the claim ends, one of them wins.
 type Mailbox interface {
 	Claim(ctx context.Context, key string, until time.Time) (bool, error)
 	Send(ctx context.Context, address string, message []byte) error

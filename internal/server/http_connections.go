@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// connections bounds how many connections there are, and lets nobody shut out others by keeping them open: for a new one,
-// the connection that has been without a request for the longest time is closed. Who sends a request at once is never that
-// one.
+// connections bounds the number of connections. Nobody can shut others out by keeping connections open: to admit a new one,
+// it closes the connection that has been without a request for the longest time. A client that sends a request at once is
+// never the one that is closed.
 type connections struct {
 	net.Listener
 	limit int

@@ -36,7 +36,8 @@ type visit struct {
 // step is one thing that a request passes. It reports whether the request goes on; otherwise it has answered it.
 type step func(*HTTP, *visit) bool
 
-// What a request passes before its route serves it, in this order: what costs least and tells least comes first.
+// The steps that a request passes before its route serves it, in this order: the cheapest first, and those that tell a
+// stranger least.
 var (
 	forAnybody = []step{setDeadlines, secureAnswer, admitSite, preflight}
 	forCallers = append(slices.Clone(forAnybody), authenticate, admitRate)

@@ -127,7 +127,7 @@ func (r *remembered) has(key string) bool {
 	return known
 }
 
-// mailAddress names the answer to a question that a session was asked. Who does not know both cannot write there.
+// mailAddress names the answer to a question that a session was asked. Without knowing both, nobody can write there.
 func mailAddress(session, question string) string {
 	digest := sha256.Sum256([]byte(session + "\n" + question))
 	return "answer:" + base64.RawURLEncoding.EncodeToString(digest[:])

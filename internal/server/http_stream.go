@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Recheck closes the streams of callers that would not be let in any more. Their single requests need none: each is
+// Recheck closes the streams of callers that would no longer be let in. Single requests need not be closed: each one is
 // authenticated.
 func (h *HTTP) Recheck() {
 	h.mu.Lock()

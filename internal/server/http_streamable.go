@@ -196,7 +196,7 @@ func (e *exchange) admitLegacy(k kind) bool {
 		return true
 	}
 	if version := e.r.Header.Get(mcp.HeaderProtocolVersion); version != "" && !mcp.IsValidProtocolVersion(version) {
-		return e.reject(mcp.INVALID_REQUEST, "the "+mcp.HeaderProtocolVersion+" is none of "+strings.Join(mcp.ValidProtocolVersions, ", "))
+		return e.reject(mcp.INVALID_REQUEST, "the "+mcp.HeaderProtocolVersion+" must be one of "+strings.Join(mcp.ValidProtocolVersions, ", "))
 	}
 	id := e.r.Header.Get(mcp.HeaderSessionID)
 	if id == "" {
@@ -207,7 +207,7 @@ func (e *exchange) admitLegacy(k kind) bool {
 	}
 	if !e.http.sessions.open(id, e.caller.Name, e.session) {
 		// Clients make a new session on 404.
-		e.http.refused(e.w, ruleSession, http.StatusNotFound, "the session has ended or is none of this server's; initialize again")
+		e.http.refused(e.w, ruleSession, http.StatusNotFound, "the session has ended or does not belong to this server; initialize again")
 		return false
 	}
 	return true
@@ -382,7 +382,7 @@ func (e *exchange) send(message any) error {
 	return e.events.event("message", encoded)
 }
 
-// finish writes the answer. Of a call that the client cancelled there is none, only the end of an empty stream.
+// finish writes the answer. For a call that the client cancelled, it only ends the empty stream.
 func (e *exchange) finish(reply mcp.JSONRPCMessage, cancelled bool) {
 	if e.r.Context().Err() != nil {
 		e.events.end()

@@ -49,8 +49,8 @@ type meta struct {
 	version string // of the protocol
 }
 
-// payload is the text of a message until somebody takes it: a call that waits or runs must not keep megabytes that nobody
-// reads any more.
+// payload is the text of a message until somebody takes it: a call that waits or runs must not hold on to megabytes that
+// nobody will read again.
 type payload struct {
 	text      []byte
 	arguments span
@@ -148,7 +148,7 @@ func isID(raw json.RawMessage) bool {
 		utf8.Valid(raw)
 }
 
-// context returns ctx with what m wants to be known about it: where progress goes, and the trace that it belongs to.
+// context returns ctx with what m carries for the call: where progress goes, and the trace that it belongs to.
 func (m message) context(ctx context.Context) context.Context {
 	if token := m.meta.ProgressToken; isID(token) {
 		ctx = withProgressToken(ctx, token)
@@ -194,7 +194,7 @@ func (s *Server) explainUnknownTool(ctx context.Context, m message, reply mcp.JS
 	return failure
 }
 
-// logRequest logs one request for those who look for faults. A tool call has a line of its own, for everybody.
+// logRequest logs one request at the level for debugging. A tool call also has a line of its own, which everybody sees.
 func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMessage, took time.Duration) {
 	if s.log.GetLevel() > zerolog.DebugLevel {
 		return

@@ -27,7 +27,7 @@ func withProgressToken(ctx context.Context, token json.RawMessage) context.Conte
 	return context.WithValue(ctx, tokenKey{}, token)
 }
 
-// maxProgress is how much of a call's progress waits while the client does not read. What is older is dropped.
+// maxProgress is how many reports of a call's progress wait while the client does not read. Older ones are dropped.
 const maxProgress = 128
 
 // progress is what a call tells about itself while it runs. The tool never waits for the client.

@@ -53,8 +53,8 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 	return err
 }
 
-// source is the input of a connection. While something that was read is not handled, it counts as a message: at the end of
-// the run every line that was read is answered. What comes later is not read any more.
+// source is the input of a connection. While a line that was read is being handled, it counts as a message: at the end of the
+// run, every line that was read is answered. Later lines are no longer read.
 type source struct {
 	in         io.Reader
 	connection *connection

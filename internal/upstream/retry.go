@@ -98,7 +98,7 @@ func logRetry(ctx context.Context, r Request, try int, wait time.Duration, cause
 		Fields(traced).AnErr("cause", cause).Msg("upstream request is tried again")
 }
 
-// retryAfter reads a Retry-After header: seconds or a date. What cannot be read, or lies in the past, is 0.
+// retryAfter reads a Retry-After header: seconds or a date. It returns 0 for a value that cannot be read or lies in the past.
 func retryAfter(header string, now time.Time) time.Duration {
 	if header == "" {
 		return 0

@@ -85,7 +85,7 @@ func (f *file) read() (*contents, error) {
 	case !info.Mode().IsRegular() || info.Size() > maxBytes:
 		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", f.path, maxBytes)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s can be used by others than its owner (%04o); remove it, and what it holds begins anew", f.path, info.Mode().Perm())
+		return nil, fmt.Errorf("users other than its owner can use %s (%04o); remove it: preview tokens and the hourly limit then start afresh", f.path, info.Mode().Perm())
 	}
 	text, err := os.ReadFile(f.path)
 	if err != nil {
@@ -93,7 +93,7 @@ func (f *file) read() (*contents, error) {
 	}
 	var c contents
 	if err := json.Unmarshal(text, &c); err != nil || len(c.Key) != keyBytes || c.Epoch == "" {
-		return nil, fmt.Errorf("%s cannot be read; remove it, and what it holds begins anew", f.path)
+		return nil, fmt.Errorf("%s does not hold what it should; remove it: preview tokens and the hourly limit then start afresh", f.path)
 	}
 	if c.Claims == nil {
 		c.Claims = map[string]int64{}
@@ -120,8 +120,8 @@ func (f *file) look(ctx context.Context) (*contents, error) {
 	return c, err
 }
 
-// hasGoneBack reports whether the clock is behind what it was when the file was written. What expired by that clock may have
-// been forgotten, and would hold again by this one.
+// hasGoneBack reports whether the clock is behind the time at which the file was written. Entries that had expired by then
+// may have been forgotten, but would be valid again by this clock.
 func (f *file) hasGoneBack(c *contents) bool {
 	return f.now().Before(time.UnixMilli(c.Latest).Add(-clockSkew))
 }
@@ -129,7 +129,8 @@ func (f *file) hasGoneBack(c *contents) bool {
 // errUnchanged ends a change that has nothing to write.
 var errUnchanged = errors.New("unchanged")
 
-// change hands do what is kept, without what is over, and writes what it makes of it. With an error nothing is written.
+// change passes the stored state, without expired entries, to do, and writes the result. If do returns an error, nothing is
+// written.
 func (f *file) change(ctx context.Context, do func(*contents) error) error {
 	select {
 	case f.busy <- struct{}{}:

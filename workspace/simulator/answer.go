@@ -66,8 +66,8 @@ func (r reply) encode(op Operation, requestID string) fakecloud.Answer {
 	return a
 }
 
-// Error codes of Workspace, from its page "Error Codes", except that there is none there for what does not exist: that one is
-// made up after the code of a method that is not allowed.
+// Error codes of Workspace, from its page "Error Codes". The page has no code for things that do not exist: that one is made
+// up after the code for a method that is not allowed.
 const (
 	codeParameter = "WKS.00211102"
 	codeDenied    = "WKS.00081102"
