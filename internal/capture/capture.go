@@ -30,8 +30,8 @@ type Place struct {
 	containers int
 }
 
-// Find looks for a directory that can take the runs of an instance, and changes nothing. wanted is the only one that counts if
-// there is one. Its error says why there is none.
+// Find looks for a directory that can take the runs of an instance, and changes nothing. wanted is the only one that counts
+// if there is one. Its error says why there is none.
 func Find(ctx context.Context, region *scnet.Region, in scnet.Instance, scope, wanted string) (Place, error) {
 	p := Place{region: region, instance: in, scope: scope, containers: 1}
 	if scope == allContainers {
@@ -129,7 +129,8 @@ func (p Place) prepare(ctx context.Context, now time.Time) (*Run, error) {
 				break
 			}
 		}
-		if !errors.Is(problem, scnet.ErrNoAccess) && !errors.Is(problem, scnet.ErrNoFile) && !errors.Is(problem, scnet.ErrNotFolder) {
+		if !errors.Is(problem, scnet.ErrNoAccess) && !errors.Is(problem, scnet.ErrNoFile) &&
+			!errors.Is(problem, scnet.ErrNotFolder) {
 			break // the next directory would fare no better
 		}
 	}
@@ -138,7 +139,8 @@ func (p Place) prepare(ctx context.Context, now time.Time) (*Run, error) {
 
 func (p Place) newRun(id ID, base string) *Run {
 	return &Run{
-		ID: id, Dir: base + "/" + id.folder(), InstanceID: p.instance.ID, Containers: p.containers, region: p.region, files: p.files,
+		ID: id, Dir: base + "/" + id.folder(), InstanceID: p.instance.ID, Containers: p.containers, region: p.region,
+		files: p.files,
 	}
 }
 
@@ -274,7 +276,8 @@ const (
 // States returns every state, the worst first.
 func States() []State {
 	return []State{
-		Failed, TimedOut, Cancelled, Corrupt, NoShell, Unwritable, Interrupted, Lost, NoRecord, Unreadable, NotSeen, Unknown, Accepted,
+		Failed, TimedOut, Cancelled, Corrupt, NoShell, Unwritable, Interrupted, Lost, NoRecord, Unreadable, NotSeen, Unknown,
+		Accepted,
 		Running, Succeeded,
 	}
 }

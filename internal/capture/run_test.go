@@ -188,8 +188,8 @@ func TestUnhappyEnds(t *testing.T) {
 		want   capture.State
 		kept   bool
 	}{
-		"not seen yet":           {nil, 0, capture.Accepted, true},
-		"not seen":               {nil, 46 * time.Second, capture.NotSeen, true},
+		"not seen yet":          {nil, 0, capture.Accepted, true},
+		"not seen":              {nil, 46 * time.Second, capture.NotSeen, true},
 		"not seen and too late": {nil, time.Hour, capture.NotSeen, false},
 		"its record is cut": {func(w *world, run *capture.Run) {
 			w.mark(run, "c.started", "")

@@ -39,8 +39,8 @@ type Watch struct {
 	Redact    func(string) string
 }
 
-// Await waits until the run is over, or as long as it may. It reads what is there, and removes the run's directory once all of
-// it has been read. The end of ctx ends the waiting only.
+// Await waits until the run is over, or as long as it may. It reads what is there, and removes the run's directory once all
+// of it has been read. The end of ctx ends the waiting only.
 func (r *Run) Await(ctx context.Context, w Watch) Report {
 	last := ""
 	for i := 0; ; i++ {

@@ -1,7 +1,7 @@
 // Package capture gets the exit code and the output of a script out of a container. SCNet reports neither; but a region's
-// file service and its containers share storage. [Start] makes a directory with a name that nobody can guess, a wrapper around
-// the script looks for it inside the container, runs the script only if it finds it, and leaves there what became of it.
-// The storage is the only state: whoever has the id of a [Run] can ask for it.
+// file service and its containers share storage. [Start] makes a directory with a name that nobody can guess, a wrapper
+// around the script looks for it inside the container, runs the script only if it finds it, and leaves there what became of
+// it. The storage is the only state: whoever has the id of a [Run] can ask for it.
 package capture
 
 import (
