@@ -194,8 +194,8 @@ func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], 
 	})
 }
 
-// AllDesktops yields every desktop that f selects, from f.Offset on, each once; f.Limit does not matter. An error ends it; see
-// upstream.Walk.
+// AllDesktops yields every desktop that f selects, from f.Offset on, each once; f.Limit does not matter. An error ends it;
+// see upstream.Walk.
 func (c *Client) AllDesktops(ctx context.Context, f DesktopFilter) iter.Seq2[Desktop, error] {
 	fetch := func(start, limit int) (Page[Desktop], error) {
 		f.Offset, f.Limit = start, cmp.Or(limit, maxRows)

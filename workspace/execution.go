@@ -54,8 +54,8 @@ type executionBody struct {
 // Check returns nil or an *ArgumentError that lists every rule that x breaks. Execute checks by itself.
 func (x Execution) Check() error { return x.check((*problems).ids, true) }
 
-// CheckNamed is Check for desktops that are named by something other than ids and not looked up yet. What only ids can tell is
-// not checked: whether GrayDesktops are some of Desktops.
+// CheckNamed is Check for desktops that are named by something other than ids and not looked up yet. What only ids can tell
+// is not checked: whether GrayDesktops are some of Desktops.
 func (x Execution) CheckNamed() error { return x.check((*problems).names, false) }
 
 func (x Execution) check(desktops func(p *problems, field string, ids []string, least, most int), subset bool) error {
