@@ -52,6 +52,31 @@ func (c *Client) Region(ctx context.Context, selector string) (*Region, error) {
 	return region, err
 }
 
+// Usable returns the regions that can be used, the configured one first. There is at least one.
+func (c *Client) Usable(ctx context.Context) ([]*Region, error) {
+	regions, err := c.Regions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	usable := those(regions, func(r *Region) bool { return !r.Suspended })
+	if c.cfg.Region == "" && len(usable) > 0 || c.SingleRegion() {
+		return usable, nil
+	}
+	home, err := c.Region(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return append([]*Region{home}, those(usable, func(r *Region) bool { return r.ID != home.ID })...), nil
+}
+
+// Configured returns the region that is the default, or nil if there is none.
+func (c *Client) Configured(ctx context.Context) (*Region, error) {
+	if c.cfg.Region == "" && !c.SingleRegion() {
+		return nil, nil
+	}
+	return c.Region(ctx, "")
+}
+
 func pick(regions []*Region, selector string) (*Region, error) {
 	var usable, suspended []*Region
 	for _, r := range regions {

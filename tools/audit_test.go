@@ -75,7 +75,7 @@ func TestEveryAttemptIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
 		const script = "export PASSWORD=hunter2\n"
-		w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Failed)),
+		w := newWorld(t, setup{instances: append(jobs(2, simulator.Running), job(3, simulator.Failed), job(4, simulator.Failed)),
 			rules: toolbox.Rules{Audit: log, Policy: guard.Policy{Protect: patterns(t, id(3))}}})
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, After: 1, Code: "716864", Latency: 250 * time.Millisecond})
 		w.fails(t, "execute_script", arguments{"instance_ids": ids(2), "script": map[string]any{"hunter2": script}, "concurrency": script, script: 1})
@@ -91,13 +91,14 @@ func TestEveryAttemptIsRecorded(t *testing.T) {
 		wantOutcomes(t, w.call(t, "execute_script", second), "partial", "accepted", "rejected")
 		w.call(t, "execute_script", second)
 		w.call(t, "delete_instances", deletion(id(8)))
-		w.fails(t, "restart_instance", arguments{"instance_id": id(1), "force": true, "confirm": true}, "716868")
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, Code: "716868"})
+		w.fails(t, "restart_instance", arguments{"instance_id": id(4), "confirm": true}, "716868")
 
 		all := records()
 		want := []string{
 			"refused arguments", "refused plan", "refused protect", "refused max-targets", "previewed none confirmation_required",
 			"previewed asked confirmation_required", "declined decline", "intent preview_token", "result preview_token partial",
-			"previewed token_used confirmation_required", "nothing_to_do done", "intent flag", "result flag failed",
+			"previewed token_used confirmation_required", "nothing_to_do failed", "intent flag", "result flag failed",
 		}
 		if got := steps(all); !slices.Equal(got, want) {
 			t.Fatalf("steps %q\nwant  %q", got, want)

@@ -69,7 +69,7 @@ func TestPreviewToken(t *testing.T) {
 				}
 				before := w.writes()
 				if name == "the instance is gone" && tool == "execute_script" {
-					w.fails(t, tool, second, "no such instance", "Nothing was sent")
+					w.fails(t, tool, second, "no such instance", "Nothing was changed")
 					w.nothingSent(t)
 					return
 				}

@@ -43,7 +43,8 @@ func (s Instances) deleteInstances() toolbox.Tool {
 	}, toolbox.Steps[DeleteInstancesInput, chosen, DeleteInstancesOutput]{
 		Plan: s.planDelete,
 		Nothing: func(DeleteInstancesInput, toolbox.Plan) DeleteInstancesOutput {
-			return DeleteInstancesOutput{toolbox.Changed{State: toolbox.Done}}
+			return DeleteInstancesOutput{toolbox.Changed{State: toolbox.Failed,
+				Next: "Nothing was deleted: no region knows these ids. They may have been deleted before; list_instances shows what there is."}}
 		},
 		Ask: askDelete,
 		Act: actDelete,
@@ -51,29 +52,35 @@ func (s Instances) deleteInstances() toolbox.Tool {
 }
 
 func (s Instances) planDelete(ctx context.Context, policy guard.Policy, in *DeleteInstancesInput) (plan toolbox.Plan, work chosen, err error) {
-	region, err := s.region(ctx, in.Region)
-	if err != nil {
+	work, err = s.choose(ctx, policy, in.Region, in.InstanceIDs)
+	if plan.Targets = work.targets; err != nil {
 		return plan, work, err
 	}
-	in.Region = region.ID
-	if plan.Targets, _, err = s.resolve(ctx, policy, region, in.InstanceIDs); err != nil {
-		return plan, work, err
-	}
-	in.InstanceIDs = toolbox.IDs(plan.Targets)
+	in.Region, in.InstanceIDs = "", toolbox.IDs(plan.Targets) // each target says where it is
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
-		switch {
-		case !t.Exists:
-			t.Effect = "does not exist (any more)"
-		case active(scnet.Status(t.Status)):
-			t.Effect = "deleted for good; its processes end"
-		default:
-			t.Effect = "deleted for good"
+		if t.Effect = "does not exist (any more)"; t.Exists {
+			t.Effect = deletion(*t)
 		}
 	}
 	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.",
-		text.Count(plan.Changes(), "instance"), region)
-	return plan, chosen{region: region, targets: plan.Targets}, nil
+		text.Count(plan.Changes(), "instance"), plan.Where())
+	return plan, work, nil
+}
+
+// deletion says what deleting an instance ends and loses.
+func deletion(t toolbox.Target) string {
+	effect := "deleted for good"
+	switch status := scnet.Status(t.Status); {
+	case status.Is(scnet.Running):
+		effect += "; its processes end"
+	case active(status):
+		effect += "; it will not start"
+	}
+	if len(t.Mounts) == 0 {
+		return effect + "; nothing is mounted: everything in it is lost"
+	}
+	return effect + "; what is not in its mounted directories is lost"
 }
 
 func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
@@ -82,7 +89,11 @@ func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
 	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.Changes(), "instance"), plan.Where())
 	for _, t := range plan.Targets {
 		if !t.Spared() {
-			fmt.Fprintf(&b, "- %s, %s\n", t, text.Field(t.Status))
+			fmt.Fprintf(&b, "- %s, %s: %s", t, text.Field(t.Status), t.Effect)
+			for i, m := range t.Mounts {
+				fmt.Fprintf(&b, "%s%s", []string{" (mounted: ", ", "}[min(i, 1)], m)
+			}
+			b.WriteString([]string{"", ")"}[min(len(t.Mounts), 1)] + "\n")
 		}
 	}
 	fmt.Fprintf(&b, "Type %q to delete.", phrases[0])
@@ -91,7 +102,7 @@ func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
 
 func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (DeleteInstancesOutput, error) {
 	targets, present := slices.Clone(work.targets), work.present()
-	chunks := slices.Collect(slices.Chunk(present, scnet.MaxDeleteIDs))
+	chunks := work.chunks(present, scnet.MaxDeleteIDs)
 	done := 0
 	result, err := rollout.Run(ctx, rollout.Plan{Targets: len(chunks), Concurrency: 1, MaxFailures: len(chunks)}, rollout.Steps{
 		Do: func(ctx context.Context, i int) error {
@@ -99,7 +110,7 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 			for j, target := range chunks[i] {
 				ids[j] = targets[target].ID
 			}
-			return work.region.Delete(ctx, ids...)
+			return work.found[chunks[i][0]].region.Delete(ctx, ids...)
 		},
 		Permit: func(int) error { return toolbox.Permitted(ctx) },
 		Done: func(i int, _ error, _, _ int) {
@@ -112,28 +123,33 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 	}
 	logFaults(ctx, result)
 	for i, chunk := range result.Targets {
-		outcome, note := toolbox.Deleted, ""
-		switch {
-		case !chunk.Attempted:
-			outcome, note = toolbox.OutcomeFailed, "not sent: the call was cancelled or took too long"
-			if result.Forbidden != nil {
-				note = "not sent: " + text.Field(result.Forbidden.Error())
-			}
-		case chunk.Err != nil:
-			outcome, note = toolbox.OutcomeOf(chunk.Err), toolbox.Briefly(chunk.Err)
-		}
 		for _, target := range chunks[i] {
-			targets[target].Outcome, targets[target].Note = outcome, note
+			t := &targets[target]
+			switch {
+			case !chunk.Attempted:
+				t.Outcome, t.Note = toolbox.OutcomeFailed, "not sent: the call was cancelled or took too long"
+				if result.Forbidden != nil {
+					t.Note = "not sent: " + text.Field(result.Forbidden.Error())
+				}
+			case chunk.Err != nil:
+				t.Fail(toolbox.OutcomeOf(chunk.Err), chunk.Err)
+			default:
+				t.Outcome = toolbox.Deleted
+			}
 		}
 	}
-	settleDeletes(ctx, work.region, targets, present)
-	return DeleteInstancesOutput{toolbox.Changed{State: deleteState(targets), Targets: targets}}, nil
+	settleDeletes(ctx, work, targets, present)
+	out := DeleteInstancesOutput{toolbox.Changed{State: deleteState(targets), Targets: targets}}
+	if toolbox.Count(targets, toolbox.OutcomeUnknown, toolbox.StillListed) > 0 {
+		out.Next = "What is unknown or still listed was not sent again: look with list_instances before repeating."
+	}
+	return out, nil
 }
 
 // settleDeletes looks at every target that something was sent for, until nothing is left or the pauses are used up. What
 // the last look shows outranks what the delete call answered. It goes on after the caller has gone, because the audit log
 // wants to know too.
-func settleDeletes(ctx context.Context, region *scnet.Region, targets []toolbox.Target, present []int) {
+func settleDeletes(ctx context.Context, work chosen, targets []toolbox.Target, present []int) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout,
 		fmt.Errorf("looking took longer than %s", settleTimeout))
 	defer cancel()
@@ -145,7 +161,7 @@ func settleDeletes(ctx context.Context, region *scnet.Region, targets []toolbox.
 		}
 		looks := make([]error, len(left))
 		fault := lookUp(ctx, len(left), func(i int) error {
-			_, looks[i] = region.Detail(ctx, targets[left[i]].ID)
+			_, looks[i] = work.found[left[i]].region.Detail(ctx, targets[left[i]].ID)
 			return nil
 		})
 		for i, target := range left {
@@ -182,9 +198,9 @@ func settled(sent toolbox.Target, look error) (toolbox.Outcome, string) {
 }
 
 func deleteState(targets []toolbox.Target) toolbox.State {
-	settled := toolbox.Count(targets, toolbox.Deleted, toolbox.NotFound)
+	deleted := toolbox.Count(targets, toolbox.Deleted)
 	switch {
-	case settled == len(targets):
+	case deleted > 0 && deleted+toolbox.Count(targets, toolbox.NotFound) == len(targets):
 		return toolbox.Done
 	case toolbox.Count(targets, toolbox.Deleted) > 0:
 		return toolbox.Partial
@@ -201,8 +217,5 @@ func (out DeleteInstancesOutput) Text() string {
 	fmt.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State, count(toolbox.Deleted),
 		count(toolbox.StillListed), count(toolbox.NotFound), count(toolbox.RefusedByService), count(toolbox.OutcomeFailed), count(toolbox.OutcomeUnknown))
 	toolbox.WriteOutcomes(&b, out.Targets)
-	if toolbox.Count(out.Targets, toolbox.OutcomeUnknown, toolbox.StillListed) > 0 {
-		b.WriteString("What is unknown or still listed was not sent again: look with list_instances before repeating.\n")
-	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

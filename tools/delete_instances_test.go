@@ -42,7 +42,7 @@ func TestDelete(t *testing.T) {
 func TestDeleteOfNothingNeedsNoConsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(1, simulator.Running)})
-		wantOutcomes(t, w.call(t, "delete_instances", deletion(id(7), id(8))), "done", "not_found", "not_found")
+		wantOutcomes(t, w.call(t, "delete_instances", deletion(id(7), id(8))), "failed", "not_found", "not_found")
 		w.nothingSent(t)
 	})
 }
@@ -50,9 +50,9 @@ func TestDeleteOfNothingNeedsNoConsent(t *testing.T) {
 func TestDeleteTakesIDsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(3, simulator.Running)})
-		w.fails(t, "delete_instances", deletion(id(1), "JOB-00"), `"JOB-00" is not an instance id`, id(1), id(2), id(3), "Running")
+		w.fails(t, "delete_instances", deletion(id(1), "JOB-00"), `"JOB-00" is neither an id nor a whole name`, id(1), id(2), id(3), "Running")
 		for _, wildcard := range []string{"*", "job-*", "all instances", "%", ""} {
-			w.fails(t, "delete_instances", deletion(id(1), wildcard), "not an instance id")
+			w.fails(t, "delete_instances", deletion(id(1), wildcard), "is neither ")
 		}
 		w.fails(t, "delete_instances", deletion(), "instance_ids", "Nothing was sent")
 

@@ -73,25 +73,20 @@ func (s Instances) planScript(ctx context.Context, policy guard.Policy, in *Exec
 	in.Scope, in.Concurrency = cmp.Or(in.Scope, "all"), cmp.Or(in.Concurrency, defaultConcurrency)
 	digest := sha256.Sum256([]byte(in.Script))
 	plan.Script = &audit.Script{SHA256: hex.EncodeToString(digest[:]), Bytes: len(in.Script)}
-	region, err := s.region(ctx, in.Region)
-	if err != nil {
+	work, err = s.choose(ctx, policy, in.Region, in.InstanceIDs)
+	if plan.Targets = work.targets; err != nil {
 		return plan, work, err
 	}
-	in.Region = region.ID
-	if plan.Targets, _, err = s.resolve(ctx, policy, region, in.InstanceIDs); err != nil {
-		return plan, work, err
-	}
-	in.InstanceIDs = toolbox.IDs(plan.Targets)
+	in.Region, in.InstanceIDs = "", toolbox.IDs(plan.Targets) // each target says where it is
 	if missing := planCanaries(plan.Targets, in.Canary); len(missing) > 0 {
-		return plan, work, fmt.Errorf("%w in %s: %s. Nothing was sent. list_instances shows the ids",
-			scnet.ErrNotFound, region, strings.Join(missing, ", "))
+		return plan, work, notFound(missing)
 	}
 	if in.Canary > len(plan.Targets) {
 		return plan, work, fmt.Errorf("canary is %d, but there are only %d instances. Nothing was sent", in.Canary, len(plan.Targets))
 	}
 	plan.Effect = fmt.Sprintf("would run a script of %d bytes (SHA-256 %s…) in %s of %s in %s. Its output and exit code cannot be had.\n%s",
-		plan.Script.Bytes, plan.Script.SHA256[:12], scopeText(in.Scope), text.Count(plan.Changes(), "instance"), region, text.Excerpt(in.Script))
-	return plan, chosen{region: region, targets: plan.Targets}, nil
+		plan.Script.Bytes, plan.Script.SHA256[:12], scopeText(in.Scope), text.Count(plan.Changes(), "instance"), plan.Where(), text.Excerpt(in.Script))
+	return plan, work, nil
 }
 
 // planCanaries says what would happen to each target, and returns the ids of those that do not exist.
@@ -147,11 +142,11 @@ func actScript(ctx context.Context, in ExecuteScriptInput, work chosen) (out Exe
 		MaxFailures: in.MaxFailures,
 	}, rollout.Steps{
 		Do: func(ctx context.Context, i int) error {
-			return work.region.ExecuteScript(ctx, targets[runnable[i]].ID, scnet.Script{Content: in.Script, Scope: in.Scope})
+			return work.found[runnable[i]].region.ExecuteScript(ctx, targets[runnable[i]].ID, scnet.Script{Content: in.Script, Scope: in.Scope})
 		},
 		Permit: func(int) error { return toolbox.Permitted(ctx) },
 		Check: func(ctx context.Context, i int) error {
-			return stillRunning(ctx, work.region, targets[runnable[i]].ID)
+			return stillRunning(ctx, work.found[runnable[i]].region, targets[runnable[i]].ID)
 		},
 		Done: func(i int, err error, finished, total int) {
 			toolbox.ReportProgress(ctx, finished, total, fmt.Sprintf("%s %s", text.Field(targets[runnable[i]].ID), scriptOutcome(err)))

@@ -62,8 +62,8 @@ func TestExecuteRefusesScripts(t *testing.T) {
 		w.fails(t, "execute_script", execution("date", id(1)).with(arguments{"scope": "some"}), "scope", "all", "header")
 		w.fails(t, "execute_script", execution("date", id(1)).with(arguments{"concurrency": 11}), "concurrency", "10")
 		w.fails(t, "execute_script", execution("date", id(1)).with(arguments{"canary": 2}), "canary is 2", "only 1")
-		w.fails(t, "execute_script", execution("date", id(1), id(5), id(6)), "no such instance", id(5), id(6), "Nothing was sent", "list_instances")
-		w.fails(t, "execute_script", execution("date", "job-001"), "not an instance id", id(1))
+		w.fails(t, "execute_script", execution("date", id(1), id(5), id(6)), "no such instance", id(5), id(6), "Nothing was changed", "list_instances")
+		w.fails(t, "execute_script", execution("date", "job"), "neither an id nor a whole name", id(1))
 		if n := len(w.Requests()); w.writes() > 0 || n > 12 {
 			t.Errorf("%d requests", n)
 		}

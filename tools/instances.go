@@ -3,9 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -39,9 +37,6 @@ func (s Instances) options() []schemas.Option {
 // lookups is how many instances are looked up at the same time.
 const lookups = 8
 
-// instanceID is the usual form of an id; what looks like one is not searched for as a name.
-var instanceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
 // region picks the region that a call names.
 func (s Instances) region(ctx context.Context, selector string) (*scnet.Region, error) {
 	if s.SCNet == nil {
@@ -54,8 +49,15 @@ func place(r *scnet.Region) toolbox.Place { return toolbox.Place{ID: r.ID, Name:
 
 // chosen is what a plan for instances resolved and its act needs.
 type chosen struct {
-	region  *scnet.Region
 	targets []toolbox.Target
+	found   []located // in the order of targets
+}
+
+// located is where an instance is, and what it looks like. Without a region it does not exist.
+type located struct {
+	ref      string // the id or the name that the call gave
+	region   *scnet.Region
+	instance scnet.Instance
 }
 
 // present returns the indices of the targets that something is to be done to.
@@ -69,55 +71,63 @@ func (c chosen) present() []int {
 	return present
 }
 
-// resolve looks every id up, once. A target that does not exist is spared, unless it is the name of an instance: then the
-// call is wrong, and the error lists the ids that may be meant. More ids than one call may change are not even looked up.
-func (s Instances) resolve(ctx context.Context, policy guard.Policy, region *scnet.Region, ids []string) ([]toolbox.Target, []scnet.Instance, error) {
-	targets := make([]toolbox.Target, 0, len(ids))
-	seen := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		if id = strings.TrimSpace(id); !seen[id] {
-			seen[id] = true
-			targets = append(targets, toolbox.Target{ID: id, Place: place(region), Outcome: toolbox.NotFound})
+// chunks groups targets by region, at most size in one.
+func (c chosen) chunks(targets []int, size int) (chunks [][]int) {
+	var regions []*scnet.Region
+	for _, i := range targets {
+		if !slices.Contains(regions, c.found[i].region) {
+			regions = append(regions, c.found[i].region)
 		}
 	}
-	if err := policy.PermitsCount(len(targets)); err != nil {
-		return nil, nil, err
-	}
-	found, invalid := make([]scnet.Instance, len(targets)), make([]error, len(targets))
-	err := lookUp(ctx, len(targets), func(i int) error {
-		in, err := region.Detail(ctx, targets[i].ID)
-		switch {
-		case err == nil:
-			found[i], targets[i] = in, instanceTarget(in, targets[i], s.Now())
-			return nil
-		case errors.Is(err, scnet.ErrInvalidID):
-			invalid[i] = err
-			return nil
-		case errors.Is(err, scnet.ErrNotFound):
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return targets, found, err
-	}
-	for i, t := range targets {
-		if !t.Exists && !instanceID.MatchString(t.ID) {
-			if err := nameInsteadOfID(ctx, region, t.ID); err != nil {
-				return targets, found, err
-			}
-			if invalid[i] != nil {
-				return targets, found, invalid[i]
+	for _, region := range regions {
+		var here []int
+		for _, i := range targets {
+			if c.found[i].region == region {
+				here = append(here, i)
 			}
 		}
+		chunks = slices.AppendSeq(chunks, slices.Chunk(here, size))
 	}
-	return targets, found, nil
+	return chunks
 }
 
-// instanceTarget is an instance as a target. The id stays as the call named it.
-func instanceTarget(in scnet.Instance, t toolbox.Target, now time.Time) toolbox.Target {
+// choose resolves what a call names to targets. A target that does not exist is spared.
+func (s Instances) choose(ctx context.Context, policy guard.Policy, selector string, refs []string) (chosen, error) {
+	found, err := s.locate(ctx, policy, selector, refs)
+	c := chosen{found: found}
+	if err != nil { // for the audit log, which wants to know what the call named
+		for _, ref := range distinct(refs) {
+			c.targets = append(c.targets, toolbox.Target{ID: ref})
+		}
+		return c, err
+	}
+	for _, l := range found {
+		if l.region == nil {
+			c.targets = append(c.targets, toolbox.Target{ID: l.ref, Outcome: toolbox.NotFound})
+			continue
+		}
+		c.targets = append(c.targets, instanceTarget(l, s.Now()))
+	}
+	return c, nil
+}
+
+// chooseOne resolves the one instance that a call names, which must exist.
+func (s Instances) chooseOne(ctx context.Context, policy guard.Policy, selector, ref string) (located, error) {
+	found, err := s.locate(ctx, policy, selector, []string{ref})
+	if err != nil {
+		return located{}, err
+	}
+	if found[0].region == nil {
+		return located{}, notFound([]string{text.Field(found[0].ref)})
+	}
+	return found[0], nil
+}
+
+// instanceTarget is an instance as a target.
+func instanceTarget(l located, now time.Time) toolbox.Target {
+	in := l.instance
 	return toolbox.Target{
-		ID: t.ID, Place: t.Place, Exists: true, Name: in.Name, Status: string(in.Status), Owner: in.Owner, Created: in.CreatedAt,
+		ID: in.ID, Place: place(l.region), Exists: true, Name: in.Name, Status: string(in.Status), Owner: in.Owner, Created: in.CreatedAt,
 		Accelerators: in.TotalAccelerators(), Remaining: seconds(in.Left(now)), Mounts: mounts(in),
 		Bound: []string{in.HeaderTaskID, in.StartedAt.String()},
 	}
@@ -145,33 +155,6 @@ func lookUp(ctx context.Context, n int, look func(i int) error) error {
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// nameInsteadOfID returns an error that lists the instances whose name the supposed id is part of, or nil if there are none:
-// then it may be an id that no longer exists.
-func nameInsteadOfID(ctx context.Context, region *scnet.Region, name string) error {
-	const shown = 10
-	if name == "" { // part of every name
-		return nil
-	}
-	page, err := region.List(ctx, scnet.ListOptions{Name: name, Limit: shown})
-	if err != nil {
-		return err
-	}
-	var matches []string
-	for _, in := range page.Rows {
-		if strings.Contains(strings.ToLower(in.Name), strings.ToLower(name)) {
-			matches = append(matches, fmt.Sprintf("%q is %s (%s)", text.Field(in.Name), text.Field(in.ID), text.Field(string(in.Status))))
-		}
-	}
-	if len(matches) == 0 {
-		return nil
-	}
-	if len(page.Rows) == shown {
-		matches = append(matches, "perhaps more, which list_instances shows")
-	}
-	return fmt.Errorf("%q is not an instance id but part of a name. Nothing was changed. Use the id that is meant: %s",
-		text.Field(name), strings.Join(matches, "; "))
 }
 
 // logFaults logs what went wrong in the server itself; the result says only that something did.

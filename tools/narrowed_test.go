@@ -27,7 +27,7 @@ func (w *world) as(name string, policy guard.Policy, limit int) *world {
 func TestNarrowedPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, records := auditLog(t)
-		w := newWorld(t, setup{instances: jobs(12, simulator.Running), rules: toolbox.Rules{Audit: log, Policy: guard.Policy{
+		w := newWorld(t, setup{instances: append(jobs(12, simulator.Running), job(20, simulator.Failed)), rules: toolbox.Rules{Audit: log, Policy: guard.Policy{
 			MaxTargets: 11, Protect: patterns(t, id(1)), Consent: map[string]guard.Level{"execute_script": guard.Flag}}}})
 		reader := w.as("reader", guard.Policy{ReadOnly: true}, 0)
 		if n := len(w.toolbox.Tools()); n != len(w.tools) {
@@ -47,7 +47,7 @@ func TestNarrowedPolicy(t *testing.T) {
 		}
 		// The caller's own levels lower nothing, and raise something.
 		for tool, a := range map[string]arguments{
-			"delete_instances": deletion(id(3)), "restart_instance": {"instance_id": id(3), "force": true},
+			"delete_instances": deletion(id(3)), "restart_instance": {"instance_id": id(20)},
 		} {
 			r := caller.call(t, tool, a.with(arguments{"confirm": true}))
 			wantParts(t, r.Text, "confirm: true alone is not enough here")

@@ -87,7 +87,7 @@ func TestObservations(t *testing.T) {
 		"accepted, not finished": {call: plain("restart_instance", restarted),
 			want: toolbox.Observation{Tool: "restart_instance", Ending: "ok", Consent: "flag"}},
 		"nothing to do": {call: plain("delete_instances", deletion(id(9))),
-			want: toolbox.Observation{Tool: "delete_instances", Ending: "ok"}},
+			want: toolbox.Observation{Tool: "delete_instances", Ending: "failed"}},
 		"asked": {call: func(_ *testing.T, w *world) toolbox.Call { return asking(w) },
 			want: toolbox.Observation{Tool: "delete_instances", Ending: "asked", Consent: "asked"}},
 		"yes": {call: answer(guard.Answer{Action: guard.Accept, Text: "delete 1"}),
@@ -117,7 +117,7 @@ func TestObservations(t *testing.T) {
 			},
 			want: toolbox.Observation{Tool: "execute_script", Ending: "partial", Consent: "preview_token"}},
 		"unknown": {call: plain("restart_instance", restarted),
-			before: func(w *world) { w.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, ResetAfter: true}) },
+			before: func(w *world) { w.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, Reset: true}) },
 			want:   toolbox.Observation{Tool: "restart_instance", Ending: "unknown", Consent: "flag"}},
 		"a fault while it looks": {call: plain("list_instances", arguments{}),
 			before: func(w *world) {

@@ -14,6 +14,9 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
+// settleRestart is how long a restart whose outcome is not known is looked at.
+const settleRestart = 5 * time.Second
+
 const (
 	firstPoll = time.Second
 	maxPoll   = 5 * time.Second
@@ -21,9 +24,8 @@ const (
 
 // RestartInstanceInput are the arguments of restart_instance.
 type RestartInstanceInput struct {
-	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id"`
+	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id, or a name that only one instance bears"`
 	Region      string `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
-	Force       bool   `json:"force,omitempty" audit:"plain" jsonschema_description:"Restart an active instance too; its processes end"`
 	WaitSeconds int    `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait for Running"`
 	toolbox.Consent
 }
@@ -31,11 +33,10 @@ type RestartInstanceInput struct {
 // RestartInstanceOutput is the result of restart_instance.
 type RestartInstanceOutput struct {
 	toolbox.Changed
-	Instance      toolbox.Target `json:"instance" jsonschema_description:"The instance before the call"`
-	ReturnedID    string         `json:"returned_id,omitempty" jsonschema_description:"The id in the service's answer"`
-	LastStatus    string         `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
-	WaitedSeconds int            `json:"waited_seconds" jsonschema_description:"Seconds waited"`
-	Note          string         `json:"note,omitempty" jsonschema_description:"What to know"`
+	ReturnedID    string `json:"returned_id,omitempty" jsonschema_description:"The id in the service's answer"`
+	LastStatus    string `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
+	WaitedSeconds int    `json:"waited_seconds" jsonschema_description:"Seconds waited"`
+	Note          string `json:"note,omitempty" jsonschema_description:"What to know"`
 }
 
 func (s Instances) restartInstance() toolbox.Tool {
@@ -44,15 +45,12 @@ func (s Instances) restartInstance() toolbox.Tool {
 		Title:   "Restart an instance",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
-		Description: "Starts a stopped, failed or completed instance; billing resumes. An active one only with force, which ends its processes. " +
-			"Needs confirm=true. waiting: accepted, still queueing.",
+		Description: "Starts (启动/重启) a stopped, failed or completed container instance again; billing resumes. One that is running has to be " +
+			"stopped first, which ends its processes. Needs confirm=true. waiting means accepted and still queueing for accelerators.",
 	}, toolbox.Steps[RestartInstanceInput, restart, RestartInstanceOutput]{
 		Plan: s.planRestart,
-		Preview: func(_ RestartInstanceInput, plan toolbox.Plan) RestartInstanceOutput {
-			return RestartInstanceOutput{Instance: plan.Targets[0].Shown()}
-		},
-		Ask: askRestart,
-		Act: s.actRestart,
+		Ask:  askRestart,
+		Act:  s.actRestart,
 	}, s.options()...)
 }
 
@@ -64,35 +62,30 @@ type restart struct {
 }
 
 func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *RestartInstanceInput) (plan toolbox.Plan, work restart, err error) {
-	region, err := s.region(ctx, in.Region)
+	l, err := s.chooseOne(ctx, policy, in.Region, in.InstanceID)
 	if err != nil {
+		plan.Targets = []toolbox.Target{{ID: strings.TrimSpace(in.InstanceID)}}
 		return plan, work, err
 	}
-	in.Region, in.InstanceID = region.ID, strings.TrimSpace(in.InstanceID)
-	targets, found, err := s.resolve(ctx, policy, region, []string{in.InstanceID})
-	plan.Targets = targets
-	if err != nil {
-		return plan, work, err
-	}
-	t := &plan.Targets[0]
-	if !t.Exists {
-		return plan, work, fmt.Errorf("%w: %s in %s. Nothing was changed. list_instances shows the ids; the instance may also be in another region",
-			scnet.ErrNotFound, text.Field(t.ID), region)
-	}
-	status := found[0].Status
-	if active(status) && !in.Force {
-		advice := "If it must be restarted all the same, repeat the call with force=true; its processes end."
-		if !status.Is(scnet.Running) {
-			advice = "It is on its way: " + describeStatus(status) + " Wait and look again with list_instances; force=true would start over."
-		}
-		return plan, work, fmt.Errorf("%s is %s, so there is nothing to start. Nothing was changed. %s", t, text.Field(t.Status), advice)
-	}
+	t, status := instanceTarget(l, s.Now()), l.instance.Status
+	in.Region, in.InstanceID = "", t.ID // the target says where it is
 	t.Effect = "starts; billing resumes"
+	plan.Targets = []toolbox.Target{t}
 	if active(status) {
-		t.Effect = "processes end, then it starts again"
+		return plan, work, errors.New(notStartable(t, status))
 	}
-	plan.Effect = fmt.Sprintf("would restart 1 instance in %s.", region)
-	return plan, restart{region: region, target: *t, before: found[0]}, nil
+	plan.Effect = fmt.Sprintf("would restart 1 instance in %s.", plan.Where())
+	return plan, restart{region: l.region, target: t, before: l.instance}, nil
+}
+
+// notStartable says what to do with an instance that is up, or on its way up.
+func notStartable(t toolbox.Target, status scnet.Status) string {
+	words := fmt.Sprintf("%s is %s, so there is nothing to start. Nothing was changed. ", t, text.Field(t.Status))
+	if !status.Is(scnet.Running) {
+		return words + "It is on its way: " + describeStatus(status) + " get_instance with wait_for=Running waits for it"
+	}
+	return words + "To start it anew, stop it (stop_instances), which ends its processes; wait until it is Terminated " +
+		"(get_instance with wait_for=Terminated); then repeat this call"
 }
 
 func askRestart(_ RestartInstanceInput, plan toolbox.Plan) guard.Question {
@@ -105,25 +98,36 @@ func askRestart(_ RestartInstanceInput, plan toolbox.Plan) guard.Question {
 
 func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work restart) (RestartInstanceOutput, error) {
 	t := work.target
-	out := RestartInstanceOutput{Instance: t.Shown(), LastStatus: text.Field(t.Status)}
+	out := RestartInstanceOutput{LastStatus: text.Field(t.Status)}
 	// A write that is cut off has an unknown outcome, so cancelling waits for this one.
 	returned, err := work.region.Restart(context.WithoutCancel(ctx), t.ID)
-	if err != nil {
-		t.Outcome, t.Note = toolbox.OutcomeOf(err), toolbox.Briefly(err)
+	if err != nil && !toolbox.Uncertain(err) {
+		t.Fail(toolbox.OutcomeOf(err), err)
 		out.Targets = []toolbox.Target{t}
-		if !toolbox.Uncertain(err) {
-			return out, err
-		}
-		out.State = toolbox.Unknown
-		out.Note = t.Note + ". The restart may or may not have happened, and was not repeated. See its status with list_instances before anything else."
-		return out, nil
+		return out, err
 	}
 	t.Outcome, t.NewID = toolbox.Accepted, returned
-	out.Targets, out.ReturnedID = []toolbox.Target{t}, text.Field(returned)
 	w := watch{restart: work, id: t.ID, returnedID: returned, now: s.Now}
-	w.until(ctx, time.Duration(in.WaitSeconds)*time.Second)
-	out.LastStatus, out.WaitedSeconds = text.Field(string(w.status)), int(w.waited/time.Second)
+	limit := time.Duration(in.WaitSeconds) * time.Second
+	if err != nil { // a look settles it, also for a caller that has gone
+		limit = max(limit, settleRestart)
+		ctx = context.WithoutCancel(ctx)
+	}
+	w.until(ctx, limit)
+	out.LastStatus, out.WaitedSeconds, out.ReturnedID = text.Field(string(w.status)), int(w.waited/time.Second), text.Field(returned)
 	out.State, out.Note = w.verdict()
+	switch {
+	case err != nil && !w.moved:
+		t.Fail(toolbox.OutcomeUnknown, err)
+		out.State = toolbox.Unknown
+		out.Note = t.Note + ". The restart may or may not have happened, and was not repeated; nothing of it shows yet."
+	case err != nil:
+		out.Note = strings.TrimSpace("The answer was lost (" + toolbox.Briefly(err) + "), but the instance shows that it was restarted. " + out.Note)
+	}
+	if out.State == toolbox.Waiting || out.State == toolbox.Unknown {
+		out.Next = "Look with get_instance, which can wait (wait_for=Running)."
+	}
+	out.Targets = []toolbox.Target{t}
 	return out, nil
 }
 
@@ -135,10 +139,10 @@ func (w *watch) verdict() (state toolbox.State, note string) {
 	case w.final():
 		state, note = toolbox.Failed, "The restart was accepted, but the instance ended again."
 	case w.status.Is(scnet.Running):
-		state, note = toolbox.Waiting, "The restart was accepted, but does not show yet. Look again with list_instances."
+		state, note = toolbox.Waiting, "The restart was accepted, but does not show yet."
 	default:
 		state = toolbox.Waiting
-		note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status) + " Look again with list_instances.")
+		note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status) + "")
 	}
 	if w.returnedID != "" && w.returnedID != w.target.ID {
 		note = strings.TrimSpace(note + " The service answered with another id than it was sent; the status is that of " + text.Field(w.id) + ".")
@@ -193,9 +197,7 @@ func (w *watch) look(ctx context.Context) {
 		return
 	}
 	w.status, w.endedAt = in.Status, in.EndedAt
-	// An active instance has to go down first, so there another status alone says nothing.
-	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID ||
-		!in.Status.Is(w.before.Status) && !active(w.before.Status) {
+	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) {
 		w.moved = true
 	}
 }
@@ -208,7 +210,11 @@ func (w *watch) final() bool {
 
 // Text tells what came of it.
 func (out RestartInstanceOutput) Text() string {
-	words := fmt.Sprintf("%s: restart of %q (%s), status %s", out.State, out.Instance.Name, out.Instance.ID, out.LastStatus)
+	words := fmt.Sprintf("%s: restart", out.State)
+	for _, t := range out.Targets {
+		words += fmt.Sprintf(" of %s in %s", t, t.Place)
+	}
+	words += ", status " + out.LastStatus
 	if out.WaitedSeconds > 0 {
 		words += fmt.Sprintf(" after %d s", out.WaitedSeconds)
 	}

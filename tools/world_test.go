@@ -22,7 +22,10 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-const home = "11250" // the region of a world
+const (
+	home = "11250" // the region of a world
+	away = "20057" // the second one, if there is one
+)
 
 // world is a simulated SCNet without a network, so that it can live on the clock of a testing/synctest bubble, and the
 // tools that work on it.
@@ -38,6 +41,8 @@ type world struct {
 
 type setup struct {
 	instances []simulator.Instance
+	elsewhere []simulator.Instance // in a second region
+	region    string               // the configured one
 	quirks    simulator.Quirks
 	timing    simulator.Timing
 	rules     toolbox.Rules // policy, budget, audit log
@@ -48,15 +53,16 @@ func newWorld(t testing.TB, o setup) *world {
 	if o.rules.Now == nil {
 		o.rules.Now = time.Now
 	}
-	sim := simulator.New(simulator.Options{
-		Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing,
-		Regions: []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}},
-	})
+	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}}
+	if o.elsewhere != nil {
+		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere})
+	}
+	sim := simulator.New(simulator.Options{Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing, Regions: regions})
 	w := &world{Simulator: sim, wire: sim.Transport(), rules: o.rules, caller: toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}}
 	account := simulator.DemoAccount()
 	client, err := scnet.New(scnet.Config{
 		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.rules.Now,
+		Region: o.region, LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.rules.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

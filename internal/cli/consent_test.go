@@ -54,7 +54,7 @@ func TestCallNeedsConsent(t *testing.T) {
 	contains(t, "stderr", errs, "PREVIEW.")
 
 	code, out, _ = run(t, env, "", append(arguments, "--confirm", "--json")...)
-	if code != 0 || sent(s, simulator.EndpointDelete) != 1 {
+	if code != 1 || sent(s, simulator.EndpointDelete) != 1 {
 		t.Errorf("what is gone: exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
 	}
 	contains(t, "stdout", out, `"outcome":"not_found"`)
@@ -129,7 +129,6 @@ func TestAPersonIsAsked(t *testing.T) {
 	const (
 		deletion = `{"instance_ids":["` + runningID + `"]}`
 		script   = `{"instance_ids":["` + runningID + `"],"script":"id"}`
-		forced   = `{"instance_id":"` + runningID + `","force":true}`
 	)
 	for name, c := range map[string]struct {
 		level     guard.Level
@@ -151,7 +150,6 @@ func TestAPersonIsAsked(t *testing.T) {
 		"chooses what is no offer":  {guard.Preview, "execute_script", script, "3\n", false, "wrong_answer", false},
 		"flag level, yes":           {guard.Flag, "restart_instance", restart(completedID), "1\n", false, "terminal", true},
 		"flag level, no":            {guard.Flag, "restart_instance", restart(completedID), "2\n", false, "decline", false},
-		"flag level, by force":      {guard.Flag, "restart_instance", forced, "2\n", false, "decline", false},
 		"flag level, confirm":       {guard.Flag, "restart_instance", restart(completedID), "", true, "flag", true},
 		"flag level, nobody's word": {guard.Flag, "delete_instances", deletion, "", false, "cancel", false},
 	} {

@@ -48,7 +48,7 @@ func TestPolicyRefusals(t *testing.T) {
 		{"protected by id", "delete_instances", both, guard.Policy{Protect: patterns(t, "id:"+other), Consent: flag}, "has protected", "protect", true},
 		{"protected by name", "delete_instances", both, guard.Policy{Protect: patterns(t, "PROD-*"), Consent: flag}, "prod-api", "protect", true},
 		{"protected by region", "execute_script", scripted, guard.Policy{Protect: patterns(t, "region:11250"), Consent: flag}, "has protected", "protect", true},
-		{"protected, to be restarted", "restart_instance", `{"instance_id":"` + other + `","force":true,"confirm":true}`, guard.Policy{Protect: patterns(t, "prod*")}, "has protected", "protect", true},
+		{"protected, to be restarted", "restart_instance", `{"instance_id":"` + stopped + `","confirm":true}`, guard.Policy{Protect: patterns(t, "bert-*")}, "has protected", "protect", true},
 		{"not allowed", "delete_instances", both, guard.Policy{Allow: [][]guard.Pattern{patterns(t, "id:"+running)}, Consent: flag}, "prod-api", "allow", true},
 		{"too many", "delete_instances", both, guard.Policy{MaxTargets: 1, Consent: flag}, "the operator allows 1", "max-targets", true},
 		{"human", "delete_instances", both, guard.Policy{Consent: map[string]guard.Level{"delete_instances": guard.Human}}, "demands a human", "consent", true},

@@ -1,0 +1,346 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+)
+
+// maxRef is the longest id or name that is looked up.
+const maxRef = 200
+
+// searchedRows is how many rows are looked through for one name in one region, and shownCandidates how many an error lists.
+const (
+	searchedRows  = 100
+	shownCandidates = 10
+)
+
+var (
+	// instanceID is the usual form of an id; what looks like one is not searched for as a name.
+	instanceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	// possibleID is what the service's ids are made of.
+	possibleID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+)
+
+// search looks instances up by id or name in several regions.
+type search struct {
+	regions []*scnet.Region
+	failed  []error // by region: why it could not be asked
+	found   []located
+	similar [][]located // by ref: the instances whose name is, or holds, the ref
+}
+
+// locate finds what a call names in the region of selector, or in all usable regions: the configured one first, so that an id
+// which is there costs one request. A name stands for the one instance that bears it in all of these. Everything that cannot
+// be told is in the error, at once; an id that no region knows is not an error here. More refs than one call may change are
+// not even looked up.
+func (s Instances) locate(ctx context.Context, policy guard.Policy, selector string, refs []string) ([]located, error) {
+	refs = distinct(refs)
+	if err := policy.PermitsCount(len(refs)); err != nil {
+		return nil, err
+	}
+	regions, err := s.regions(ctx, selector)
+	if err != nil {
+		return nil, err
+	}
+	l := search{
+		regions: regions, failed: make([]error, len(regions)), found: make([]located, len(refs)), similar: make([][]located, len(refs)),
+	}
+	for i, ref := range refs {
+		l.found[i].ref = ref
+	}
+	for _, some := range [][]int{{0}, indices(1, len(regions))} {
+		if err := l.byID(ctx, some); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.byName(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.problem(); err != nil {
+		return nil, err
+	}
+	return once(l.found), nil
+}
+
+// once leaves out what an earlier ref stands for already: an instance can be named by its id and by its name.
+func once(found []located) []located {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(found, func(l located) bool {
+		if l.region == nil {
+			return false
+		}
+		key := l.region.ID + "/" + l.instance.ID
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
+}
+
+// regions returns the region of selector, or all that can be used.
+func (s Instances) regions(ctx context.Context, selector string) ([]*scnet.Region, error) {
+	if s.SCNet == nil {
+		return nil, s.Unconfigured
+	}
+	if selector == "" {
+		return s.SCNet.Usable(ctx)
+	}
+	region, err := s.SCNet.Region(ctx, selector)
+	return []*scnet.Region{region}, err
+}
+
+func distinct(refs []string) []string {
+	var all []string
+	for _, ref := range refs {
+		if ref = strings.TrimSpace(ref); !slices.Contains(all, ref) {
+			all = append(all, ref)
+		}
+	}
+	return all
+}
+
+func indices(from, to int) []int {
+	var all []int
+	for i := from; i < to; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
+// pair is one ref in one region.
+type pair struct{ ref, region int }
+
+// open returns what is left to look up in some regions, of the refs that fit.
+func (l *search) open(regions []int, fit func(ref string) bool) (pairs []pair) {
+	for _, region := range regions {
+		for ref, found := range l.found {
+			if found.region == nil && fit(found.ref) {
+				pairs = append(pairs, pair{ref, region})
+			}
+		}
+	}
+	return pairs
+}
+
+// each looks pairs up, several at a time. A region that cannot be asked is noted; take hears what each look gave.
+func (l *search) each(ctx context.Context, pairs []pair, look func(pair) error) error {
+	errs, err := lookUpAll(ctx, len(pairs), func(i int) error { return look(pairs[i]) })
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if p := pairs[i]; err != nil && !isAbsence(err) && l.failed[p.region] == nil {
+			l.failed[p.region] = err
+		}
+	}
+	return nil
+}
+
+// isAbsence reports whether err says that a region does not have what was asked for.
+func isAbsence(err error) bool {
+	return errors.Is(err, scnet.ErrNotFound) || errors.Is(err, scnet.ErrNoContainers) || errors.Is(err, scnet.ErrInvalidID)
+}
+
+func (l *search) byID(ctx context.Context, regions []int) error {
+	pairs := l.open(regions, possibleID.MatchString)
+	seen := make([]scnet.Instance, len(pairs))
+	slot := make(map[pair]int, len(pairs))
+	for i, p := range pairs {
+		slot[p] = i
+	}
+	err := l.each(ctx, pairs, func(p pair) (err error) {
+		seen[slot[p]], err = l.regions[p.region].Detail(ctx, l.found[p.ref].ref)
+		return err
+	})
+	for i, p := range pairs {
+		if seen[i].ID != "" && l.found[p.ref].region == nil {
+			l.found[p.ref].region, l.found[p.ref].instance = l.regions[p.region], seen[i]
+		}
+	}
+	return err
+}
+
+func (l *search) byName(ctx context.Context) error {
+	pairs := l.open(indices(0, len(l.regions)), func(ref string) bool {
+		return ref != "" && len(ref) <= maxRef && !instanceID.MatchString(ref)
+	})
+	rows := make([][]scnet.Instance, len(pairs))
+	slot := make(map[pair]int, len(pairs))
+	for i, p := range pairs {
+		slot[p] = i
+	}
+	err := l.each(ctx, pairs, func(p pair) (err error) {
+		rows[slot[p]], err = instancesNamed(ctx, l.regions[p.region], l.found[p.ref].ref)
+		return err
+	})
+	for i, p := range pairs {
+		for _, in := range rows[i] {
+			l.similar[p.ref] = append(l.similar[p.ref], located{l.found[p.ref].ref, l.regions[p.region], in})
+		}
+	}
+	if err != nil || l.firstFailure() != nil { // a namesake may be where nobody could look
+		return err
+	}
+	for ref, found := range l.found {
+		if exact := bearers(l.similar[ref], found.ref); found.region == nil && len(exact) == 1 {
+			l.found[ref] = exact[0]
+		}
+	}
+	return nil
+}
+
+// instancesNamed returns the instances of a region whose name holds part, in any case.
+func instancesNamed(ctx context.Context, region *scnet.Region, part string) (rows []scnet.Instance, err error) {
+	seen := 0
+	for page, err := range region.Pages(ctx, scnet.ListOptions{Name: part, Limit: searchedRows}) {
+		if err != nil {
+			return rows, err
+		}
+		for _, in := range page.Rows {
+			if strings.Contains(strings.ToLower(in.Name), strings.ToLower(part)) {
+				rows = append(rows, in)
+			}
+		}
+		if seen += page.Received; seen >= 10*searchedRows { // a service that ignores the filter
+			break
+		}
+	}
+	return rows, nil
+}
+
+// bearers are those whose name is exactly name; if there are none, those for whom it is that in another case.
+func bearers(all []located, name string) []located {
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		var some []located
+		for _, l := range all {
+			if same(strings.TrimSpace(l.instance.Name), name) {
+				some = append(some, l)
+			}
+		}
+		if len(some) > 0 {
+			return some
+		}
+	}
+	return nil
+}
+
+func (l *search) firstFailure() error {
+	for _, err := range l.failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// problem says of everything that was not found, or not only once, what is known of it. An id that every region was asked for
+// in vain is not a problem of the search.
+func (l *search) problem() error {
+	cause := l.firstFailure()
+	var problems []string
+	for i, found := range l.found {
+		if found.region == nil && (cause != nil || !instanceID.MatchString(found.ref)) {
+			problems = append(problems, l.wordsFor(i, cause != nil))
+		}
+	}
+	switch {
+	case len(problems) == 0:
+		return nil
+	case cause != nil && !slices.ContainsFunc(l.failed, func(err error) bool { return err == nil }):
+		return cause
+	}
+	var b strings.Builder
+	if len(problems) == 1 {
+		b.WriteString(problems[0])
+	} else {
+		fmt.Fprintf(&b, "%d of %d instances cannot be told:\n- %s\n", len(problems), len(l.found), strings.Join(problems, "\n- "))
+	}
+	for i, err := range l.failed {
+		if err != nil {
+			fmt.Fprintf(&b, " %s could not be asked: %s.", l.regions[i], toolbox.Briefly(err))
+		}
+	}
+	failure := &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: errors.New(strings.TrimSuffix(strings.TrimSpace(b.String()), "."))}
+	var asked *upstream.Failure
+	if errors.As(cause, &asked) {
+		failure.Kind, failure.Code, failure.Status, failure.Retryable = asked.Kind, asked.Code, asked.Status, asked.Retryable
+	}
+	return failure
+}
+
+// wordsFor says why a ref does not stand for one instance.
+func (l *search) wordsFor(i int, blind bool) string {
+	ref, similar := l.found[i].ref, l.similar[i]
+	quoted := fmt.Sprintf("%q", text.Line(ref, 60))
+	exact := bearers(similar, ref)
+	switch {
+	case ref == "":
+		return `"" is neither an id nor a name`
+	case len(ref) > maxRef:
+		return fmt.Sprintf("%s is longer than any id or name (%d bytes)", quoted, len(ref))
+	case len(exact) > 1:
+		return fmt.Sprintf("%s is the name of %d instances. Use the id that is meant: %s", quoted, len(exact), candidates(exact))
+	case len(exact) == 1:
+		return fmt.Sprintf("%s is the name of %s, but another may bear it where nobody could look. Use the id", quoted, candidates(exact))
+	case len(similar) > 0:
+		return fmt.Sprintf("%s is neither an id nor a whole name. Use the id that is meant: %s", quoted, candidates(similar))
+	case blind:
+		return quoted + " was not found where it could be looked for"
+	case strings.ContainsAny(ref, ",;，；、 \t\n"):
+		return quoted + " is neither the id nor the name of an instance. Give several as separate elements of the list"
+	case strings.ContainsAny(ref, "*?%"):
+		return quoted + " is neither the id nor the name of an instance. Wildcards stand for nothing here"
+	}
+	return quoted + " is neither the id nor the name of an instance; list_instances shows both"
+}
+
+func candidates(some []located) string {
+	var words []string
+	for _, l := range some[:min(len(some), shownCandidates)] {
+		words = append(words, fmt.Sprintf("%q is %s (%s, in %s)", text.Field(l.instance.Name), text.Field(l.instance.ID),
+			text.Field(string(l.instance.Status)), l.region))
+	}
+	if len(some) > shownCandidates {
+		words = append(words, "and more, which list_instances shows")
+	}
+	return strings.Join(words, "; ")
+}
+
+// notFound is the error of ids that no region knows.
+func notFound(ids []string) error {
+	return &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: fmt.Errorf("%w: %s. list_instances shows the ids",
+		scnet.ErrNotFound, text.Some(ids))}
+}
+
+// lookUpAll calls look for 0 to n-1, several at a time, and returns the error of each. The other error says that it was
+// cancelled, or that there is a fault of ours.
+func lookUpAll(ctx context.Context, n int, look func(i int) error) ([]error, error) {
+	result, err := rollout.Run(ctx, rollout.Plan{Targets: n, Concurrency: lookups, MaxFailures: n}, rollout.Steps{
+		Do: func(_ context.Context, i int) error { return look(i) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, n)
+	for i, target := range result.Targets {
+		var panicked *rollout.PanicError
+		if errors.As(target.Err, &panicked) {
+			return nil, toolbox.Fault(panicked)
+		}
+		errs[i] = target.Err
+	}
+	if result.Stopped == rollout.Cancelled {
+		return nil, context.Cause(ctx)
+	}
+	return errs, nil
+}
