@@ -42,6 +42,9 @@ func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
+	if call.container || call.files { // the account's own answers bring tokens
+		resp.Body = upstream.Mask(resp.Body, call.header.Get("Token"))
+	}
 	env, ok := parseEnvelope(resp.Body)
 	if !ok || !env.ok() || !isSuccess(resp.Status) {
 		return envelope{}, call.answerError(resp)

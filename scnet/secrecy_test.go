@@ -91,3 +91,16 @@ func TestNothingShowsASecret(t *testing.T) {
 		})
 	}
 }
+
+// What the service sends as an id or a name reaches results and the audit log.
+func TestAnswerThatRepeatsTheToken(t *testing.T) {
+	t.Parallel()
+	region := canned(t, 200, `{"code":"0","data":[{"id":"region-token","instanceServiceName":"job of region-token","status":"Running"}],"total":1}`)
+	page, err := region.List(t.Context(), scnet.ListOptions{Limit: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := page.Rows[0]; in.ID != "[secret]" || in.Name != "job of [secret]" {
+		t.Errorf("%+v", in)
+	}
+}

@@ -87,6 +87,7 @@ func (c *Client) exchange(ctx context.Context, call *call, address string, heade
 	if errors.As(err, &f) {
 		return nil, call.fail(*f)
 	}
+	resp.Body = upstream.Mask(resp.Body, call.secrets...)
 	if resp.Status < 200 || resp.Status > 299 || hasErrorCode(resp.Body) {
 		return nil, call.answerError(resp)
 	}

@@ -98,3 +98,18 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// What the service sends as an id or a name reaches results and the audit log.
+func TestAnswerThatRepeatsACredential(t *testing.T) {
+	t.Parallel()
+	client := scripted(t, func(*http.Request) (*http.Response, error) {
+		return answer(200, `{"desktops":[{"desktop_id":"the-secret-key","computer_name":"pc of the-access-key","status":"the-security-token"}]}`), nil
+	})
+	page, err := client.Desktops(t.Context(), workspace.DesktopFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := page.Rows[0]; d.ID != "[secret]" || d.ComputerName != "pc of [secret]" || d.Status != "[secret]" {
+		t.Errorf("%+v", d)
+	}
+}
