@@ -91,7 +91,9 @@ type Failure struct {
 	// gateway, or is not a refusal that the service documents. Reads are never uncertain.
 	Uncertain bool
 
-	Hint Text  // the next step for the person who runs this; may be empty
+	// Hint is the next step for the person who runs this; may be empty. Texts for models show the English alone, which would
+	// double otherwise; the Chinese is for what people read in that language.
+	Hint Text
 	Err  error // the cause
 }
 
