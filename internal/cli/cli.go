@@ -95,6 +95,7 @@ func Run(args []string, streams Streams) (code int) {
 	}
 	log, flush := newLog(streams.Err, commands.LogLevel)
 	defer flush()
+	quietStandardLog(log)
 	switch err := command.Run(log); {
 	case err == nil:
 		return exitOK

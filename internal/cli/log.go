@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	stdlog "log"
 	"os"
 	"time"
 
@@ -9,6 +10,23 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/diode"
 )
+
+// quietStandardLog makes the process-wide logger of the standard library speak through log, at debug and without its words:
+// net/http prints there the beginning of what a server sends unasked, which may hold anything.
+func quietStandardLog(log zerolog.Logger) {
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(logLines(func(line []byte) {
+		log.Debug().Int("bytes", len(line)).Msg("a library logged something, which is not shown: it may hold what a server sent")
+	}))
+}
+
+// logLines is a Writer that gets one line at a time.
+type logLines func(line []byte)
+
+func (w logLines) Write(line []byte) (int, error) {
+	w(line)
+	return len(line), nil
+}
 
 // newLog returns a logger that never waits for its reader: a host that does not drain stderr would otherwise stop the
 // server after 64 KiB. Lines that find no room are dropped. flush waits a moment for the rest.
