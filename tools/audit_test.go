@@ -1,6 +1,7 @@
 package tools_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -260,6 +261,47 @@ func TestCrashShowsInTheLog(t *testing.T) {
 		report, err := audit.Verify(path)
 		if err != nil || report.Problem != nil || len(report.Unfinished) != 1 || report.Unfinished[0].Targets[0].ID != id(1) {
 			t.Errorf("%+v, %v", report, err)
+		}
+	})
+}
+
+// A token that comes back as a name is neither in the result nor in the audit log: it may still hold.
+func TestPreviewTokenIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, records := auditLog(t)
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), rules: toolbox.Rules{Audit: log}})
+		r, _ := w.previewed(t, "delete_instances", deletion(id(1)))
+		w.AddInstance(home, simulator.Instance{ID: id(2), Name: "copy of " + r.Token, Status: simulator.Running})
+		again := w.call(t, "delete_instances", deletion(id(2)).with(arguments{"preview_token": r.Token}))
+		if strings.Contains(again.Text, r.Token) || len(again.Targets) != 1 || again.Targets[0].Name != "copy of [preview_token]" {
+			t.Errorf("%+v", again.Targets)
+		}
+		all := records()
+		if last := all[len(all)-1]; len(last.Targets) != 1 || last.Targets[0].Name != "copy of [preview_token]" {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// held is an audit log that nobody can write to, because another process holds its lock.
+type held struct{}
+
+func (held) Append(ctx context.Context, _ audit.Record) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A read does not wait for the audit log, also when it is refused, which is recorded.
+func TestReadsDoNotWaitForTheAuditLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), rules: toolbox.Rules{Audit: held{}}})
+		began := time.Now()
+		w.call(t, "list_instances", arguments{})
+		w.rules.Policy.DisabledTools = []string{"list_instances"}
+		w.toolbox = toolbox.New(w.rules, w.tools)
+		w.fails(t, "list_instances", arguments{}, "Refused: ")
+		if took := time.Since(began); took > 150*time.Millisecond {
+			t.Errorf("the reads took %s", took)
 		}
 	})
 }

@@ -83,6 +83,7 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 	if err := c.tool.Input.Decode(call.Arguments, &in); err != nil {
 		return a.refuseEarly(ctx, err, "arguments")
 	}
+	a.hold(InP(&in).consent().PreviewToken)
 	plan, work, err := c.steps.Plan(ctx, b.rules.Policy, &in)
 	a.describe(plan, in)
 	if err != nil {
@@ -163,7 +164,7 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 	}
 	a.toolbox.giveBack(ctx, receipt, changes-attempted(changed.Targets))
 	recorded := a.finish(ctx, audit.Result, changed.State, changed.Targets)
-	result, err := c.render(out)
+	result, err := c.render(a, out)
 	if failure := (*internalError)(nil); errors.As(err, &failure) {
 		failure.uncertain = true
 	}
@@ -183,7 +184,7 @@ func (c change[In, Work, Out, InP, OutP]) show(ctx context.Context, a *attempt, 
 		out = c.steps.Preview(in, plan)
 	}
 	*OutP(&out).changed() = Changed{State: NeedsConfirmation, Targets: plan.previewed(), Preview: p, Next: next}
-	result, err := c.render(out)
+	result, err := c.render(a, out)
 	result.NeedsConsent = true
 	return a.end(result, err)
 }
@@ -198,17 +199,20 @@ func (c change[In, Work, Out, InP, OutP]) answerNothing(ctx context.Context, a *
 	changed := OutP(&out).changed()
 	changed.Targets = plan.Targets
 	a.finish(ctx, audit.NothingToDo, changed.State, changed.Targets)
-	result, err := c.render(out)
+	result, err := c.render(a, out)
 	return a.end(result, err)
 }
 
 // render renders the result of a change, a preview as its own text.
-func (c change[In, Work, Out, InP, OutP]) render(out Out) (Result, error) {
+func (c change[In, Work, Out, InP, OutP]) render(a *attempt, out Out) (Result, error) {
 	changed := OutP(&out).changed()
 	for i, t := range changed.Targets {
-		if changed.Targets[i] = t.Shown(); changed.Preview == nil {
-			changed.Targets[i].Effect = "" // the outcome says what came of it
+		t = t.Shown()
+		t.ID, t.Name, t.Status, t.Note = a.mask(t.ID), a.mask(t.Name), a.mask(t.Status), a.mask(t.Note)
+		if changed.Preview == nil {
+			t.Effect = "" // the outcome says what came of it
 		}
+		changed.Targets[i] = t
 	}
 	result, err := render(c.tool.Output, OutP(&out))
 	if err != nil {
@@ -219,7 +223,7 @@ func (c change[In, Work, Out, InP, OutP]) render(out Out) (Result, error) {
 		result.Problem = problemOf(changed.Targets)
 	}
 	if changed.Preview != nil {
-		result.Text = changed.Preview.text
+		result.Text = a.mask(changed.Preview.text)
 	}
 	if changed.Next != "" {
 		result.Text = strings.TrimSuffix(result.Text, "\n") + "\n" + changed.Next

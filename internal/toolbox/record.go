@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 type attempt struct {
 	toolbox *Toolbox
 	answer  *guard.Answer // that came with the call
+	token   string        // of the preview that the call confirms
 	record  audit.Record
 	started time.Time
 }
@@ -88,7 +90,7 @@ func (a *attempt) consumeAnswer(ctx context.Context) (decision guard.Decision, i
 
 // recordIntent records that the call is about to be carried out. Its error means that it must not be.
 func (a *attempt) recordIntent(ctx context.Context) error {
-	record := a.record
+	record := a.shown()
 	record.Event, record.Time = audit.Intent, a.toolbox.rules.Now()
 	if a.toolbox.rules.Audit == nil {
 		return nil
@@ -125,8 +127,12 @@ func (a *attempt) finish(ctx context.Context, event audit.Event, state State, ta
 	return a.write(ctx)
 }
 
-// recordTime is how long the record of a call that is over may take. The call itself may have been ended.
-const recordTime = 5 * time.Second
+// How long the record of a call that is over may take. The call itself may have been ended. A read has a record only when it
+// is refused, and must not wait for a log that is held.
+const (
+	recordTime     = 5 * time.Second
+	readRecordTime = 100 * time.Millisecond
+)
 
 func (a *attempt) write(ctx context.Context) bool {
 	if a.toolbox.rules.Audit == nil {
@@ -135,13 +141,46 @@ func (a *attempt) write(ctx context.Context) bool {
 	a.record.Time = a.toolbox.rules.Now()
 	a.record.DurationMS = a.record.Time.Sub(a.started).Milliseconds()
 	// A call that was ended is recorded all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	patience := recordTime
+	if a.record.Risk == string(guard.Read) {
+		patience = readRecordTime
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if err := a.toolbox.rules.Audit.Append(ctx, a.record); err != nil {
+	if err := a.toolbox.rules.Audit.Append(ctx, a.shown()); err != nil {
 		Logger(ctx).Error().Err(err).Str("event", string(a.record.Event)).Msg("the audit log cannot be written")
 		return false
 	}
 	return true
+}
+
+// hold notes the preview token that the call confirms, so that none of its records and targets shows it.
+func (a *attempt) hold(token string) {
+	if guard.TokenID(token) != "" { // anything else could be a part of any name
+		a.token = strings.TrimSpace(token)
+	}
+}
+
+// mask takes the token out of what a client or the service sent as an id or a name.
+func (a *attempt) mask(words string) string {
+	if a.token == "" {
+		return words
+	}
+	return strings.ReplaceAll(words, a.token, "[preview_token]")
+}
+
+// shown returns the record without the token.
+func (a *attempt) shown() audit.Record {
+	r := a.record
+	r.Error = a.mask(r.Error)
+	r.Targets, r.Outcomes = slices.Clone(r.Targets), slices.Clone(r.Outcomes)
+	for i, t := range r.Targets {
+		r.Targets[i] = audit.Target{ID: a.mask(t.ID), Name: a.mask(t.Name), Status: a.mask(t.Status)}
+	}
+	for i, o := range r.Outcomes {
+		r.Outcomes[i] = audit.Outcome{ID: a.mask(o.ID), Outcome: o.Outcome, Code: a.mask(o.Code), NewID: a.mask(o.NewID)}
+	}
+	return r
 }
 
 // auditArguments returns the arguments of a call for an audit record: the values of fields with the tag audit:"plain",
