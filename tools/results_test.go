@@ -89,7 +89,7 @@ var (
 	// hidden is a number, a quantity, a duration or a list inside a string.
 	hidden = regexp.MustCompile(`^-?\d+(\.\d+)?$|[^,]+, [^,]+, |` +
 		`^\d+(\.\d+)? ?(d|h|m|s|ms|min|days?|hours?|minutes?|seconds?|[KMG]i?B|bytes|gpu|dcu|mlu|cpus?|cards?)( \d+.*)?$`)
-	day    = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
+	day = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
 )
 
 // TestResultValues looks for what the schemas cannot show: numbers, durations, times and lists in strings.

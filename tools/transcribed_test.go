@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// transcribed is one answer in the golden files, which TestTranscripts and the server's TestConversations keep equal to what the
-// tools answer.
+// transcribed is one answer in the golden files, which TestTranscripts and the server's TestConversations keep equal to what
+// the tools answer.
 type transcribed struct {
 	file, call string
 	kind       string // result, error or question
@@ -61,7 +61,8 @@ func transcribedCall(t *testing.T, call string) (a transcribed, ok bool) {
 	return a, true
 }
 
-// walkData calls visit for every value in data that is not an object or a list, with the path to it and the object that it is in.
+// walkData calls visit for every value in data that is not an object or a list, with the path to it and the object that it
+// is in.
 func walkData(data map[string]any, path string, visit func(path, field string, value any, in map[string]any)) {
 	for field, value := range data {
 		var walk func(path string, value any)

@@ -15,8 +15,8 @@ import (
 // reference is what looks like the name of a tool, an argument or a field: a word in snake case, or one that a value follows.
 var reference = regexp.MustCompile(`\b[a-z]+(?:_[a-z0-9]+)+\b|\b([a-z]+)=`)
 
-// TestNextStepsExist looks up every tool, argument and field that a description, a text or an error refers to: what a model is
-// told to do next must be possible.
+// TestNextStepsExist looks up every tool, argument and field that a description, a text or an error refers to: what a model
+// is told to do next must be possible.
 func TestNextStepsExist(t *testing.T) {
 	known := map[string]bool{}
 	for _, state := range toolbox.States() {
