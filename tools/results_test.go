@@ -82,10 +82,10 @@ func TestResultFields(t *testing.T) {
 	}
 }
 
-// prose are the fields that are for reading: what other fields say too, and the words of services and users. named are those that only look like numbers.
+// prose are the fields that are for reading: what other fields say too, and the words of services and users. looksNumeric are those that only look like numbers.
 var (
-	prose = regexp.MustCompile(`^(summary|next|note|notes|effect|description|message|reason|stdout|stderr|script|text|name|region_name|title)$`)
-	named = regexp.MustCompile(`(^|_)(id|ids|code|token|region|digest|sha256|version)$`)
+	prose        = regexp.MustCompile(`^(summary|next|note|notes|effect|description|message|reason|stdout|stderr|script|text|name|region_name|title)$`)
+	looksNumeric = regexp.MustCompile(`(^|_)(id|ids|code|token|region|digest|sha256|version)$`)
 	// hidden is a number, a quantity, a duration or a list inside a string.
 	hidden = regexp.MustCompile(`^-?\d+(\.\d+)?$|[^,]+, [^,]+, |` +
 		`^\d+(\.\d+)? ?(d|h|m|s|ms|min|days?|hours?|minutes?|seconds?|[KMG]i?B|bytes|gpu|dcu|mlu|cpus?|cards?)( \d+.*)?$`)
@@ -113,7 +113,7 @@ func odd(field string, value any) (findings []string) {
 	} else if err != nil && day.MatchString(word) {
 		findings = append(findings, fmt.Sprintf("is %q, a time without a zone", word))
 	}
-	if !named.MatchString(field) && hidden.MatchString(word) {
+	if !looksNumeric.MatchString(field) && hidden.MatchString(word) {
 		findings = append(findings, fmt.Sprintf("is %q, which a program has to take apart", word))
 	}
 	return findings
