@@ -516,7 +516,15 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 // Text tells what became of each desktop.
 func (out RunWorkspaceScriptOutput) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: run %s", out.State, text.Dash(out.RunID))
+	if out.RunID == "" { // it is not known whether it became a run
+		on := make([]string, len(out.Targets))
+		for i, t := range out.Targets {
+			on[i] = t.String()
+		}
+		fmt.Fprintf(&b, "%s: a run on %s", out.State, text.Some(on))
+	} else {
+		fmt.Fprintf(&b, "%s: run %s", out.State, out.RunID)
+	}
 	if out.Counts != nil {
 		fmt.Fprintf(&b, ", %s; status %s", out.Counts, text.Dash(out.Status))
 	}

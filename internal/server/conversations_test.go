@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -17,6 +16,7 @@ const (
 	bertTrain  = "4c1f43ddb030483e89b55413bee6c004" // stopped
 	protein    = "765aa93507c74b9eaee044cbaa51ed43" // failed
 	completed  = "195d453c7a424b32ac8593512fec6a26"
+	bertEval   = "0c8d52e7b6f14935a1e04b9d7c23f680" // stopped, in the other region; another of that name is in the first
 	climate    = "e41b7c09f2d84a6b93c5087fd16ae2b8" // runs in the other region
 )
 
@@ -35,6 +35,7 @@ func conversations() []conversation {
 		{name: "tell-me-when-it-runs", request: "start bert-train and tell me when it is running", model: tellMeWhenItRuns},
 		{name: "clean-up", request: "把失败的和已经跑完的都删掉", model: cleanUp},
 
+		{name: "ambiguous-name", request: "start bert-eval again", model: ambiguousName},
 		{name: "user-says-no", request: "delete bert-train", human: answers("decline", nil), model: userSaysNo},
 		{name: "lost-answer", request: "start bert-train", model: lostAnswer, before: func(sim *simulator.Simulator) {
 			sim.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, ResetAfter: true, Times: 1})
@@ -202,12 +203,20 @@ func userSaysNo(m *model) {
 
 func lostAnswer(m *model) {
 	found := m.everywhere(args{"name": "bert-train"})[0]
-	lost := m.stumble("restart_instance", at(found).with(args{"confirm": true}), "unknown", "list_instances")
-	m.is("state", lost.text("state"), "unknown")
-	<-time.After(time.Minute)
-	found = m.everywhere(args{"name": "bert-train"})[0]
-	m.is("status", found.text("status"), simulator.Running)
-	m.answer("The answer was lost, but it did start, once: it is %s.", found.text("status"))
+	started := m.call("restart_instance", at(found).with(args{"confirm": true}))
+	m.is("whether it is told", strings.Contains(m.seen.text, "The answer was lost"), true)
+	m.is("state", started.text("state"), "done")
+	m.is("status", m.status(bertTrain), started.text("last_status"))
+	m.answer("It was started once. The service's answer was lost, and it is %s.", started.text("last_status"))
+}
+
+func ambiguousName(m *model) {
+	m.stumble("restart_instance", args{"instance_id": "bert-eval", "confirm": true}, "d3e0702e9389426cbc9cb86cdc548a54", bertEval, "20057")
+	m.answer("There are two, one in each region. Which one?")
+	m.user("the one in Wuzhen")
+	m.is("state", m.call("restart_instance", args{"instance_id": bertEval, "wait_seconds": 50, "confirm": true}).text("state"), "done")
+	m.is("status", m.status(bertEval), simulator.Running)
+	m.answer("It runs.")
 }
 
 func scriptOnDesktops(m *model) {
