@@ -21,7 +21,7 @@ const maxRef = 200
 
 // searchedRows is how many rows are looked through for one name in one region, and shownCandidates how many an error lists.
 const (
-	searchedRows  = 100
+	searchedRows    = 100
 	shownCandidates = 10
 )
 

@@ -40,8 +40,9 @@ func (s ScriptState) Over() bool {
 	switch s {
 	case ScriptPending, ScriptRunning, ScriptNotSeen, ScriptUnknown:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // ScriptResult is what is known of a script in one place. It has the same form on every cloud; embed it in what names the

@@ -86,7 +86,7 @@ func (call *call) answerError(resp *upstream.Response) *Error {
 	gateway := isGateway(f.Code)
 	f.Kind, f.Err = causeOf(f.Status, f.Code, known)
 	f.Retryable = f.Kind == upstream.Throttled || gateway && documented && f.Status == 503 || !call.write && f.Status >= 500
-	f.Uncertain = call.write && !refuses(f.Status, f.Code) && !(gateway && documented && f.Status == 503)
+	f.Uncertain = call.write && !refuses(f.Status, f.Code) && (!gateway || !documented || f.Status != 503)
 	f.Retryable = f.Retryable && !f.Uncertain
 	switch {
 	case f.Uncertain:

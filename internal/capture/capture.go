@@ -302,8 +302,9 @@ func (s State) Over() bool {
 	switch s {
 	case Running, Accepted, Unknown, NotSeen, Unreadable, Lost:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // Report is what is known of a run.

@@ -198,7 +198,7 @@ func (r *Run) container(ctx context.Context, w Watch, name string, s sighting, a
 		c.Stdout, c.Stderr = r.tail(ctx, w, name+".out", s["out"]), r.tail(ctx, w, name+".err", s["err"])
 		return c
 	}
-	rec, err := r.record(ctx, name, s["done"])
+	rec, err := r.record(ctx, name)
 	if err != nil {
 		c.State = NoRecord
 		if errors.Is(err, scnet.ErrNoAccess) {
@@ -243,7 +243,7 @@ func (r *Run) silent(s sighting, now time.Time) bool {
 const rereads = 3
 
 // record reads what the wrapper wrote at the end.
-func (r *Run) record(ctx context.Context, name string, f scnet.File) (rec record, err error) {
+func (r *Run) record(ctx context.Context, name string) (rec record, err error) {
 	const most = 4 << 10
 	for try := range rereads {
 		if try > 0 && !sleep(ctx, time.Second) {

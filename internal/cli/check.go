@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
@@ -87,9 +88,7 @@ func problemsOf(err error) []error {
 	}
 	var problems []error
 	for _, one := range joined.Unwrap() {
-		switch one { //nolint:errorlint // identity is meant: these two only mark what kind of error the others are
-		case scnet.ErrConfig, workspace.ErrConfig:
-		default:
+		if !slices.Contains([]error{scnet.ErrConfig, workspace.ErrConfig}, one) { // which only mark what kind of error it is
 			problems = append(problems, problemsOf(one)...)
 		}
 	}

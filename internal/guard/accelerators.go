@@ -114,7 +114,7 @@ func (a *Accelerators) Reserve(
 			Reason: "the shared state cannot be reached, so the limit on occupied accelerators cannot be checked"})
 	}
 	if err := CheckRunning(ctx, p, coming, wanted, occupied); err != nil {
-		r.End(ctx)
+		_ = r.End(ctx) // what cannot be taken back runs out by itself
 		return nil, err
 	}
 	return r, nil

@@ -142,7 +142,7 @@ func TestReservationsHoldTheCap(t *testing.T) {
 			var mu sync.Mutex
 			really, shown, started := 0, 0, 0
 			change := func(f func()) { mu.Lock(); defer mu.Unlock(); f() }
-			pause := func(r *rand.Rand) { time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond) }
+			pause := func(r *rand.Rand) { <-time.After(time.Duration(r.IntN(1000)) * time.Millisecond) }
 			var all sync.WaitGroup
 			for i := range 6 {
 				all.Go(func() {

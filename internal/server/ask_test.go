@@ -449,7 +449,7 @@ func TestQuestionIDs(t *testing.T) {
 				t.Errorf("%s is known", made)
 			}
 		}
-		time.Sleep(questionLifetime)
+		<-time.After(questionLifetime)
 		if one.isOurs("ann", id) {
 			t.Error("it is known for ever")
 		}

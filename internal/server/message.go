@@ -199,14 +199,15 @@ func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMes
 	if s.log.GetLevel() > zerolog.DebugLevel {
 		return
 	}
-	line := s.log.Debug()
+	fields := s.log.With().Str("method", shorten(m.Method)).Int64("duration_ms", took.Milliseconds())
 	if failure, failed := reply.(mcp.JSONRPCError); failed {
-		line = line.Int("code", failure.Error.Code)
+		fields = fields.Int("code", failure.Error.Code)
 	}
 	if id := trace.From(ctx).ID(); id != "" {
-		line = line.Str("trace_id", id)
+		fields = fields.Str("trace_id", id)
 	}
-	line.Str("method", shorten(m.Method)).Int64("duration_ms", took.Milliseconds()).Msg("request")
+	log := fields.Logger()
+	log.Debug().Msg("request")
 }
 
 // shorten makes a name that a client sent fit for logs and messages.

@@ -59,7 +59,7 @@ func (p *pipe) Write(data []byte) (int, error) {
 // reopen makes a file of the descriptor that waits in Go's poller, as os.NewFile does for a descriptor that does not block.
 func (p *pipe) reopen(again bool) {
 	if again { // the flag may have been taken back meanwhile
-		time.Sleep(retry)
+		<-time.After(retry)
 	}
 	p.file = os.NewFile(p.fd, p.file.Name())
 }

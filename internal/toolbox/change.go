@@ -35,7 +35,7 @@ type Changed struct {
 	Next    string   `json:"next,omitempty" jsonschema_description:"The next step"`
 }
 
-func (c *Changed) changed() *Changed { return c }
+func (c *Changed) changed() *Changed { return c } //nolint:unused // the constraint changing calls it
 
 // changing is a pointer to a result struct that embeds Changed.
 type changing[Out any] interface {

@@ -285,21 +285,29 @@ func selection(t *testing.T, fresh func() Subject) {
 	}
 }
 
+func roundTrip(wire http.RoundTripper, r *http.Request) (status int, err error) {
+	resp, err := wire.RoundTrip(r)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
 func inProcess(t *testing.T, fresh func() Subject) {
 	s := fresh()
 	seen := 0
 	wire := s.Transport()
 	wire.Before = func(*http.Request) { seen++ }
-	resp, err := wire.RoundTrip(s.Change())
-	if err != nil || resp.StatusCode/100 != 2 || !s.Changed() || seen != 1 {
-		t.Errorf("%v, %v, changed: %t, seen %d", resp, err, s.Changed(), seen)
+	status, err := roundTrip(wire, s.Change())
+	if err != nil || status/100 != 2 || !s.Changed() || seen != 1 {
+		t.Errorf("HTTP %d, %v, changed: %t, seen %d", status, err, s.Changed(), seen)
 	}
 	if err := s.Inject("reset"); err != nil {
 		t.Fatal(err)
 	}
 	var reset *net.OpError
-	if resp, err := wire.RoundTrip(s.Change()); !errors.As(err, &reset) {
-		t.Errorf("reset: %v, %v", resp, err)
+	if status, err := roundTrip(wire, s.Change()); !errors.As(err, &reset) {
+		t.Errorf("reset: HTTP %d, %v", status, err)
 	}
 	recorder := httptest.NewRecorder()
 	defer func() {
