@@ -57,12 +57,15 @@ func (s Instances) readInstances(ctx context.Context, in ListInstancesInput) (Li
 	}
 	out := ListInstancesOutput{Region: region.String(), Start: in.Start, Instances: []InstanceItem{}}
 	limit := cmp.Or(in.Limit, defaultLimit)
-	status, documented := scnet.ParseStatus(in.Status)
-	if in.Status != "" && !documented {
-		out.note("%q is not a documented status (%s); it was sent as it is.", text.Line(in.Status, 40), joinWords(scnet.Statuses()))
+	var status scnet.Status
+	if in.Status != "" {
+		if status, err = parseStatus(in.Status); err != nil {
+			return ListInstancesOutput{}, err
+		}
 	}
 	taskType := in.TaskType
 	if in.TaskType != "" {
+		var documented bool
 		if taskType, documented = documentedTaskType(in.TaskType); !documented {
 			out.note("%q is not a documented task type (%s); it was sent as it is.", text.Line(in.TaskType, 40), joinWords(scnet.TaskTypes()))
 		}

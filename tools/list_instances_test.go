@@ -181,18 +181,15 @@ func TestListFilters(t *testing.T) {
 		t.Errorf("notes %q", out.Notes)
 	}
 
-	// A status that is not documented goes out as it is, with a hint; this service refuses it.
-	s.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Code: "0", Times: 1})
-	out, _ = call(t, service, `{"status":"Hibernating"}`)
-	if !strings.Contains(strings.Join(out.Notes, ""), `"Hibernating" is not a documented status (Running, Deploying`) {
-		t.Errorf("notes %q", out.Notes)
+	// In the words that people use; what is none is told the valid ones, and nothing is sent.
+	if out, _ = call(t, service, `{"status":"已停止"}`); out.Returned == 0 || out.Instances[0].Status != "Terminated" {
+		t.Errorf("已停止: %+v", out)
 	}
-	for _, request := range s.Requests() {
-		if request.Endpoint == simulator.EndpointList && strings.Contains(request.Body, "Hibernating") {
-			return
-		}
+	sent := len(s.Requests())
+	_, err := callRaw(t.Context(), service, `{"status":"idle"}`)
+	if err == nil || !strings.Contains(toolbox.Explain(err), "Terminated (stopped, 已关机)") || len(s.Requests()) != sent {
+		t.Errorf("idle: %v", err)
 	}
-	t.Error("the undocumented status was not sent")
 }
 
 func TestListFilterThatTheServiceIgnores(t *testing.T) {

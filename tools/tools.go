@@ -18,6 +18,7 @@ func (s Instances) Tools() []toolbox.Tool {
 	}
 	return []toolbox.Tool{
 		s.listInstances(),
+		s.getInstance(),
 		s.restartInstance(),
 		s.deleteInstances(),
 		s.executeScript(),

@@ -82,6 +82,13 @@ var scenes = map[string][]scene{
 		{name: "error", before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"})},
 		{name: "other region", arguments: arguments{"region": "nowhere"}},
 	},
+	"get_instance": {
+		{name: "result", arguments: arguments{"instance_id": id(1)}},
+		{name: "by name, waiting", arguments: arguments{"instance_id": "job-003", "wait_for": "settled", "wait_seconds": 5}},
+		{name: "part of a name", arguments: arguments{"instance_id": "job"}},
+		{name: "missing", arguments: arguments{"instance_id": id(99)}},
+		{name: "no status", arguments: arguments{"instance_id": id(1), "wait_for": "idle"}},
+	},
 	"restart_instance": {
 		{name: "result", arguments: arguments{"instance_id": id(2), "wait_seconds": 50}, confirm: true},
 		{name: "human", arguments: arguments{"instance_id": id(2), "confirm": true}, asks: true,
