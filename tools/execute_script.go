@@ -45,7 +45,7 @@ type ExecuteScriptOutput struct {
 func (s Instances) executeScript() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "execute_script",
-		Title:   "Run a script",
+		Title:   "Run a script or shell command in instances, exec (在容器实例里执行命令, 运行脚本)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Runs a script in running instances, canaries first. The first call shows a preview; the same with confirm=true and its " +

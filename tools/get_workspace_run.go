@@ -36,7 +36,7 @@ type GetWorkspaceRunOutput struct {
 func (s Desktops) getWorkspaceRun() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "get_workspace_run",
-		Title:   "Look at a script run",
+		Title:   "Status and output of a script run on desktops (云桌面脚本执行结果, 云桌面任务进度)",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Read,
 		Description: "Shows how a script run on cloud desktops stands (执行结果): counts, a record for each desktop and script, and the output of " +

@@ -42,7 +42,7 @@ type ListInstancesOutput struct {
 func (s Instances) listInstances() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "list_instances",
-		Title:   "List instances",
+		Title:   "List containers: which instances are running in all regions (查看所有区域的容器实例列表, 我有哪些, 一共占了几张卡)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Lists container instances on SCNet (超算互联网), newest first: name, id, status, cards, age, remaining time. " +
