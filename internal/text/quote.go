@@ -2,12 +2,15 @@ package text
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
 	fieldRunes   = 200
 	excerptLines = 12
+	excerptRunes = 160
 )
 
 // Field cleans and cuts one field that others wrote: a name, a status, a message.
@@ -16,16 +19,28 @@ func Field(s string) string { return Line(s, fieldRunes) }
 // Barred puts a bar before every line, so that a text that others wrote cannot pass for ours.
 func Barred(s string) string { return "| " + strings.ReplaceAll(s, "\n", "\n| ") }
 
-// Excerpt shows the first lines of a script, cleaned, each behind a bar.
+// blanks are more than anybody needs in a line: enough of them move what follows out of sight.
+var blanks = regexp.MustCompile(`[ \t\x{00A0}\x{3000}]{9,}`)
+
+// Excerpt shows the beginning of a script, cleaned, each line behind a bar. A long line goes on in the next ones, a run of
+// blanks is counted, and what is left out is said, so that nothing is hidden behind what is shown.
 func Excerpt(script string) string {
+	var rows []string
 	lines := strings.Split(strings.TrimSuffix(script, "\n"), "\n")
-	var b strings.Builder
-	for i, line := range lines {
-		if i == excerptLines {
-			fmt.Fprintf(&b, "(%d more lines)", len(lines)-i) // no bar: this is ours
-			break
+	for _, line := range lines {
+		line = blanks.ReplaceAllStringFunc(strings.TrimSpace(line), func(run string) string {
+			return fmt.Sprintf(" [%d blanks] ", utf8.RuneCountInString(run))
+		})
+		rest := []rune(Line(line, 0))
+		for len(rest) > excerptRunes {
+			rows, rest = append(rows, string(rest[:excerptRunes])), rest[excerptRunes:]
 		}
-		fmt.Fprintf(&b, "| %s\n", Line(line, 160))
+		rows = append(rows, string(rest))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	shown := rows[:min(len(rows), excerptLines)]
+	text := Barred(strings.Join(shown, "\n"))
+	if left := len(rows) - len(shown); left > 0 {
+		text += fmt.Sprintf("\n(%d more lines)", left) // no bar: this is ours
+	}
+	return text
 }
