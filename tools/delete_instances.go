@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
@@ -15,12 +14,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
-
-// afterDelete are the pauses between looks at what is still listed: the service may take a moment.
-var afterDelete = []time.Duration{0, 500 * time.Millisecond, time.Second, 2 * time.Second}
-
-// settleTimeout bounds all of these looks together.
-const settleTimeout = 15 * time.Second
 
 // DeleteInstancesInput are the arguments of delete_instances.
 type DeleteInstancesInput struct {
@@ -155,7 +148,7 @@ func settleDeletes(ctx context.Context, work chosen, targets []toolbox.Target, p
 	defer cancel()
 	sent := slices.Clone(targets)
 	left := slices.DeleteFunc(slices.Clone(present), func(i int) bool { return sent[i].Outcome == toolbox.OutcomeFailed })
-	for _, pause := range afterDelete {
+	for _, pause := range afterChange {
 		if len(left) == 0 || !upstream.Wait(ctx, pause) {
 			break
 		}

@@ -130,7 +130,7 @@ func TestWithheldToolsAreRefusedByName(t *testing.T) {
 		want   string
 	}{
 		"read-only":       {guard.Policy{ReadOnly: true}, "read-only", "the server runs read-only"},
-		"another toolset": {guard.Policy{Toolsets: []string{"workspace"}}, "toolsets", "has not enabled the toolset instances"},
+		"another toolset": {guard.Policy{Toolsets: []string{"workspace"}}, "toolsets", "has not enabled the toolset "},
 		"disabled":        {guard.Policy{DisabledTools: changing()}, "disable-tools", "has disabled"},
 	} {
 		bubble(t, name, func(t *testing.T) {

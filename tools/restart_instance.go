@@ -17,11 +17,6 @@ import (
 // settleRestart is how long a restart whose outcome is not known is looked at.
 const settleRestart = 5 * time.Second
 
-const (
-	firstPoll = time.Second
-	maxPoll   = 5 * time.Second
-)
-
 // RestartInstanceInput are the arguments of restart_instance.
 type RestartInstanceInput struct {
 	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id, or a name that only one instance bears"`
@@ -59,6 +54,8 @@ type restart struct {
 	region *scnet.Region
 	target toolbox.Target
 	before scnet.Instance
+
+	occupation *toolbox.Occupation
 }
 
 func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *RestartInstanceInput) (plan toolbox.Plan, work restart, err error) {
@@ -75,7 +72,9 @@ func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *Res
 		return plan, work, errors.New(notStartable(t, status))
 	}
 	plan.Effect = fmt.Sprintf("would restart 1 instance in %s.", plan.Where())
-	return plan, restart{region: l.region, target: t, before: l.instance}, nil
+	total := l.instance.TotalAccelerators()
+	plan.Occupies = s.occupation(total, total)
+	return plan, restart{region: l.region, target: t, before: l.instance, occupation: plan.Occupies}, nil
 }
 
 // notStartable says what to do with an instance that is up, or on its way up.
@@ -99,6 +98,11 @@ func askRestart(_ RestartInstanceInput, plan toolbox.Plan) guard.Question {
 func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work restart) (RestartInstanceOutput, error) {
 	t := work.target
 	out := RestartInstanceOutput{LastStatus: text.Field(t.Status)}
+	if err := unchanged(ctx, work.region, work.before); err != nil { // a resize may have come in between
+		t.Outcome, t.Note = toolbox.OutcomeFailed, text.Field(err.Error())
+		out.Targets = []toolbox.Target{t}
+		return out, err
+	}
 	// A write that is cut off has an unknown outcome, so cancelling waits for this one.
 	returned, err := work.region.Restart(context.WithoutCancel(ctx), t.ID)
 	if err != nil && !toolbox.Uncertain(err) {
@@ -199,6 +203,9 @@ func (w *watch) look(ctx context.Context) {
 	w.status, w.endedAt = in.Status, in.EndedAt
 	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) {
 		w.moved = true
+	}
+	if w.moved {
+		w.occupation.Shows(ctx)
 	}
 }
 

@@ -20,8 +20,12 @@ func (s Instances) Tools() []toolbox.Tool {
 		s.listInstances(),
 		s.getInstance(),
 		s.restartInstance(),
+		s.stopInstances(),
 		s.deleteInstances(),
 		s.executeScript(),
+		s.listResources(),
+		s.createInstance(),
+		s.resizeInstance(),
 	}
 }
 

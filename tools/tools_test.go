@@ -55,12 +55,12 @@ func TestOfferedToolsFollowTheCredentials(t *testing.T) {
 		desktops  tools.Desktops
 		want      []string // toolsets
 	}{
-		"both":                 {instances, desktops, []string{tools.InstancesToolset, tools.WorkspaceToolset}},
-		"SCNet":                {instances, tools.Desktops{}, []string{tools.InstancesToolset}},
+		"both":                 {instances, desktops, []string{tools.InstancesToolset, tools.ProvisionToolset, tools.WorkspaceToolset}},
+		"SCNet":                {instances, tools.Desktops{}, []string{tools.InstancesToolset, tools.ProvisionToolset}},
 		"Workspace":            {tools.Instances{Unconfigured: none}, desktops, []string{tools.WorkspaceToolset}},
-		"neither":              {tools.Instances{Unconfigured: none}, tools.Desktops{}, []string{tools.InstancesToolset}},
-		"half of SCNet":        {tools.Instances{Unconfigured: scnet.ErrConfig}, tools.Desktops{}, []string{tools.InstancesToolset}},
-		"Workspace and a half": {tools.Instances{Unconfigured: scnet.ErrConfig}, desktops, []string{tools.InstancesToolset, tools.WorkspaceToolset}},
+		"neither":              {tools.Instances{Unconfigured: none}, tools.Desktops{}, []string{tools.InstancesToolset, tools.ProvisionToolset}},
+		"half of SCNet":        {tools.Instances{Unconfigured: scnet.ErrConfig}, tools.Desktops{}, []string{tools.InstancesToolset, tools.ProvisionToolset}},
+		"Workspace and a half": {tools.Instances{Unconfigured: scnet.ErrConfig}, desktops, []string{tools.InstancesToolset, tools.ProvisionToolset, tools.WorkspaceToolset}},
 	} {
 		var got []string
 		for _, tool := range tools.Offered(c.instances, c.desktops) {

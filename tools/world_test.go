@@ -43,6 +43,7 @@ type setup struct {
 	instances []simulator.Instance
 	elsewhere []simulator.Instance // in a second region
 	region    string               // the configured one
+	images    []simulator.Image // simulator.DemoImages() when nil
 	quirks    simulator.Quirks
 	timing    simulator.Timing
 	rules     toolbox.Rules // policy, budget, audit log
@@ -53,7 +54,7 @@ func newWorld(t testing.TB, o setup) *world {
 	if o.rules.Now == nil {
 		o.rules.Now = time.Now
 	}
-	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances}}
+	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances, Images: o.images}}
 	if o.elsewhere != nil {
 		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere})
 	}
@@ -135,6 +136,7 @@ type reply struct {
 	Preview       *toolbox.Preview
 	Instance      toolbox.Target
 	ReturnedID    string `json:"returned_id"`
+	InstanceID    string `json:"instance_id"`
 	LastStatus    string `json:"last_status"`
 	WaitedSeconds int    `json:"waited_seconds"`
 	Note          string
@@ -258,15 +260,19 @@ func (w *world) wantSent(t testing.TB, endpoint simulator.Endpoint, want int) {
 	}
 }
 
-func (w *world) writes() int {
-	return len(w.sent(simulator.EndpointRestart, simulator.EndpointDelete, simulator.EndpointExecute))
+// mutating are the endpoints that change something.
+var mutating = []simulator.Endpoint{
+	simulator.EndpointRestart, simulator.EndpointStop, simulator.EndpointDelete, simulator.EndpointExecute, simulator.EndpointCreate,
+	simulator.EndpointResize,
 }
+
+func (w *world) writes() int { return len(w.sent(mutating...)) }
 
 // nothingSent demands that nothing was changed.
 func (w *world) nothingSent(t testing.TB) {
 	t.Helper()
 	if n := w.writes(); n > 0 {
-		t.Errorf("%d writes were sent: %+v", n, w.sent(simulator.EndpointRestart, simulator.EndpointDelete, simulator.EndpointExecute))
+		t.Errorf("%d writes were sent: %+v", n, w.sent(mutating...))
 	}
 }
 

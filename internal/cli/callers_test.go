@@ -112,7 +112,7 @@ func TestCallersCheck(t *testing.T) {
 			[]string{`callers[0].disable_tools[0]: there is no tool "delete_everything"; valid are `,
 				"\ncallers[1].max_targets: must be"},
 		},
-		"a toolset that is none": {[]string{entry("ci", `"toolsets":["desktops"]`)}, "", []string{"valid are instances, workspace"}},
+		"a toolset that is none": {[]string{entry("ci", `"toolsets":["desktops"]`)}, "", []string{"valid are instances, provision, workspace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "callers.json")

@@ -7,11 +7,13 @@ import (
 )
 
 // Occupation is what a call would occupy. Set it in the Plan of a call that starts something, or changes how much that will
-// take; the frame holds it to the policy's caps when the plan is made and again right before the act.
+// take; the frame holds it to the policy's caps when the plan is made and again right before the act. Where the policy limits
+// what is occupied at once, acts with an Occupation take turns in one process, so that what an act reads after its turn has
+// come stays true until it has sent.
 type Occupation struct {
-	Accelerators int // that the call is about: accelerators × containers
-	// Occupied counts the accelerators that are occupied now, before the call. It is nil for a call that starts nothing.
-	Occupied func(context.Context) (int, error)
+	Accelerators int                                // that the call is about: accelerators × containers
+	Starts       int                                // of these, how many are occupied from the call on
+	Occupied     func(context.Context) (int, error) // counts the accelerators that are occupied now
 
 	reservation *guard.Reservation
 }
@@ -23,7 +25,7 @@ func (o *Occupation) Shows(ctx context.Context) {
 		return
 	}
 	if err := o.reservation.End(ctx); err != nil {
-		Logger(ctx).Warn().Err(err).Int("accelerators", o.Accelerators).Msg("a reservation of accelerators stays until its time is over")
+		Logger(ctx).Warn().Err(err).Int("accelerators", o.Starts).Msg("a reservation of accelerators stays until its time is over")
 	}
 	o.reservation = nil
 }
@@ -33,10 +35,10 @@ func (o *Occupation) check(ctx context.Context, p guard.Policy) error {
 	if o == nil {
 		return nil
 	}
-	if err := p.PermitsAccelerators(o.Accelerators); err != nil || o.Occupied == nil || !p.LimitsRunning() {
+	if err := p.PermitsAccelerators(o.Accelerators); err != nil || !p.LimitsRunning() {
 		return err
 	}
-	return guard.CheckRunning(ctx, p, 0, o.Accelerators, o.Occupied)
+	return guard.CheckRunning(ctx, p, 0, o.Starts, o.Occupied)
 }
 
 // reserve checks the caps again and reserves what the act is about to occupy.
@@ -48,10 +50,10 @@ func (o *Occupation) reserve(ctx context.Context, live guard.Live, accelerators 
 	if err != nil {
 		return err
 	}
-	if err := p.PermitsAccelerators(o.Accelerators); err != nil || o.Occupied == nil || !p.LimitsRunning() {
+	if err := p.PermitsAccelerators(o.Accelerators); err != nil || !p.LimitsRunning() {
 		return err
 	}
-	o.reservation, err = accelerators.Reserve(ctx, p, o.Accelerators, o.Occupied)
+	o.reservation, err = accelerators.Reserve(ctx, p, o.Starts, o.Occupied)
 	return err
 }
 

@@ -85,8 +85,11 @@ func (t *Target) Fail(outcome Outcome, err error) {
 
 // String returns the name and the id, for people.
 func (t Target) String() string {
-	if t.Name == "" {
+	switch {
+	case t.Name == "":
 		return text.Field(t.ID)
+	case t.ID == "": // it is yet to be created
+		return strconv.Quote(text.Field(t.Name))
 	}
 	return fmt.Sprintf("%q (%s)", text.Field(t.Name), text.Field(t.ID))
 }
@@ -176,7 +179,7 @@ func newTargetTable(targets []Target, columns ...string) *targetTable {
 }
 
 func (table *targetTable) add(t Target, cells ...string) {
-	row := []string{text.Dash(text.Field(t.Name)), text.Field(t.ID)}
+	row := []string{text.Dash(text.Field(t.Name)), text.Dash(text.Field(t.ID))}
 	if table.regions {
 		row = append(row, text.Dash(text.Field(t.Place.ID)))
 	}

@@ -1,0 +1,539 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+)
+
+// CreateInstanceInput are the arguments of create_instance.
+type CreateInstanceInput struct {
+	Name             string     `json:"name" audit:"plain" jsonschema_description:"Its name"`
+	Like             string     `json:"like,omitempty" audit:"plain" jsonschema_description:"Instance to take the rest from, start script too"`
+	Region           string     `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
+	TaskType         string     `json:"task_type,omitempty" audit:"plain" jsonschema:"enum=ssh,enum=jupyter,enum=codeserver,enum=rstudio" jsonschema_description:"How it is reached"`
+	AcceleratorType  string     `json:"accelerator_type,omitempty" audit:"plain" jsonschema:"enum=dcu,enum=gpu,enum=mlu,enum=cpu" jsonschema_description:"Kind of accelerator"`
+	ResourceGroup    string     `json:"resource_group,omitempty" audit:"plain" jsonschema_description:"From list_resources"`
+	Image            string     `json:"image,omitempty" audit:"plain" jsonschema_description:"From list_resources"`
+	ImagePath        string     `json:"image_path,omitempty" audit:"plain" jsonschema_description:"If several have the name"`
+	Containers       int        `json:"containers,omitempty" audit:"plain" jsonschema_description:"Default 1"`
+	Accelerators     *int       `json:"accelerators,omitempty" audit:"plain" jsonschema_description:"Of one container"`
+	CPUs             int        `json:"cpus,omitempty" audit:"plain" jsonschema_description:"Cores, likewise"`
+	MemoryMB         int        `json:"memory_mb,omitempty" audit:"plain" jsonschema_description:"Likewise"`
+	TimeLimit        string     `json:"time_limit,omitempty" audit:"plain" jsonschema_description:"36h, 3d or HH:MM:SS; unlimited costs until somebody stops it"`
+	Mounts           []MountArg `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it"`
+	Ports            []PortArg  `json:"ports,omitempty" jsonschema_description:"Published"`
+	StartScript      string     `json:"start_script,omitempty" jsonschema_description:"Runs at each start"`
+	StartScriptScope string     `json:"start_script_scope,omitempty" audit:"plain" jsonschema:"enum=all,enum=header" jsonschema_description:"Where"`
+	Description      string     `json:"description,omitempty" jsonschema_description:"For people"`
+	WaitSeconds      int        `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=45" jsonschema_description:"Seconds to wait for Running"`
+	toolbox.Consent
+
+	asked *InstanceAsked // what the plan has made of it
+}
+
+// maxName is how many characters a name may have.
+const maxName = 64
+
+// MountArg is a directory to mount.
+type MountArg struct {
+	Source string `json:"source" jsonschema_description:"Outside"`
+	Target string `json:"target" jsonschema_description:"Inside"`
+	Type   string `json:"type,omitempty" jsonschema:"enum=path,enum=data" jsonschema_description:"Optional"`
+}
+
+// PortArg is a port to publish.
+type PortArg struct {
+	Port     int    `json:"port" jsonschema_description:"Number"`
+	Protocol string `json:"protocol" jsonschema:"enum=HTTP,enum=SSH" jsonschema_description:"Protocol"`
+}
+
+// CreateInstanceOutput is the result of create_instance.
+type CreateInstanceOutput struct {
+	toolbox.Changed
+	InstanceID    string         `json:"instance_id,omitempty" jsonschema_description:"Of the new instance"`
+	Asked         *InstanceAsked `json:"asked,omitempty" jsonschema_description:"What is asked for, with what like added"`
+	LastStatus    string         `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
+	WaitedSeconds int            `json:"waited_seconds" jsonschema_description:"Seconds waited"`
+	Note          string         `json:"note,omitempty" jsonschema_description:"What to know"`
+}
+
+// InstanceAsked is what a create asks for.
+type InstanceAsked struct {
+	TaskType          string          `json:"task_type" jsonschema_description:"How it is reached"`
+	AcceleratorType   string          `json:"accelerator_type" jsonschema_description:"Kind of accelerator"`
+	Accelerators      int             `json:"accelerators" jsonschema_description:"Accelerators of one container"`
+	Containers        int             `json:"containers" jsonschema_description:"Containers"`
+	TotalAccelerators int             `json:"total_accelerators" jsonschema_description:"Accelerators of all containers"`
+	CPUs              int             `json:"cpus" jsonschema_description:"CPU cores of one container"`
+	MemoryMB          int             `json:"memory_mb" jsonschema_description:"Memory of one container"`
+	ResourceGroup     string          `json:"resource_group" jsonschema_description:"Resource group"`
+	Image             string          `json:"image" jsonschema_description:"Image"`
+	TimeLimitSeconds  *int            `json:"time_limit_seconds,omitempty" jsonschema_description:"How long it may run; absent: no limit"`
+	Mounts            []toolbox.Mount `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it; absent: none"`
+	StartScriptBytes  int             `json:"start_script_bytes,omitempty" jsonschema_description:"Length of the start script; absent: none"`
+	Unchecked         []string        `json:"unchecked,omitempty" jsonschema_description:"What could not be checked"`
+}
+
+func (s Instances) createInstance() toolbox.Tool {
+	return toolbox.Change(toolbox.Tool{
+		Name:    "create_instance",
+		Title:   "Create an instance",
+		Toolset: ProvisionToolset,
+		Risk:    guard.Disruptive,
+		Consent: guard.Preview,
+		Description: "Creates and starts a container instance on SCNet (创建, 再开一个一样的), from scratch or like another; it costs money from then on. " +
+			"The first call shows a preview.",
+	}, toolbox.Steps[CreateInstanceInput, creation, CreateInstanceOutput]{
+		Plan:    s.planCreate,
+		Preview: previewCreate,
+		Ask:     askCreate,
+		Act:     s.actCreate,
+	}, s.options()...)
+}
+
+// creation is what to create, where.
+type creation struct {
+	region     *scnet.Region
+	wanted     scnet.NewInstance
+	target     toolbox.Target
+	occupation *toolbox.Occupation
+	asked      InstanceAsked
+}
+
+func (s Instances) planCreate(ctx context.Context, policy guard.Policy, in *CreateInstanceInput) (plan toolbox.Plan, work creation, err error) {
+	var source *scnet.Instance
+	if in.Like = strings.TrimSpace(in.Like); in.Like == "" {
+		work.region, err = s.region(ctx, in.Region)
+	} else if l, e := s.chooseOne(ctx, policy, in.Region, in.Like); e != nil {
+		err = e
+	} else {
+		work.region, source, in.Like = l.region, &l.instance, l.instance.ID
+	}
+	if err != nil {
+		return plan, work, err
+	}
+	in.Region = work.region.ID
+	var asked request
+	work.wanted = asked.merge(*in, source)
+	if err := asked.check(ctx, work.region, &work.wanted, source); err != nil {
+		return plan, work, err
+	}
+	if err := asked.err(); err != nil {
+		return plan, work, err
+	}
+	n := work.wanted
+	if n.StartScript.Enabled {
+		script := n.StartScript.Content.Reveal()
+		digest := sha256.Sum256([]byte(script))
+		plan.Script = &audit.Script{SHA256: hex.EncodeToString(digest[:]), Bytes: len(script)}
+	}
+	work.asked = askedOf(n, asked.notes)
+	in.asked = &work.asked
+	work.target = toolbox.Target{
+		Name: n.Name, Place: place(work.region), Exists: true, Accelerators: work.asked.TotalAccelerators, Mounts: mountsOf(n.Mounts),
+		Effect: "created and started", Bound: []string{fingerprint(n)},
+	}
+	plan.Targets = []toolbox.Target{work.target}
+	guarded := work.target
+	guarded.ID = "new" // it has none yet, which is not the same as one that is not known
+	plan.Guarded = []toolbox.Target{guarded}
+	work.occupation = s.occupation(work.asked.TotalAccelerators, work.asked.TotalAccelerators)
+	plan.Occupies = work.occupation
+	plan.Effect = createEffect(work.region, n, work.asked)
+	return plan, work, nil
+}
+
+// merge puts together what the call says and what source has.
+func (r *request) merge(in CreateInstanceInput, source *scnet.Instance) scnet.NewInstance {
+	n := scnet.NewInstance{
+		Name: strings.TrimSpace(in.Name), TaskType: in.TaskType, AcceleratorType: in.AcceleratorType, ResourceGroup: in.ResourceGroup,
+		Image: in.Image, ImagePath: in.ImagePath, Containers: in.Containers, Description: in.Description,
+		Size: scnet.Size{CPUs: in.CPUs, MemoryMB: in.MemoryMB},
+	}
+	limit := in.TimeLimit
+	if in.Accelerators != nil {
+		n.Size.Accelerators = *in.Accelerators
+	}
+	for _, m := range in.Mounts {
+		n.Mounts = append(n.Mounts, scnet.Mount{Source: m.Source, Target: m.Target, Type: m.Type})
+	}
+	for _, p := range in.Ports {
+		n.Ports = append(n.Ports, scnet.NewPort{Container: p.Port, Protocol: p.Protocol})
+	}
+	n.StartScript = scnet.StartScript{Enabled: in.StartScript != "", Scope: in.StartScriptScope, Content: scnet.NewSecret(in.StartScript)}
+	if source != nil {
+		limit = r.copy(&n, in, *source)
+	}
+	n.Containers = cmp.Or(n.Containers, 1)
+	n.StartScript.Scope = cmp.Or(n.StartScript.Scope, "all")
+	r.missing(in, n, source == nil)
+	var ok bool
+	if n.TimeLimit, ok = spell(limit); !ok {
+		r.wrong("time_limit", "say how long it may run, as HH:MM:SS, 36h or 3d, or say unlimited, got %q", text.Field(limit))
+	}
+	return n
+}
+
+// copy takes what the call leaves open from source, and returns the time limit to use.
+func (r *request) copy(n *scnet.NewInstance, in CreateInstanceInput, source scnet.Instance) (limit string) {
+	if in.Image == "" && in.ImagePath == "" {
+		n.Image, n.ImagePath = source.Image, source.ImagePath
+	}
+	n.TaskType, n.AcceleratorType = cmp.Or(n.TaskType, source.TaskType), cmp.Or(n.AcceleratorType, source.AcceleratorType)
+	n.ResourceGroup, n.Description = cmp.Or(n.ResourceGroup, source.ResourceGroup), cmp.Or(n.Description, source.Description)
+	n.Containers = cmp.Or(n.Containers, source.Containers)
+	n.Size.CPUs, n.Size.MemoryMB = cmp.Or(n.Size.CPUs, source.CPUs), cmp.Or(n.Size.MemoryMB, source.MemoryMB)
+	if in.Accelerators == nil {
+		n.Size.Accelerators = source.Accelerators
+	}
+	if in.Mounts == nil {
+		n.Mounts = slices.Clone(source.Mounts)
+	}
+	if in.Ports == nil {
+		n.Ports = portsOf(source)
+	}
+	if in.StartScript == "" && source.StartScript.Enabled {
+		n.StartScript.Enabled, n.StartScript.Content = true, source.StartScript.Content
+		n.StartScript.Scope = cmp.Or(n.StartScript.Scope, source.StartScript.Scope)
+	}
+	if source, limited := scnet.ParseTimeLimit(source.TimeLimit); in.TimeLimit == "" && limited && source > 0 {
+		return scnet.TimeLimit(source)
+	}
+	return in.TimeLimit // that of source may be none, which costs until somebody stops it: it has to be said
+}
+
+func portsOf(in scnet.Instance) (ports []scnet.NewPort) {
+	for _, p := range in.Ports {
+		var number int
+		if _, err := fmt.Sscanf(p.Container, "%d", &number); err == nil && slices.Contains(scnet.PortProtocols(), p.Protocol) {
+			ports = append(ports, scnet.NewPort{Container: number, Protocol: p.Protocol})
+		}
+	}
+	return ports
+}
+
+// missing names what the call leaves open and nothing else gives.
+func (r *request) missing(in CreateInstanceInput, n scnet.NewInstance, scratch bool) {
+	hint := "is missing, or not in its range"
+	if scratch {
+		hint = "is missing, or not in its range; give it, or like with an instance to take it from"
+	}
+	for _, each := range []struct {
+		argument string
+		missing  bool
+	}{
+		{"name", n.Name == "" || utf8.RuneCountInString(n.Name) > maxName}, {"task_type", n.TaskType == ""}, {"accelerator_type", n.AcceleratorType == ""},
+		{"resource_group", n.ResourceGroup == ""}, {"image", n.Image == "" && n.ImagePath == ""}, {"cpus", n.Size.CPUs < 1},
+		{"memory_mb", n.Size.MemoryMB < 1}, {"accelerators", scratch && in.Accelerators == nil || n.Size.Accelerators < 0}, {"containers", n.Containers < 1},
+	} {
+		if each.missing {
+			r.wrong(each.argument, "%s", hint)
+		}
+	}
+	if n.AcceleratorType != "" && !slices.Contains(scnet.AcceleratorTypes(), n.AcceleratorType) {
+		r.wrong("accelerator_type", "must be one of %s, got %q", strings.Join(scnet.AcceleratorTypes(), ", "), text.Field(n.AcceleratorType))
+	}
+	if n.TaskType != "" && !slices.Contains(scnet.TaskTypes(), n.TaskType) {
+		r.wrong("task_type", "must be one of %s, got %q", strings.Join(scnet.TaskTypes(), ", "), text.Field(n.TaskType))
+	}
+}
+
+// check holds a create to what the region offers.
+func (r *request) check(ctx context.Context, region *scnet.Region, n *scnet.NewInstance, source *scnet.Instance) error {
+	if n.StartScript.Enabled {
+		script, err := scnet.NormalizeScript(n.StartScript.Content.Reveal())
+		if err != nil {
+			r.wrong("start_script", "%s", text.Field(err.Error()))
+		}
+		n.StartScript.Content = scnet.NewSecret(script)
+	}
+	if err := r.checkGroup(ctx, region, n.AcceleratorType, n.ResourceGroup, n.Size, n.TimeLimit); err != nil {
+		return err
+	}
+	copied := source != nil && n.Image == source.Image && n.ImagePath == source.ImagePath
+	if err := r.checkImage(ctx, region, n, copied); err != nil {
+		return err
+	}
+	ports := map[int]bool{}
+	for i, p := range n.Ports {
+		if p.Container < 1 || p.Container > 65535 {
+			r.wrong(fmt.Sprintf("ports[%d].port", i), "must be from 1 to 65535, got %d", p.Container)
+		}
+		if ports[p.Container] {
+			r.wrong(fmt.Sprintf("ports[%d].port", i), "%d is published twice", p.Container)
+		}
+		ports[p.Container] = true
+	}
+	return r.checkMounts(ctx, region, n.Mounts)
+}
+
+// fingerprint binds consent to everything that is asked for: what like adds is in no argument.
+func fingerprint(n scnet.NewInstance) string {
+	script := sha256.Sum256([]byte(n.StartScript.Content.Reveal()))
+	everything, _ := json.Marshal(struct {
+		scnet.NewInstance
+		Script [32]byte
+	}{n, script})
+	digest := sha256.Sum256(everything)
+	return hex.EncodeToString(digest[:])
+}
+
+func mountsOf(mounts []scnet.Mount) (out []toolbox.Mount) {
+	for _, m := range mounts {
+		out = append(out, toolbox.Mount{Source: m.Source, Target: m.Target, Type: m.Type})
+	}
+	return out
+}
+
+func askedOf(n scnet.NewInstance, unchecked []string) InstanceAsked {
+	asked := InstanceAsked{
+		TaskType: n.TaskType, AcceleratorType: n.AcceleratorType, Accelerators: n.Size.Accelerators, Containers: n.Containers,
+		TotalAccelerators: n.Size.Accelerators * n.Containers, CPUs: n.Size.CPUs, MemoryMB: n.Size.MemoryMB,
+		ResourceGroup: text.Field(n.ResourceGroup), Image: text.Field(n.Image), Unchecked: unchecked,
+	}
+	for _, m := range n.Mounts {
+		asked.Mounts = append(asked.Mounts, toolbox.Mount{Source: text.Field(m.Source), Target: text.Field(m.Target), Type: text.Field(m.Type)})
+	}
+	if limit, _ := scnet.ParseTimeLimit(n.TimeLimit); limit > 0 {
+		seconds := int(limit / time.Second)
+		asked.TimeLimitSeconds = &seconds
+	}
+	if n.StartScript.Enabled {
+		asked.StartScriptBytes = len(n.StartScript.Content.Reveal())
+	}
+	return asked
+}
+
+// size words what an instance would take.
+func (a InstanceAsked) size() string {
+	each := fmt.Sprintf("%d CPU cores and %d MB of memory", a.CPUs, a.MemoryMB)
+	containers := text.Count(a.Containers, "container")
+	if a.TotalAccelerators == 0 {
+		return fmt.Sprintf("no accelerator, %s with %s each", containers, each)
+	}
+	return fmt.Sprintf("%d %s (%s × %d), with %s each", a.TotalAccelerators, a.AcceleratorType, containers, a.Accelerators, each)
+}
+
+// createEffect says what would be created, what it takes, until when, and what of it lasts.
+func createEffect(region *scnet.Region, n scnet.NewInstance, asked InstanceAsked) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "would create %q in %s and start it: %s, in resource group %s, %s with image %s. Billing starts when it runs.",
+		text.Field(n.Name), region, asked.size(), asked.ResourceGroup, asked.TaskType, asked.Image)
+	if asked.TimeLimitSeconds == nil {
+		b.WriteString(" It has no time limit: it costs money until somebody stops it.")
+	} else {
+		fmt.Fprintf(&b, " SCNet stops it after %s.", n.TimeLimit)
+	}
+	if len(n.Mounts) == 0 {
+		b.WriteString(" Nothing is mounted: all its files are lost with it.")
+	} else {
+		b.WriteString(" Only what is in its mounts outlives it.")
+	}
+	if asked.StartScriptBytes > 0 {
+		fmt.Fprintf(&b, " A start script of %d bytes runs in it at each start.", asked.StartScriptBytes)
+	}
+	for _, note := range asked.Unchecked {
+		b.WriteString(" Note: " + note)
+	}
+	return b.String()
+}
+
+func previewCreate(in CreateInstanceInput, _ toolbox.Plan) CreateInstanceOutput {
+	return CreateInstanceOutput{Asked: in.asked}
+}
+
+func askCreate(_ CreateInstanceInput, plan toolbox.Plan) guard.Question {
+	return guard.Question{Message: "This call " + plan.Effect, Choices: []string{"create it", "do not create it"}}
+}
+
+func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work creation) (CreateInstanceOutput, error) {
+	t := work.target
+	out := CreateInstanceOutput{Asked: &work.asked}
+	before, err := idsNamed(ctx, work.region, t.Name)
+	if err != nil { // an outcome that is unknown could not be settled
+		t.Fail(toolbox.OutcomeFailed, err)
+		out.Targets = []toolbox.Target{t}
+		return out, fmt.Errorf("nothing was created, because the instances could not be listed before: %w", err)
+	}
+	// A write that is cut off has an unknown outcome, so cancelling waits for this one.
+	id, err := work.region.Create(context.WithoutCancel(ctx), work.wanted)
+	switch {
+	case err != nil:
+		t.Fail(toolbox.OutcomeOf(err), err)
+		out.Targets = []toolbox.Target{t}
+		if !toolbox.Uncertain(err) {
+			return out, err
+		}
+		if id = out.settle(ctx, work, before, "the answer was lost"); id == "" {
+			return out, nil
+		}
+	case id == "":
+		t.Outcome = toolbox.OutcomeUnknown
+		out.Targets = []toolbox.Target{t}
+		if id = out.settle(ctx, work, before, "the service told no id"); id == "" {
+			return out, nil
+		}
+	}
+	t.ID, t.Outcome, t.Code = id, toolbox.Created, ""
+	t.Note = out.Note
+	out.Targets, out.InstanceID = []toolbox.Target{t}, text.Field(id)
+	s.awaitRunning(ctx, &out, work, id, time.Duration(in.WaitSeconds)*time.Second)
+	return out, nil
+}
+
+// idsNamed are the ids of the instances that bear a name.
+func idsNamed(ctx context.Context, region *scnet.Region, name string) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for page, err := range region.Pages(ctx, scnet.ListOptions{Name: name, Limit: occupiedPage}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, in := range page.Rows {
+			if in.Name == name {
+				ids[in.ID] = true
+			}
+		}
+	}
+	return ids, nil
+}
+
+// afterCreate are the pauses between looks for an instance whose creation is not certain.
+var afterCreate = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second}
+
+// settle looks for an instance of the name that was not there before. It returns its id, or "" when it is not known; then out
+// says so.
+func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, before map[string]bool, why string) string {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout, fmt.Errorf("looking took longer than %s", settleTimeout))
+	defer cancel()
+	var found []string
+	var err error
+	for _, pause := range afterCreate {
+		if !upstream.Wait(ctx, pause) {
+			break
+		}
+		var now map[string]bool
+		now, err = idsNamed(ctx, work.region, work.target.Name)
+		found = nil
+		for id := range now {
+			if !before[id] {
+				found = append(found, id)
+			}
+		}
+		if err == nil && len(found) > 0 {
+			break
+		}
+	}
+	if len(found) == 1 {
+		out.Note = fmt.Sprintf("Although %s, an instance of that name has appeared since.", why)
+		return found[0]
+	}
+	slices.Sort(found)
+	out.State = toolbox.Unknown
+	out.Note = fmt.Sprintf("It may have been created all the same: %s. No instance of that name has appeared yet.", why)
+	switch {
+	case len(found) > 1:
+		out.Note = fmt.Sprintf("It may have been created: %s, and several instances of that name have appeared since: %s.", why, strings.Join(found, ", "))
+	case err != nil:
+		out.Note = fmt.Sprintf("It may have been created all the same: %s, and looking afterwards failed: %s.", why, toolbox.Briefly(err))
+	}
+	out.Next = fmt.Sprintf("Look with list_instances, name=%q, before creating it again: it was not sent twice, and each of two instances costs money.",
+		text.Field(work.target.Name))
+	return ""
+}
+
+// awaitRunning looks at the new instance until it shows, and until it is Running or has ended if there is time for it.
+func (s Instances) awaitRunning(ctx context.Context, out *CreateInstanceOutput, work creation, id string, limit time.Duration) {
+	started := s.Now()
+	var last scnet.Instance
+	var err error
+	for pause := firstPoll; ; pause = min(pause*2, maxPoll) {
+		var in scnet.Instance
+		if in, err = work.region.Detail(context.WithoutCancel(ctx), id); err == nil {
+			last = in
+			work.occupation.Shows(ctx)
+		}
+		waited := s.Now().Sub(started)
+		out.WaitedSeconds = int(waited / time.Second)
+		most := limit
+		if last.ID == "" {
+			most = max(limit, leastLook) // it should at least show
+		}
+		if last.Status.Is(scnet.Running) || last.ID != "" && ended(last.Status) || waited >= most {
+			break
+		}
+		toolbox.ReportProgress(ctx, out.WaitedSeconds, int(max(limit, leastLook)/time.Second), "status "+text.Dash(text.Field(string(last.Status))))
+		if !upstream.Wait(ctx, min(pause, most-waited)) {
+			break
+		}
+	}
+	out.LastStatus = text.Field(string(last.Status))
+	notes := []string{out.Note}
+	switch {
+	case last.Status.Is(scnet.Running):
+		out.State = toolbox.Done
+	case last.ID == "" && errors.Is(err, scnet.ErrNotFound):
+		out.State = toolbox.Waiting
+		notes = append(notes, "It was accepted, but does not show yet.")
+	case last.ID == "":
+		out.State = toolbox.Waiting
+		notes = append(notes, "It was accepted; its status could not be read: "+toolbox.Briefly(err)+".")
+	case ended(last.Status):
+		out.State = toolbox.Failed
+		notes = append(notes, "It was created, but has ended already: it exists and is not running.")
+	default:
+		out.State = toolbox.Waiting
+		notes = append(notes, strings.TrimSpace("It was created and is not Running yet. "+describeStatus(last.Status)))
+	}
+	out.Note = strings.TrimSpace(strings.Join(notes, " "))
+	if out.State != toolbox.Done {
+		out.Next = fmt.Sprintf("Look at %s with list_instances; do not create it again.", out.InstanceID)
+	}
+}
+
+// Text tells what came of it.
+func (out CreateInstanceOutput) Text() string {
+	name, asked := "", ""
+	if len(out.Targets) > 0 {
+		name = fmt.Sprintf(" %q", text.Field(out.Targets[0].Name))
+	}
+	if out.Asked != nil {
+		asked = ": " + out.Asked.size()
+	}
+	words := fmt.Sprintf("%s: creation of%s%s", out.State, name, asked)
+	if out.InstanceID != "" {
+		words += ", id " + out.InstanceID
+	}
+	if out.LastStatus != "" {
+		words += ", status " + out.LastStatus
+	}
+	if out.WaitedSeconds > 0 {
+		words += fmt.Sprintf(" after %d s", out.WaitedSeconds)
+	}
+	words += ". " + out.Note
+	for _, t := range out.Targets {
+		if t.Note != "" && t.Note != out.Note {
+			words += " " + t.Note + "."
+		}
+		for _, m := range t.Mounts {
+			words += fmt.Sprintf(" Mounted: %s.", m)
+		}
+		words = strings.Replace(words, "creation of", string(t.Outcome)+", creation of", 1)
+	}
+	return strings.TrimSpace(words)
+}
