@@ -31,7 +31,7 @@ var packages = map[string][]string{
 	"workspace/simulator": {module + "internal/fakecloud"},
 	"schemas":             {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 	"tools": append([]string{
-		module + "scnet", module + "workspace", module + "schemas", module + "internal/toolbox", module + "internal/guard",
+		module + "internal/capture", module + "scnet", module + "workspace", module + "schemas", module + "internal/toolbox", module + "internal/guard",
 		module + "internal/audit", module + "internal/rollout",
 	}, small...),
 	"internal/toolbox": append([]string{ // no client of a cloud

@@ -314,3 +314,21 @@ func isRefusal(resp *upstream.Response) bool {
 	env, ok := parseEnvelope(resp.Body)
 	return ok && !env.ok() && isNull(env.Data)
 }
+
+// Redact masks the credentials of the client in text that others wrote.
+func (c *Client) Redact(words string) string {
+	secrets := []Secret{c.cfg.AccessKey, c.cfg.SecretKey, c.cfg.Token}
+	c.mu.Lock()
+	if c.session != nil {
+		for _, t := range c.session.tokens {
+			secrets = append(secrets, t.text)
+		}
+	}
+	c.mu.Unlock()
+	for _, each := range secrets {
+		if value := each.Reveal(); value != "" {
+			words = strings.ReplaceAll(words, value, "[secret]")
+		}
+	}
+	return words
+}

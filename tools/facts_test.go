@@ -46,7 +46,9 @@ func implied(path string, value any, in, data map[string]any) bool {
 	targets, _ := data["targets"].([]any)
 	outcome, over := in["outcome"]
 	switch field := path[strings.LastIndexByte(path, '.')+1:]; {
-	case over && (field == "status" || field == "total_accelerators"): // before the call, which the preview has told
+	case over && (field == "status" || field == "total_accelerators" || field == "remaining_seconds"): // before the call, which the preview has told
+		return true
+	case strings.HasPrefix(path, ".targets[].mounts") && data["preview"] == nil: // likewise
 		return true
 	case field == "outcome" && value == "accepted" && len(targets) == 1: // the state tells more
 		return true

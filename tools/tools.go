@@ -23,6 +23,8 @@ func (s Instances) Tools() []toolbox.Tool {
 		s.stopInstances(),
 		s.deleteInstances(),
 		s.executeScript(),
+		s.getScriptOutput(),
+		s.stopScript(),
 		s.listResources(),
 		s.createInstance(),
 		s.resizeInstance(),

@@ -121,8 +121,9 @@ func (a arguments) with(more arguments) arguments {
 
 func deletion(ids ...string) arguments { return arguments{"instance_ids": ids} }
 
+// execution runs a script of which only acceptance is told.
 func execution(script string, ids ...string) arguments {
-	return arguments{"instance_ids": ids, "script": script}
+	return arguments{"instance_ids": ids, "script": script, "capture": "off"}
 }
 
 // reply is a decoded result of any tool.

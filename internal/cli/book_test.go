@@ -187,7 +187,7 @@ func TestCallersHaveTheirOwnBudgets(t *testing.T) {
 	s.refused(tokens["one"], "restart_instance", restart(terminatedID), "the hourly limit of 1 changes is reached")
 	s.done(tokens["more"], "restart_instance", restart(terminatedID))
 	s.done(tokens["more"], "restart_instance", restart(failedID))
-	s.refused(tokens["more"], "restart_instance", restart("d3e0702e9389426cbc9cb86cdc548a54"),
+	s.refused(tokens["more"], "delete_instances", `{"instance_ids":["d3e0702e9389426cbc9cb86cdc548a54"],"confirm":true}`,
 		"the hourly limit of 2 changes is reached")
 }
 

@@ -198,15 +198,31 @@ func (d *demo) restartAndRun(stopped, running string) error {
 		return err
 	}
 	script := map[string]any{
-		"instance_ids": []string{stopped, running}, "script": "nvidia-smi > /public/home/gpu.log 2>&1\n",
-		"canary": 1, "canary_wait_seconds": 1,
+		"instance_ids": []string{stopped, running}, "script": "hostname\nnvidia-smi\n", "canary": 1, "canary_wait_seconds": 1,
 	}
 	preview, err := d.step("Run a script, first in one instance, then in the rest. A preview comes first.", "execute_script", script, state("confirmation_required"))
 	if err != nil {
 		return err
 	}
 	script["confirm"], script["preview_token"] = true, preview.Preview.Token
-	_, err = d.step("The user agrees to exactly this.", "execute_script", script, state("done"))
+	if _, err = d.step("The user agrees to exactly this. Exit code and output come back.", "execute_script", script,
+		func(r server.Reply, a answer) bool {
+			return state("done")(r, a) && strings.Contains(r.Text, "exit code 0") && strings.Contains(r.Text, "NVIDIA-SMI")
+		}); err != nil {
+		return err
+	}
+	script = map[string]any{
+		"instance_ids": []string{stopped, running}, "script": "echo no such checkpoint >&2\nexit 3\n", "canary": 1,
+	}
+	preview, err = d.step("A script that fails.", "execute_script", script, state("confirmation_required"))
+	if err != nil {
+		return err
+	}
+	script["confirm"], script["preview_token"] = true, preview.Preview.Token
+	_, err = d.step("The canary fails, and the rest is not attempted.", "execute_script", script, func(r server.Reply, a answer) bool {
+		return r.IsError && a.State == "failed" && strings.Contains(r.Text, "exit code 3") &&
+			strings.Contains(r.Text, "not_attempted")
+	})
 	return err
 }
 

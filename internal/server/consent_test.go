@@ -110,7 +110,7 @@ func TestForms(t *testing.T) {
 	}{
 		{"delete_instances", `{"instance_ids":["` + running + `","` + stopped + `"],"confirm":true}`,
 			[]string{"Delete 2 instances", "FOR GOOD", "训练-7b", running, "bert-eval", stopped, `Type "delete 2"`}, nil, "delete 2"},
-		{"execute_script", `{"instance_ids":["` + running + `","` + stopped + `"],"script":"echo hello\nreboot","confirm":true}`,
+		{"execute_script", `{"instance_ids":["` + running + `","` + stopped + `"],"script":"echo hello\nreboot","capture":"off","confirm":true}`,
 			[]string{"Run this script", "| echo hello\n| reboot", "训练-7b", "SHA-256"}, []string{"run it in 1 instance", "do not run it"}, "run it in 1 instance"},
 		{"restart_instance", `{"instance_id":"` + stopped + `","confirm":true}`,
 			[]string{"Restart", "bert-eval", stopped, "billing resumes"}, []string{"restart it", "do not restart it"}, "restart it"},

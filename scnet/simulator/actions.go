@@ -87,7 +87,8 @@ func (c *call) delete() reply {
 	return ok(nil)
 }
 
-// execute is page container/execute. The script is kept, and given to Options.OnScript; the simulator itself runs nothing.
+// execute is page container/execute. The script is kept, and given to Options.OnScript; without one its containers imitate
+// what it would leave behind. The simulator itself runs nothing.
 // The service returns nothing of it either.
 func (c *call) execute() reply {
 	f := jsonForm(c.body)
@@ -106,6 +107,7 @@ func (c *call) execute() reply {
 	}
 	run := ScriptRun{Time: c.now, Region: c.region.ID, InstanceID: id, Scope: scope, Content: content}
 	c.sim.scripts.Add(run)
+	c.act(in, run)
 	if hook := c.sim.onScript; hook != nil {
 		c.after = func() { hook(run) }
 	}

@@ -60,6 +60,9 @@ func (c *call) files() *folder {
 		f.bad = codeInternal
 	}
 	f.root = root
+	if err == nil {
+		f.proceed()
+	}
 	return f
 }
 

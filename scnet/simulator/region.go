@@ -64,11 +64,12 @@ type Image struct {
 // region is a Region as the simulator keeps it.
 type region struct {
 	Region
-	host  *host
-	byAge []*instance // by CreateTime, oldest first
-	byID  map[string]*instance
-	files *os.Root  // HomePath; nil until it is needed
-	dealt time.Time // up to when accelerators have been dealt out
+	host   *host
+	byAge  []*instance // by CreateTime, oldest first
+	byID   map[string]*instance
+	files  *os.Root  // HomePath; nil until it is needed
+	acting []acting  // scripts that are imitated and not over
+	dealt  time.Time // up to when accelerators have been dealt out
 }
 
 func (s *Simulator) newRegion(o Region, now time.Time) *region {
