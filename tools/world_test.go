@@ -43,7 +43,7 @@ type setup struct {
 	instances []simulator.Instance
 	elsewhere []simulator.Instance // in a second region
 	region    string               // the configured one
-	images    []simulator.Image // simulator.DemoImages() when nil
+	images    []simulator.Image    // simulator.DemoImages() when nil
 	quirks    simulator.Quirks
 	timing    simulator.Timing
 	rules     toolbox.Rules // policy, budget, audit log
