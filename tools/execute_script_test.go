@@ -203,7 +203,7 @@ func TestExecuteStopsAtTheFailureLimit(t *testing.T) {
 	}
 	bubble(t, "in flight", func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(10, simulator.Running)})
-		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, Times: 1, Status: http.StatusServiceUnavailable})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, Times: 1, Latency: time.Second / 2, Status: http.StatusServiceUnavailable})
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointExecute, Latency: time.Second})
 		r := w.confirmed(t, "execute_script", execution("date", ids(10)...).with(arguments{"concurrency": 4}))
 		counts := strings.Count(r.outcomes(), "accepted")
