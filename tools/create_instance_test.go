@@ -184,7 +184,7 @@ func TestCreateInstanceOutcomes(t *testing.T) {
 		w := newWorld(t, setup{timing: simulator.Timing{Waiting: 2 * time.Second}})
 		_, confirm := w.previewed(t, "create_instance", creation().with(arguments{"wait_seconds": 30}))
 		go func() {
-			time.Sleep(time.Second / 2)
+			<-time.After(time.Second / 2)
 			in := w.Instances(home)[0]
 			w.UpdateInstance(home, in.ID, func(in *simulator.Instance) { in.Status = simulator.Failed })
 		}()
@@ -246,7 +246,7 @@ func TestCreateInstanceOfUnknownOutcomeCounts(t *testing.T) {
 			t.Fatalf("state %s", r.State)
 		}
 		w.fails(t, "create_instance", another, "other calls are about to occupy 4")
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		wantOutcomes(t, w.confirmed(t, "create_instance", creation()), "waiting", "created")
 	})
 }

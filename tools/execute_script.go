@@ -318,7 +318,7 @@ func (s Instances) findPlaces(ctx context.Context, in ExecuteScriptInput, target
 			return nil
 		}
 		var place capture.Place
-		err := error(nil)
+		var err error
 		if len(in.Script) > capture.MaxScript {
 			err = fmt.Errorf("the script is larger than %d KiB", capture.MaxScript>>10)
 		} else {

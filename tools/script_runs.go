@@ -131,6 +131,7 @@ func claim(run *capture.Run, report capture.Report) string {
 		say("It started, then the instance stopped or started again; exit code unknown")
 	case capture.Lost:
 		say("It started, and there is no sign of life any more; exit code unknown")
+	default: // the containers tell
 	}
 	if report.Err != nil {
 		say("It could not be looked at: %s", briefly(report.Err))

@@ -200,7 +200,7 @@ func TestOnAFakeClock(t *testing.T) {
 		}
 		for _, want := range []string{Waiting, Deploying, Running} {
 			for detail() != want {
-				time.Sleep(30 * time.Second)
+				<-time.After(30 * time.Second)
 			}
 		}
 		if waited := s.now().Sub(s.Instances(kunshan)[0].CreateTime); waited != 12*time.Minute {
