@@ -44,7 +44,7 @@ func TestScriptsComeBack(t *testing.T) {
 			t.Errorf("%s\n%s", r.State, r.Text)
 		}
 		w.wantSent(t, simulator.EndpointExecute, 2)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		_, rest, _ := strings.Cut(r.Text, "run_id ")
 		run, _, _ := strings.Cut(rest, ".")
 		wantParts(t, w.call(t, "get_script_output", arguments{"run_id": run}).Text, "exit code 0", "| late")
