@@ -66,7 +66,7 @@ const (
 	CanaryFailed Stop = "canary_failed" // more failures than allowed in the canary batch or in the look at it
 	FailureLimit Stop = "failure_limit" // more failures than allowed in the main batch
 	Cancelled    Stop = "cancelled"     // the context ended
-	Forbidden    Stop = "forbidden"     // Permit gave an error, or Do one that Persists
+	Forbidden    Stop = "forbidden"     // Permit gave an error
 )
 
 // Target is what is known about one target. Err and CheckErr are apart because a target that was found unwell has still
@@ -88,7 +88,7 @@ type Result struct {
 	Attempted int      // how many were attempted: always the first ones
 	Failures  int      // how many Failed
 	Stopped   Stop
-	Forbidden error // what Permit, or Do with an error that Persists, returned when it stopped the rollout
+	Forbidden error // what Permit returned when it stopped the rollout
 	// DoneErr is the panic of Done, which was not called again. The rollout went on: its results matter more than
 	// their announcement.
 	DoneErr error
@@ -109,8 +109,6 @@ var errExited = errors.New("rollout: the step ended its goroutine")
 
 // Run carries out the plan and returns what is known about every target. The error is for a plan that cannot be carried
 // out; then nothing was done.
-//
-// An error of Do with a method Persists that returns true stops the rollout whatever MaxFailures allows.
 //
 // Failures of Do and of Check count together, over both batches. Once they exceed MaxFailures nothing new starts, but
 // what is in flight finishes, so Do may fail up to Concurrency-1 times more; with a Concurrency of 1 the limit is exact.
@@ -147,7 +145,6 @@ type rollout struct {
 	plan  Plan
 	steps Steps
 	Result
-	persistent error // of Do, which every other target would meet as well
 }
 
 // mayGoOn reports whether there may be more, and is asked only when there is more to do: the first "no" is the reason that
@@ -157,8 +154,6 @@ func (r *rollout) mayGoOn(overLimit Stop) bool {
 	case r.Stopped != NotStopped:
 	case r.Failures > r.plan.MaxFailures:
 		r.Stopped = overLimit
-	case r.persistent != nil:
-		r.Stopped, r.Forbidden = Forbidden, r.persistent
 	case r.ctx.Err() != nil:
 		r.Stopped = Cancelled
 	}
@@ -180,18 +175,9 @@ func (r *rollout) attempt(first, end int, overLimit Stop) {
 			if err != nil {
 				r.Failures++
 			}
-			if persists(err) {
-				r.persistent = err
-			}
 			r.announce(first+i, err)
 		},
 	}.run()
-}
-
-// persists reports whether err says that everything else would fail in the same way, as when a credential was revoked.
-func persists(err error) bool {
-	var failure interface{ Persists() bool }
-	return errors.As(err, &failure) && failure.Persists()
 }
 
 func (r *rollout) isPermitted(target int) bool {

@@ -756,30 +756,3 @@ func TestForbiddenInTheMiddle(t *testing.T) {
 		})
 	}
 }
-
-type lastingError struct{ lasting bool }
-
-func (lastingError) Error() string { return "the token was revoked" }
-
-func (e lastingError) Persists() bool { return e.lasting }
-
-// What every other target would meet as well stops a rollout whatever number of failures is allowed.
-func TestPersistentFailureStops(t *testing.T) {
-	for _, lasting := range []bool{true, false} {
-		r, err := Run(t.Context(), Plan{Targets: 5, Concurrency: 1, MaxFailures: 5}, Steps{Do: func(_ context.Context, i int) error {
-			if i == 1 {
-				return fmt.Errorf("target %d: %w", i, lastingError{lasting})
-			}
-			return nil
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stopped := r.Stopped == Forbidden && r.Attempted == 2 && errors.Is(r.Forbidden, lastingError{true}); stopped != lasting {
-			t.Errorf("lasting: %t; %d attempted, stopped: %q, %v", lasting, r.Attempted, r.Stopped, r.Forbidden)
-		}
-		if !lasting && (r.Attempted != 5 || r.Failures != 1) {
-			t.Errorf("%d attempted, %d failures", r.Attempted, r.Failures)
-		}
-	}
-}
