@@ -71,7 +71,7 @@ async function progress({ connection }) {
   const restart = { instance_id: id, confirm: true, wait_seconds: 4 }
   const { structured } = await succeed(connection, 'restart_instance', restart, { onprogress: p => seen.push(p) })
   const before = seen.length
-  assert.equal(structured.instance.id, id)
+  assert.equal(structured.targets[0].id, id)
   await connection.listTools()
   assert.equal(seen.length, before, 'progress came after the result')
   assert.ok(before >= 2, `${before} progress notifications`)
