@@ -541,9 +541,9 @@ func TestCredentials(t *testing.T) {
 		settings []string
 		want     []string
 	}{
-		{"none", nil, []string{"SCNET_USER", "SCNET_ACCESS_KEY", "SCNET_SECRET_KEY", "Nothing was sent"}},
+		{"none", nil, []string{"SCNET_USER", "SCNET_ACCESS_KEY", "SCNET_SECRET_KEY", "Nothing was changed"}},
 		{"half", []string{"SCNET_USER=" + account.User, "SCNET_ACCESS_KEY=" + account.AccessKey},
-			[]string{"secret key", "SCNET_SECRET_KEY", "Nothing was sent"}},
+			[]string{"SCNET_SECRET_KEY missing", "Nothing was changed"}},
 		{"unreachable", []string{"SCNET_USER=" + account.User, "SCNET_ACCESS_KEY=" + account.AccessKey, "SCNET_SECRET_KEY=" + account.SecretKey,
 			"SCNET_LOGIN_URL=" + nowhere, "SCNET_AC_URL=" + nowhere}, []string{"refused", "Nothing was changed"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,10 +236,15 @@ func TestANoHoldsWithoutTheState(t *testing.T) {
 func TestPolicyChangesUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(3, simulator.Running)})
-		var gone error
+		var gone atomic.Pointer[guard.Refusal]
 		narrower := guard.Policy{}
 		w.toolbox = w.toolbox.ForCaller(w.caller.Name, guard.Policy{},
-			func() (guard.Policy, error) { return narrower, gone }, 0)
+			func() (guard.Policy, error) {
+				if refusal := gone.Load(); refusal != nil {
+					return narrower, refusal
+				}
+				return narrower, nil
+			}, 0)
 		a := execution("date", ids(3)...).with(arguments{"canary": 1, "canary_wait_seconds": 10})
 		_, second := w.previewed(t, "execute_script", a)
 		narrower.ReadOnly = true
@@ -247,7 +253,9 @@ func TestPolicyChangesUnderWay(t *testing.T) {
 		narrower.ReadOnly = false
 
 		_, second = w.previewed(t, "execute_script", a)
-		time.AfterFunc(5*time.Second, func() { gone = &guard.Refusal{Rule: guard.CallerRule, Reason: "caller local has been removed"} })
+		time.AfterFunc(5*time.Second, func() {
+			gone.Store(&guard.Refusal{Rule: guard.CallerRule, Reason: "caller local has been removed"})
+		})
 		r := w.call(t, "execute_script", second)
 		wantOutcomes(t, r, "partial", "accepted", "not_attempted", "not_attempted")
 		wantParts(t, r.Text, "stopped: caller local has been removed")
