@@ -211,7 +211,7 @@ type outcome struct {
 // outcome reads a result. The error says what else it is.
 func (r answer) outcome() (outcome, error) {
 	var o outcome
-	if r.status != http.StatusOK || r.Result.IsError || r.Error != nil {
+	if r.status != http.StatusOK || r.Result.IsError && len(r.Result.StructuredContent) == 0 || r.Error != nil {
 		return o, r.fault("no result", nil)
 	}
 	return o, json.Unmarshal(r.Result.StructuredContent, &o)
