@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,23 +70,6 @@ type CreateInstanceOutput struct {
 	LastStatus    string         `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
 	WaitedSeconds int            `json:"waited_seconds" jsonschema_description:"Seconds waited"`
 	Note          string         `json:"note,omitempty" jsonschema_description:"What to know"`
-}
-
-// InstanceAsked is what a create asks for.
-type InstanceAsked struct {
-	TaskType          string          `json:"task_type" jsonschema_description:"How it is reached"`
-	AcceleratorType   string          `json:"accelerator_type" jsonschema_description:"Kind of accelerator"`
-	Accelerators      int             `json:"accelerators" jsonschema_description:"Accelerators of one container"`
-	Containers        int             `json:"containers" jsonschema_description:"Containers"`
-	TotalAccelerators int             `json:"total_accelerators" jsonschema_description:"Accelerators of all containers"`
-	CPUs              int             `json:"cpus" jsonschema_description:"CPU cores of one container"`
-	MemoryMB          int             `json:"memory_mb" jsonschema_description:"Memory of one container"`
-	ResourceGroup     string          `json:"resource_group" jsonschema_description:"Resource group"`
-	Image             string          `json:"image" jsonschema_description:"Image"`
-	TimeLimitSeconds  *int            `json:"time_limit_seconds,omitempty" jsonschema_description:"How long it may run; absent: no limit"`
-	Mounts            []toolbox.Mount `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it; absent: none"`
-	StartScriptBytes  int             `json:"start_script_bytes,omitempty" jsonschema_description:"Length of the start script; absent: none"`
-	Unchecked         []string        `json:"unchecked,omitempty" jsonschema_description:"What could not be checked"`
 }
 
 func (s Instances) createInstance() toolbox.Tool {
@@ -218,16 +200,6 @@ func (r *request) copy(n *scnet.NewInstance, in CreateInstanceInput, source scne
 	return in.TimeLimit // that of source may be none, which costs until somebody stops it: it has to be said
 }
 
-func portsOf(in scnet.Instance) (ports []scnet.NewPort) {
-	for _, p := range in.Ports {
-		var number int
-		if _, err := fmt.Sscanf(p.Container, "%d", &number); err == nil && slices.Contains(scnet.PortProtocols(), p.Protocol) {
-			ports = append(ports, scnet.NewPort{Container: number, Protocol: p.Protocol})
-		}
-	}
-	return ports
-}
-
 // missing names what the call leaves open and nothing else gives.
 func (r *request) missing(in CreateInstanceInput, n scnet.NewInstance, scratch bool) {
 	hint := "is missing, or not in its range"
@@ -283,77 +255,6 @@ func (r *request) check(ctx context.Context, region *scnet.Region, n *scnet.NewI
 	return r.checkMounts(ctx, region, n.Mounts)
 }
 
-// fingerprint binds consent to everything that is asked for: what like adds is in no argument.
-func fingerprint(n scnet.NewInstance) string {
-	script := sha256.Sum256([]byte(n.StartScript.Content.Reveal()))
-	everything, _ := json.Marshal(struct {
-		scnet.NewInstance
-		Script [32]byte
-	}{n, script})
-	digest := sha256.Sum256(everything)
-	return hex.EncodeToString(digest[:])
-}
-
-func mountsOf(mounts []scnet.Mount) (out []toolbox.Mount) {
-	for _, m := range mounts {
-		out = append(out, toolbox.Mount{Source: m.Source, Target: m.Target, Type: m.Type})
-	}
-	return out
-}
-
-func askedOf(n scnet.NewInstance, unchecked []string) InstanceAsked {
-	asked := InstanceAsked{
-		TaskType: n.TaskType, AcceleratorType: n.AcceleratorType, Accelerators: n.Size.Accelerators, Containers: n.Containers,
-		TotalAccelerators: n.Size.Accelerators * n.Containers, CPUs: n.Size.CPUs, MemoryMB: n.Size.MemoryMB,
-		ResourceGroup: text.Field(n.ResourceGroup), Image: text.Field(n.Image), Unchecked: unchecked,
-	}
-	for _, m := range n.Mounts {
-		asked.Mounts = append(asked.Mounts, toolbox.Mount{Source: text.Field(m.Source), Target: text.Field(m.Target), Type: text.Field(m.Type)})
-	}
-	if limit, _ := scnet.ParseTimeLimit(n.TimeLimit); limit > 0 {
-		seconds := int(limit / time.Second)
-		asked.TimeLimitSeconds = &seconds
-	}
-	if n.StartScript.Enabled {
-		asked.StartScriptBytes = len(n.StartScript.Content.Reveal())
-	}
-	return asked
-}
-
-// size words what an instance would take.
-func (a InstanceAsked) size() string {
-	each := fmt.Sprintf("%d CPU cores and %d MB of memory", a.CPUs, a.MemoryMB)
-	containers := text.Count(a.Containers, "container")
-	if a.TotalAccelerators == 0 {
-		return fmt.Sprintf("no accelerator, %s with %s each", containers, each)
-	}
-	return fmt.Sprintf("%d %s (%s × %d), with %s each", a.TotalAccelerators, a.AcceleratorType, containers, a.Accelerators, each)
-}
-
-// createEffect says what would be created, what it takes, until when, and what of it lasts.
-func createEffect(region *scnet.Region, n scnet.NewInstance, asked InstanceAsked) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "would create %q in %s and start it: %s, in resource group %s, %s with image %s. Billing starts when it runs.",
-		text.Field(n.Name), region, asked.size(), asked.ResourceGroup, asked.TaskType, asked.Image)
-	if asked.TimeLimitSeconds == nil {
-		b.WriteString(" It has no time limit: it costs money until somebody stops it.")
-	} else {
-		fmt.Fprintf(&b, " SCNet stops it after %s.", n.TimeLimit)
-	}
-	if len(n.Mounts) == 0 {
-		b.WriteString(" Nothing is mounted: all its files are lost with it.")
-	} else {
-		b.WriteString(" Only what is in its mounts outlives it.")
-	}
-	if asked.StartScriptBytes > 0 {
-		fmt.Fprintf(&b, " A start script of %d bytes runs in it at each start.", asked.StartScriptBytes)
-	}
-	for _, note := range asked.Unchecked {
-		b.WriteString(" Note: " + note)
-	}
-	return b.String()
-}
-
 func previewCreate(in CreateInstanceInput, _ toolbox.Plan) CreateInstanceOutput {
 	return CreateInstanceOutput{Asked: in.asked}
 }
@@ -395,22 +296,6 @@ func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work c
 	out.Targets, out.InstanceID = []toolbox.Target{t}, text.Field(id)
 	s.awaitRunning(ctx, &out, work, id, time.Duration(in.WaitSeconds)*time.Second)
 	return out, nil
-}
-
-// idsNamed are the ids of the instances that bear a name.
-func idsNamed(ctx context.Context, region *scnet.Region, name string) (map[string]bool, error) {
-	ids := map[string]bool{}
-	for page, err := range region.Pages(ctx, scnet.ListOptions{Name: name, Limit: occupiedPage}) {
-		if err != nil {
-			return nil, err
-		}
-		for _, in := range page.Rows {
-			if in.Name == name {
-				ids[in.ID] = true
-			}
-		}
-	}
-	return ids, nil
 }
 
 // afterCreate are the pauses between looks for an instance whose creation is not certain.
