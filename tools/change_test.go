@@ -137,8 +137,8 @@ func rollout1000(t testing.TB, w *world) time.Duration {
 	began := time.Now()
 	r := w.call(t, "execute_script", confirming)
 	took := time.Since(began)
-	if r.State != "done" || len(r.Targets) != 1000 || !strings.HasPrefix(r.Summary, "1000 accepted") {
-		t.Fatalf("%s: %s", r.State, r.Summary)
+	if r.State != "done" || len(r.Targets) != 1000 || r.Summary.Accepted != 1000 {
+		t.Fatalf("%s: %s", r.State, r.Text)
 	}
 	return took
 }

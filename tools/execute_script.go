@@ -46,8 +46,10 @@ type ExecuteScriptInput struct {
 // ExecuteScriptOutput is the result of execute_script.
 type ExecuteScriptOutput struct {
 	toolbox.Changed
-	Summary string      `json:"summary,omitempty" jsonschema_description:"How many had which outcome"`
-	Runs    []ScriptRun `json:"runs,omitempty" jsonschema_description:"What became of the script, for each instance that it was captured in"`
+	Summary *ScriptCounts `json:"summary,omitempty" jsonschema_description:"Instances by what became of the script; absent in a preview"`
+	Stopped string        `json:"stopped,omitempty" jsonschema:"enum=canary_failed,enum=failure_limit,enum=cancelled,enum=forbidden" jsonschema_description:"Why instances were held back; absent: none was"`
+	Note    string        `json:"note,omitempty" jsonschema_description:"What to know"`
+	Runs    []ScriptRun   `json:"runs,omitempty" jsonschema_description:"What became of the script, for each instance that it was captured in"`
 }
 
 func (s Instances) executeScript() toolbox.Tool {
@@ -61,10 +63,9 @@ func (s Instances) executeScript() toolbox.Tool {
 			"preview_token runs. Without capture accepted is not succeeded.",
 	}, toolbox.Steps[ExecuteScriptInput, scripting, ExecuteScriptOutput]{
 		Plan: s.planScript,
-		Nothing: func(in ExecuteScriptInput, plan toolbox.Plan) ExecuteScriptOutput {
+		Nothing: func(_ ExecuteScriptInput, plan toolbox.Plan) ExecuteScriptOutput {
 			return ExecuteScriptOutput{
-				Changed: toolbox.Changed{State: toolbox.Failed},
-				Summary: scriptSummary(plan.Targets, rollout.Result{}, in.MaxFailures),
+				Changed: toolbox.Changed{State: toolbox.Failed, Next: nothingRan}, Summary: countScripts(plan.Targets, nil),
 			}
 		},
 		Ask: askScript,
@@ -190,27 +191,55 @@ func (s Instances) actScript(ctx context.Context, in ExecuteScriptInput, work sc
 	}
 	out.Runs = stage.results()
 	out.State, out.Targets = stage.state(targets, result), targets
-	out.Summary = scriptSummary(targets, result, in.MaxFailures) + countRuns(out.Runs)
-	out.Next = nextOfRuns(out.Runs)
+	out.Summary, out.Stopped = countScripts(targets, out.Runs), string(result.Stopped)
+	out.Note = noteOnScripts(*out.Summary, result, in.MaxFailures)
+	out.Next = nextOfScripts(targets, out.Runs)
 	return out, nil
 }
 
-func scriptSummary(targets []toolbox.Target, result rollout.Result, maxFailures int) string {
-	count := func(o toolbox.Outcome) int { return toolbox.Count(targets, o) }
-	summary := fmt.Sprintf("%d accepted, %d rejected, %d unknown, %d skipped, %d not attempted, of %d", count(toolbox.Accepted),
-		count(toolbox.RejectedByService), count(toolbox.OutcomeUnknown), count(toolbox.SkippedNotRunning), count(toolbox.NotAttempted), len(targets))
+// countScripts counts the instances: where the script was captured by how it came out, elsewhere by what became of its request.
+func countScripts(targets []toolbox.Target, runs []ScriptRun) *ScriptCounts {
+	captured := map[string]ScriptState{}
+	for _, r := range runs {
+		captured[r.InstanceID] = r.State
+	}
+	counts := &ScriptCounts{}
+	for _, t := range targets {
+		state, known := captured[text.Field(t.ID)]
+		switch {
+		case known:
+			counts.Add(state)
+		case t.Outcome == toolbox.Accepted:
+			counts.Total++
+			counts.Accepted++
+		case t.Outcome == toolbox.OutcomeUnknown:
+			counts.Add(ScriptUnknown)
+		default:
+			counts.Add(ScriptNotRun)
+		}
+	}
+	return counts
+}
+
+// noteOnScripts says why instances were held back, and what "accepted" is worth.
+func noteOnScripts(counts ScriptCounts, result rollout.Result, maxFailures int) string {
+	var words []string
 	switch result.Stopped {
 	case rollout.CanaryFailed:
-		summary += fmt.Sprintf("; stopped: more than %d failures among the canaries", maxFailures)
+		words = append(words, fmt.Sprintf("Stopped: more than %s among the canaries.", text.Count(maxFailures, "failure")))
 	case rollout.FailureLimit:
-		summary += fmt.Sprintf("; stopped: more than %d failures", maxFailures)
+		words = append(words, fmt.Sprintf("Stopped: more than %s.", text.Count(maxFailures, "failure")))
 	case rollout.Cancelled:
-		summary += "; stopped: the call was cancelled or took too long"
+		words = append(words, "Stopped: the call was cancelled or took too long.")
 	case rollout.Forbidden:
-		summary += fmt.Sprintf("; stopped: %v", result.Forbidden)
+		words = append(words, fmt.Sprintf("Stopped: %s.", text.Field(result.Forbidden.Error())))
 	case rollout.NotStopped:
 	}
-	return summary
+	if counts.Accepted > 0 {
+		words = append(words, "Accepted means that SCNet took the script. Whether it succeeded is not reported: look at what it wrote to a "+
+			"mounted directory.")
+	}
+	return strings.Join(words, " ")
 }
 
 func scriptState(targets []toolbox.Target, result rollout.Result) toolbox.State {
@@ -261,12 +290,7 @@ func (out ExecuteScriptOutput) Text() string {
 	for _, r := range out.Runs {
 		r.write(&b, names[r.InstanceID])
 	}
-	if toolbox.Count(out.Targets, toolbox.Accepted) > len(out.Runs) {
-		b.WriteString("Accepted means that SCNet took the script. Whether it succeeded is not reported: look at what it wrote to a mounted directory.\n")
-	}
-	if toolbox.Count(out.Targets, toolbox.OutcomeUnknown) > 0 {
-		b.WriteString("Unknown was sent and may have run; it was not sent again. Look inside the instance before repeating it.\n")
-	}
+	b.WriteString(out.Note)
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
@@ -550,29 +574,24 @@ func (st *stage) state(targets []toolbox.Target, result rollout.Result) toolbox.
 	return toolbox.Unknown
 }
 
-// countRuns says how many scripts came out how.
-func countRuns(runs []ScriptRun) string {
-	counts := map[ScriptState]int{}
+// nothingRan is the next step where no instance could run the script.
+const nothingRan = "Start a stopped instance with restart_instance, or wait for one with get_instance and wait_for=Running; then repeat the call."
+
+// nextOfScripts is the next step after scripts that are not over, or of which it is not known whether they ran: the read that
+// tells, or, where none can, where to look.
+func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) string {
+	captured := map[string]bool{}
 	for _, r := range runs {
-		counts[r.State]++
-	}
-	var words []string
-	for _, state := range ScriptStates() {
-		if n := counts[state]; n > 0 {
-			words = append(words, fmt.Sprintf("%d %s", n, state))
+		captured[r.InstanceID] = true
+		if !r.State.Over() && r.Left != "" {
+			return fmt.Sprintf("get_script_output with run_id=%s shows how it goes on, likewise for every other run that is not over; stop_script ends "+
+				"one. Do not run the script again.", r.RunID)
 		}
 	}
-	if words == nil {
-		return ""
-	}
-	return "; scripts: " + strings.Join(words, ", ")
-}
-
-// nextOfRuns is the next step after runs that are not over, or that left something.
-func nextOfRuns(runs []ScriptRun) string {
-	for _, r := range runs {
-		if !r.State.Over() && r.Left != "" {
-			return fmt.Sprintf("get_script_output with run_id (the first is %s) shows how it goes on; stop_script ends it. Do not run the script again.", r.RunID)
+	for _, t := range targets {
+		if t.Outcome == toolbox.OutcomeUnknown && !captured[text.Field(t.ID)] {
+			return fmt.Sprintf("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes, "+
+				"and run it again only if it did not run.", t)
 		}
 	}
 	return ""

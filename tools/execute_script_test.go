@@ -14,9 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 func TestExecuteSendsExactly(t *testing.T) {
@@ -105,8 +107,8 @@ func TestExecuteSkipsWhatDoesNotRun(t *testing.T) {
 		w := newWorld(t, setup{instances: instances})
 		r := w.confirmed(t, "execute_script", execution("date", ids(4)...).with(arguments{"canary": 3}))
 		wantOutcomes(t, r, "done", "skipped_not_running", "accepted", "skipped_not_running", "accepted")
-		if r.Summary != "2 accepted, 0 rejected, 0 unknown, 2 skipped, 0 not attempted, of 4" {
-			t.Errorf("summary %q", r.Summary)
+		if r.Summary != (tools.ScriptCounts{Total: 4, Accepted: 2, NotRun: 2}) {
+			t.Errorf("summary %+v", r.Summary)
 		}
 		w.wantSent(t, simulator.EndpointExecute, 2)
 
@@ -144,16 +146,16 @@ func TestExecuteCanaries(t *testing.T) {
 			outcomes: "accepted accepted accepted accepted accepted", runs: []string{"5@0", "4@0", "3@0", "2@0", "1@0"}},
 		"one leaves Running in the soak": {more: arguments{"canary": 2, "canary_wait_seconds": 40, "concurrency": 1}, leaves: 39 * time.Second, state: "partial",
 			outcomes: "accepted accepted not_attempted not_attempted not_attempted", runs: []string{"5@0", "4@0"},
-			parts: []string{"after the wait: it left Running and is Failed", "stopped: more than 0 failures among the canaries", "2 accepted", "3 not attempted"}},
+			parts: []string{"after the wait: it left Running and is Failed", "Stopped: more than 0 failures among the canaries", "2 accepted, 3 not run of 5"}},
 		"one leaves Running, which is allowed": {more: arguments{"canary": 2, "canary_wait_seconds": 10, "concurrency": 1, "max_failures": 1}, leaves: 5 * time.Second, state: "partial",
 			outcomes: "accepted accepted accepted accepted accepted", runs: []string{"5@0", "4@0", "3@10", "2@10", "1@10"},
 			parts: []string{"it left Running"}},
 		"one is refused": {more: arguments{"canary": 1, "canary_wait_seconds": 40}, fault: simulator.Fault{Code: "716864"}, state: "failed",
 			outcomes: "rejected not_attempted not_attempted not_attempted not_attempted", runs: []string{"5@0"},
-			parts: []string{"code 716864 执行脚本错误", "1 rejected", "4 not attempted"}},
+			parts: []string{"code 716864 执行脚本错误", "5 not run of 5"}},
 		"one is lost": {more: arguments{"canary": 1, "canary_wait_seconds": 40}, fault: simulator.Fault{Reset: true}, state: "unknown",
 			outcomes: "unknown not_attempted not_attempted not_attempted not_attempted", runs: []string{"5@0"},
-			parts: []string{"Unknown was sent and may have run; it was not sent again"}},
+			parts: []string{"may have run in", "run it again only if it did not run"}},
 		"all are canaries": {more: arguments{"canary": 5, "canary_wait_seconds": 7, "concurrency": 1}, leaves: 6 * time.Second, state: "partial",
 			outcomes: "accepted accepted accepted accepted accepted", runs: []string{"5@0", "4@0", "3@0", "2@0", "1@0"}, parts: []string{"it left Running"}},
 	} {
@@ -198,7 +200,10 @@ func TestExecuteStopsAtTheFailureLimit(t *testing.T) {
 			want := slices.Concat(slices.Repeat([]string{"accepted"}, 2), slices.Repeat([]string{"rejected"}, limit+1),
 				slices.Repeat([]string{"not_attempted"}, 7-limit))
 			wantOutcomes(t, r, "partial", want...)
-			wantParts(t, r.Summary, fmt.Sprintf("stopped: more than %d failures", limit))
+			wantParts(t, r.Text, "Stopped: more than "+text.Count(limit, "failure"))
+			if r.Stopped != "failure_limit" || r.Summary != (tools.ScriptCounts{Total: 10, Accepted: 2, NotRun: 8}) {
+				t.Errorf("stopped %q, %+v", r.Stopped, r.Summary)
+			}
 		})
 	}
 	bubble(t, "in flight", func(t *testing.T) {
@@ -313,7 +318,7 @@ func TestExecuteEndsBeforeTheClientGivesUp(t *testing.T) {
 		_, confirming := w.previewed(t, "execute_script", execution("date", ids(10)...).with(arguments{"concurrency": 1}))
 		r := w.call(t, "execute_script", confirming)
 		wantOutcomes(t, r, "partial", slices.Concat(slices.Repeat([]string{"accepted"}, 3), slices.Repeat([]string{"not_attempted"}, 7))...)
-		wantParts(t, r.Summary, "took too long")
+		wantParts(t, r.Text, "took too long")
 	})
 }
 

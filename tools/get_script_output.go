@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,8 +22,9 @@ type GetScriptOutputInput struct {
 // GetScriptOutputOutput is the result of get_script_output.
 type GetScriptOutputOutput struct {
 	ScriptRun
-	Region string `json:"region" jsonschema_description:"Region id"`
-	Next   string `json:"next,omitempty" jsonschema_description:"The next step"`
+	Region  string       `json:"region" jsonschema_description:"Region id"`
+	Summary ScriptCounts `json:"summary" jsonschema_description:"Containers by what became of the script"`
+	Next    string       `json:"next,omitempty" jsonschema_description:"The next step"`
 }
 
 func (s Instances) getScriptOutput() toolbox.Tool {
@@ -41,6 +43,7 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 		watch := s.watch(s.Now().Add(time.Duration(in.WaitSeconds)*time.Second), run.Containers)
 		watch.Seen = func(words string) { toolbox.ReportProgress(ctx, 0, run.Containers, words) }
 		out = GetScriptOutputOutput{ScriptRun: scriptRun(run, run.Await(ctx, watch)), Region: text.Field(region.ID)}
+		out.Summary = countContainers(out.ScriptRun)
 		if !out.State.Over() && out.Left != "" {
 			out.Next = "Call get_script_output again with this run_id. Do not run the script again."
 		}
@@ -48,10 +51,28 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 	}, s.options()...)
 }
 
+// countContainers counts the containers of an instance. One that has not reported in has not begun, or that is not known.
+func countContainers(run ScriptRun) (counts ScriptCounts) {
+	for _, c := range run.Containers {
+		counts.Add(c.State)
+	}
+	missing := ScriptNotSeen
+	if run.State == ScriptPending || run.State == ScriptRunning {
+		missing = ScriptPending
+	}
+	for range run.NotSeen {
+		counts.Add(missing)
+	}
+	return counts
+}
+
 // Text tells what became of the script.
 func (out GetScriptOutputOutput) Text() string {
 	var b strings.Builder
 	out.write(&b, "Instance "+out.InstanceID)
+	if out.Summary.Total > 1 {
+		fmt.Fprintf(&b, "Containers: %s.\n", out.Summary)
+	}
 	b.WriteString(out.Next)
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -258,6 +258,6 @@ func TestPolicyChangesUnderWay(t *testing.T) {
 		})
 		r := w.call(t, "execute_script", second)
 		wantOutcomes(t, r, "partial", "accepted", "not_attempted", "not_attempted")
-		wantParts(t, r.Text, "stopped: caller local has been removed")
+		wantParts(t, r.Text, "Stopped: caller local has been removed")
 	})
 }

@@ -45,13 +45,13 @@ type RunWorkspaceScriptInput struct {
 // RunWorkspaceScriptOutput is the result of run_workspace_script.
 type RunWorkspaceScriptOutput struct {
 	toolbox.Changed
-	RunID          string      `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
-	Status         string      `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
-	Counts         *RunCounts  `json:"counts,omitempty" jsonschema_description:"Records, of which there is one for each script on each desktop; absent: they could not be read"`
-	Records        []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script, those that failed first. Only the first 10 have their output"`
-	RecordsOmitted int         `json:"records_omitted,omitempty" jsonschema_description:"How many more records there are"`
-	StoredScriptID string      `json:"stored_script_id,omitempty" jsonschema_description:"The script text is still stored under this id; absent: it is not, or there was none"`
-	Note           string      `json:"note,omitempty" jsonschema_description:"What to know"`
+	RunID          string        `json:"run_id,omitempty" jsonschema_description:"Id of the run, for get_workspace_run"`
+	Status         string        `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
+	Summary        *ScriptCounts `json:"summary,omitempty" jsonschema_description:"Records by what became of them; absent: they could not be read"`
+	Records        []RunRecord   `json:"records,omitempty" jsonschema_description:"One for each desktop and script, those that failed first. Only the first 10 have their output"`
+	RecordsOmitted int           `json:"records_omitted,omitempty" jsonschema_description:"How many more records there are"`
+	StoredScriptID string        `json:"stored_script_id,omitempty" jsonschema_description:"The script text is still stored under this id; absent: it is not, or there was none"`
+	Note           string        `json:"note,omitempty" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) runWorkspaceScript() toolbox.Tool {
@@ -468,7 +468,7 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 		case task.Done():
 			return s.endedRun(ctx, task), true
 		default:
-			out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
+			out.Status, out.Summary = text.Field(task.Status), new(runCounts(task))
 			out.Note = "The run was accepted and is not over."
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
@@ -484,7 +484,7 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 // endedRun is the result of a run that is over, with the output of failures first.
 func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWorkspaceScriptOutput) {
 	out.State, out.RunID = runState(task), text.Field(task.ID)
-	out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
+	out.Status, out.Summary = text.Field(task.Status), new(runCounts(task))
 	var records []workspace.Record
 	for r, err := range s.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
@@ -525,8 +525,8 @@ func (out RunWorkspaceScriptOutput) Text() string {
 	} else {
 		fmt.Fprintf(&b, "%s: run %s", out.State, out.RunID)
 	}
-	if out.Counts != nil {
-		fmt.Fprintf(&b, ", %s; status %s", out.Counts, text.Dash(out.Status))
+	if out.Summary != nil {
+		fmt.Fprintf(&b, ", %s; status %s", out.Summary, text.Dash(out.Status))
 	}
 	b.WriteString(".\n")
 	writeRecords(&b, out.Records)

@@ -107,7 +107,7 @@ func TestRunStoredScript(t *testing.T) {
 		c.nothingChanged(t)
 
 		r, out := c.run(t, running(3).with(arguments{"gray_resource_ids": []string{pc(1)}}))
-		if out.State != "partial" || len(out.Records) != 3 || *out.Counts != (tools.RunCounts{Succeeded: 1, Failed: 2, Expected: 3}) || out.Status != "FINISH" {
+		if out.State != "partial" || len(out.Records) != 3 || *out.Summary != (tools.ScriptCounts{Succeeded: 1, Failed: 2, Total: 3}) || out.Status != "FINISH" {
 			t.Errorf("%+v", out)
 		}
 		last := out.Records[2]
@@ -159,8 +159,8 @@ func TestRunInStages(t *testing.T) {
 			}
 			c := newCloud(t, cloudSetup{desktops: desktops, quirks: tt.quirks})
 			r, out := c.run(t, running(5).with(tt.change))
-			counts := tools.RunCounts{Succeeded: tt.ok, Failed: tt.bad, Skipped: tt.left, Expected: 5}
-			if string(out.State) != tt.state || *out.Counts != counts || !strings.Contains(r.Text, counts.String()) {
+			counts := tools.ScriptCounts{Succeeded: tt.ok, Failed: tt.bad, NotRun: tt.left, Total: 5}
+			if string(out.State) != tt.state || *out.Summary != counts || !strings.Contains(r.Text, counts.String()) {
 				t.Errorf("%s\nwant %s, %s", r.Text, tt.state, counts)
 			}
 			if len(out.Records) != 5 && !tt.recordsDisagreeOK {
@@ -200,8 +200,8 @@ func TestRunIsNotWaitedForTooLong(t *testing.T) {
 			if took := time.Since(started); out.State != "waiting" || took != 30*time.Second || len(progress.seen) != 3 || progress.fault != "" {
 				t.Errorf("%v, progress %q %s\n%s", took, progress.seen, progress.fault, r.Text)
 			}
-			wantParts(t, r.Text, "accepted and is not over", "get_workspace_run", out.RunID, "2 succeeded, 0 failed, 0 skipped of 4")
-			if _, now := c.look(t, arguments{"run_id": out.RunID}); now.Runs[0].Over || now.Runs[0].Counts.Succeeded != 2 || len(now.Records) != 4 {
+			wantParts(t, r.Text, "accepted and is not over", "get_workspace_run", out.RunID, "2 succeeded, 2 not over of 4")
+			if _, now := c.look(t, arguments{"run_id": out.RunID}); now.Runs[0].Over || now.Runs[0].Summary.Succeeded != 2 || len(now.Records) != 4 {
 				t.Errorf("%+v", now)
 			}
 			<-time.After(time.Minute)

@@ -62,6 +62,55 @@ type ScriptResult struct {
 	Reason          string    `json:"reason,omitempty" jsonschema_description:"Why, as far as it is known"`
 }
 
+// ScriptCounts are the places that a script was meant for, by what became of it there. It has the same form on every cloud.
+// Total is the sum of the others.
+type ScriptCounts struct {
+	Total     int `json:"total" jsonschema_description:"Instances, containers of the one instance, or desktops times scripts"`
+	Succeeded int `json:"succeeded" jsonschema_description:"Ended with exit code 0, or the service says so"`
+	Failed    int `json:"failed" jsonschema_description:"Ended otherwise: failed, timeout, cancelled"`
+	Running   int `json:"running" jsonschema_description:"Not over: pending, running"`
+	Accepted  int `json:"accepted" jsonschema_description:"The service took it, and how it ends is not reported"`
+	NotRun    int `json:"not_run" jsonschema_description:"Never begun: rejected, skipped, not attempted"`
+	Unknown   int `json:"unknown" jsonschema_description:"It may have run, or its end is not known: not_seen, lost, unknown"`
+}
+
+// Add counts a place.
+func (c *ScriptCounts) Add(state ScriptState) {
+	c.Total++
+	switch state {
+	case ScriptSucceeded:
+		c.Succeeded++
+	case ScriptFailed, ScriptTimeout, ScriptCancelled:
+		c.Failed++
+	case ScriptPending, ScriptRunning:
+		c.Running++
+	case ScriptNotRun, ScriptRejected:
+		c.NotRun++
+	case ScriptNotSeen, ScriptLost, ScriptUnknown:
+		c.Unknown++
+	}
+}
+
+// String words the counts for people: what there is none of goes without saying.
+func (c ScriptCounts) String() string {
+	var words []string
+	for _, count := range []struct {
+		n    int
+		word string
+	}{
+		{c.Succeeded, "succeeded"}, {c.Failed, "failed"}, {c.Running, "not over"}, {c.Accepted, "accepted"}, {c.NotRun, "not run"},
+		{c.Unknown, "unknown"},
+	} {
+		if count.n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", count.n, count.word))
+		}
+	}
+	if words == nil {
+		return fmt.Sprintf("none of %d", c.Total)
+	}
+	return fmt.Sprintf("%s of %d", strings.Join(words, ", "), c.Total)
+}
+
 // SetStdout keeps what the program wrote, cleaned, and cut to most bytes.
 func (r *ScriptResult) SetStdout(output string, most int) {
 	r.Stdout, r.StdoutBytes = r.kept(output, most), new(len(output))

@@ -64,3 +64,15 @@ func TestScriptResultOfTimes(t *testing.T) {
 		}
 	}
 }
+
+// Every state is counted once, so that the counts add up.
+func TestScriptCountsAddUp(t *testing.T) {
+	for _, state := range tools.ScriptStates() {
+		var counts tools.ScriptCounts
+		counts.Add(state)
+		sum := counts.Succeeded + counts.Failed + counts.Running + counts.Accepted + counts.NotRun + counts.Unknown
+		if counts.Total != 1 || sum != 1 || (counts.Succeeded == 1) != (state == tools.ScriptSucceeded) {
+			t.Errorf("%s: %+v", state, counts)
+		}
+	}
+}

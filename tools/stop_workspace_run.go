@@ -19,10 +19,10 @@ type StopWorkspaceRunInput struct {
 // StopWorkspaceRunOutput is the result of stop_workspace_run.
 type StopWorkspaceRunOutput struct {
 	toolbox.Changed
-	RunID  string     `json:"run_id" jsonschema_description:"Id of the run"`
-	Status string     `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
-	Counts *RunCounts `json:"counts,omitempty" jsonschema_description:"What became of the records; absent: it could not be read"`
-	Note   string     `json:"note,omitempty" jsonschema_description:"What to know"`
+	RunID   string        `json:"run_id" jsonschema_description:"Id of the run"`
+	Status  string        `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
+	Summary *ScriptCounts `json:"summary,omitempty" jsonschema_description:"Records by what became of them; absent: they could not be read"`
+	Note    string        `json:"note,omitempty" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) stopWorkspaceRun() toolbox.Tool {
@@ -86,7 +86,7 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	out.Targets = []toolbox.Target{run}
 	task, lookErr := s.Workspace.Task(ctx, in.RunID)
 	if lookErr == nil {
-		out.Status, out.Counts = text.Field(task.Status), new(runCounts(task))
+		out.Status, out.Summary = text.Field(task.Status), new(runCounts(task))
 	}
 	if lookErr != nil || !task.Done() {
 		out.Next = lookAgain(out.RunID)
@@ -110,8 +110,8 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 // Text tells what already ran.
 func (out StopWorkspaceRunOutput) Text() string {
 	words := fmt.Sprintf("%s: run %s", out.State, out.RunID)
-	if out.Counts != nil {
-		words += fmt.Sprintf(", %s; status %s", out.Counts, text.Dash(out.Status))
+	if out.Summary != nil {
+		words += fmt.Sprintf(", %s; status %s", out.Summary, text.Dash(out.Status))
 	}
 	return strings.TrimSpace(words + ". " + out.Note)
 }

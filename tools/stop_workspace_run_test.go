@@ -35,7 +35,7 @@ func TestStopWorkspaceRun(t *testing.T) {
 			c := newCloud(t, cloudSetup{desktops: pcs(4), timing: unhurried, quirks: cloudsim.Quirks{StatusWords: words}})
 			run := c.begun(t, 4)
 			preview := c.call(t, stopTool, arguments{"run_id": run})
-			wantParts(t, preview.Text, "would stop run "+run, "on 4 desktops", "1 succeeded, 0 failed, 0 skipped of 4", "what has not begun is not run")
+			wantParts(t, preview.Text, "would stop run "+run, "on 4 desktops", "1 succeeded, 3 not over of 4", "what has not begun is not run")
 			if preview.State != "confirmation_required" || c.count(cloudsim.OpStop) != 0 {
 				t.Errorf("%s", preview.Text)
 			}
@@ -43,7 +43,7 @@ func TestStopWorkspaceRun(t *testing.T) {
 			if r.State != "done" || c.count(cloudsim.OpStop) != 1 {
 				t.Errorf("%s", r.Text)
 			}
-			wantParts(t, r.Text, "done: run "+run, "1 succeeded, 1 failed, 2 skipped of 4")
+			wantParts(t, r.Text, "done: run "+run, "1 succeeded, 1 failed, 2 not run of 4")
 			c.fails(t, stopTool, stop(run), "is over", "1 succeeded", "Nothing was changed")
 			c.fails(t, stopTool, stop("0123"), "not found", "Nothing was changed")
 			c.fails(t, stopTool, stop("no id"), "is not an id", "Nothing was changed")
@@ -99,7 +99,7 @@ func TestGetWorkspaceRun(t *testing.T) {
 		if len(out.Runs) != 1 || len(out.Records) != 25 || out.NextStart != 25 || out.Runs[0].GrayDesktops != 1 || !out.Runs[0].Over || out.Runs[0].Desktops != 30 {
 			t.Errorf("%+v", out)
 		}
-		wantParts(t, r.Text, "succeeded (FINISH), 30 succeeded, 0 failed, 0 skipped of 30 on 30 desktops", "and 20 more", "gray", "start=25")
+		wantParts(t, r.Text, "succeeded (FINISH), 30 succeeded of 30 on 30 desktops", "and 20 more", "gray", "start=25")
 		if _, rest := c.look(t, arguments{"run_id": first.RunID, "limit": 25, "start": 25}); len(rest.Records) != 5 || rest.NextStart != 0 {
 			t.Errorf("%+v", rest)
 		}

@@ -21,19 +21,19 @@ const (
 
 // RunItem is one run on cloud desktops.
 type RunItem struct {
-	ID            string      `json:"id" jsonschema_description:"Id, run_id of other tools"`
-	State         ScriptState `json:"state" jsonschema:"enum=pending,enum=running,enum=succeeded,enum=failed,enum=unknown" jsonschema_description:"What the counts and the service's word together mean; failed: at least one record has failed"`
-	Status        string      `json:"status,omitempty" jsonschema_description:"The service's word"`
-	Over          bool        `json:"over" jsonschema_description:"Nothing more will happen"`
-	Counts        RunCounts   `json:"counts" jsonschema_description:"Records, of which there is one for each script on each desktop"`
-	Desktops      int         `json:"desktops" jsonschema_description:"How many desktops it is on"`
-	DesktopIDs    []string    `json:"desktop_ids,omitempty" jsonschema_description:"Of more than 10 desktops, only the first 10"`
-	GrayDesktops  int         `json:"gray_desktops,omitempty" jsonschema_description:"How many desktops are in the first batch, if the service tells"`
-	Scripts       []RunScript `json:"scripts,omitempty" jsonschema_description:"What is run"`
-	StartedAt     time.Time   `json:"started_at,omitzero" jsonschema_description:"Start"`
-	StartedAtText string      `json:"started_at_text,omitempty" jsonschema_description:"Start as the service words it, where started_at cannot be told"`
-	EndedAt       time.Time   `json:"ended_at,omitzero" jsonschema_description:"End"`
-	EndedAtText   string      `json:"ended_at_text,omitempty" jsonschema_description:"End as the service words it, where ended_at cannot be told"`
+	ID            string       `json:"id" jsonschema_description:"Id, run_id of other tools"`
+	State         ScriptState  `json:"state" jsonschema:"enum=pending,enum=running,enum=succeeded,enum=failed,enum=unknown" jsonschema_description:"What the counts and the service's word together mean; failed: at least one record has failed"`
+	Status        string       `json:"status,omitempty" jsonschema_description:"The service's word"`
+	Over          bool         `json:"over" jsonschema_description:"Nothing more will happen"`
+	Summary       ScriptCounts `json:"summary" jsonschema_description:"Records by what became of them"`
+	Desktops      int          `json:"desktops" jsonschema_description:"How many desktops it is on"`
+	DesktopIDs    []string     `json:"desktop_ids,omitempty" jsonschema_description:"Of more than 10 desktops, only the first 10"`
+	GrayDesktops  int          `json:"gray_desktops,omitempty" jsonschema_description:"How many desktops are in the first batch, if the service tells"`
+	Scripts       []RunScript  `json:"scripts,omitempty" jsonschema_description:"What is run"`
+	StartedAt     time.Time    `json:"started_at,omitzero" jsonschema_description:"Start"`
+	StartedAtText string       `json:"started_at_text,omitempty" jsonschema_description:"Start as the service words it, where started_at cannot be told"`
+	EndedAt       time.Time    `json:"ended_at,omitzero" jsonschema_description:"End"`
+	EndedAtText   string       `json:"ended_at_text,omitempty" jsonschema_description:"End as the service words it, where ended_at cannot be told"`
 }
 
 // RunScript is a script of a run.
@@ -42,21 +42,17 @@ type RunScript struct {
 	Name string `json:"name,omitempty" jsonschema_description:"Name"`
 }
 
-// RunCounts are the records of a run by what became of them. Those that are not over make up the rest of Expected.
-type RunCounts struct {
-	Succeeded int `json:"succeeded" jsonschema_description:"The service says that they succeeded"`
-	Failed    int `json:"failed" jsonschema_description:"The service says that they failed"`
-	Skipped   int `json:"skipped" jsonschema_description:"Never begun"`
-	Expected  int `json:"expected" jsonschema_description:"Desktops times scripts"`
-}
-
-// String words the counts for people.
-func (c RunCounts) String() string {
-	return fmt.Sprintf("%d succeeded, %d failed, %d skipped of %d", c.Succeeded, c.Failed, c.Skipped, c.Expected)
-}
-
-func runCounts(t workspace.Task) RunCounts {
-	return RunCounts{Succeeded: t.Succeeded, Failed: t.Failed, Skipped: t.Skipped, Expected: t.Expected()}
+// runCounts counts the records of a run, of which there is one for each script on each desktop.
+func runCounts(t workspace.Task) ScriptCounts {
+	c := ScriptCounts{Succeeded: t.Succeeded, Failed: t.Failed, NotRun: t.Skipped}
+	counted := c.Succeeded + c.Failed + c.NotRun
+	c.Total = max(t.Expected(), counted)
+	if t.Done() {
+		c.Unknown = c.Total - counted
+	} else {
+		c.Running = c.Total - counted
+	}
+	return c
 }
 
 // progressOf words how far a run is.
@@ -87,7 +83,7 @@ type RunRecord struct {
 
 func runItem(t workspace.Task) RunItem {
 	item := RunItem{
-		ID: text.Field(t.ID), State: commonState(t.State()), Status: text.Field(t.Status), Over: t.Done(), Counts: runCounts(t),
+		ID: text.Field(t.ID), State: commonState(t.State()), Status: text.Field(t.Status), Over: t.Done(), Summary: runCounts(t),
 		Desktops: len(t.ResourceIDs), GrayDesktops: len(t.GrayResourceIDs),
 		StartedAt: t.Start.At, StartedAtText: unread(t.Start), EndedAt: t.End.At, EndedAtText: unread(t.End),
 	}

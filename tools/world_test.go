@@ -132,7 +132,8 @@ type reply struct {
 
 	State         string
 	Targets       []toolbox.Target
-	Summary       string `json:"-"` // of a change; lists have one of another form
+	Summary       tools.ScriptCounts // of a script; lists have one of another form
+	Stopped       string
 	Next          string
 	Preview       *toolbox.Preview
 	Instance      toolbox.Target
@@ -165,9 +166,6 @@ func (w *world) try(ctx context.Context, call toolbox.Call) (reply, error) {
 	if err := json.Unmarshal(result.Structured, &r); err != nil {
 		return r, err
 	}
-	var words struct{ Summary string }
-	_ = json.Unmarshal(result.Structured, &words)
-	r.Summary = words.Summary
 	if r.Preview != nil {
 		r.Token = r.Preview.Token
 	}

@@ -303,7 +303,7 @@ func codeSpans(t *testing.T, name string) map[string]bool {
 
 func TestDemo(t *testing.T) {
 	out := execute(t, program(t), "demo")
-	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 skipped", "disk-usage done", "the chain is intact", "Demo done")
+	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 not run", "disk-usage done", "the chain is intact", "Demo done")
 }
 
 // account returns the settings that reach s.

@@ -285,7 +285,7 @@ func (d *demo) secondRun(ids []string) error {
 	}
 	_, err = d.step("And the first run? Its first batch failed, so the rest was skipped.", "get_workspace_run", map[string]any{},
 		func(r server.Reply, _ answer) bool {
-			return strings.Contains(r.Text, "1 succeeded, 1 failed, 2 skipped")
+			return strings.Contains(r.Text, "1 succeeded, 1 failed, 2 not run")
 		})
 	return err
 }
