@@ -54,7 +54,7 @@ var packages = map[string][]string{
 	"internal/metrics":   {"github.com/prometheus/client_golang/..."},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {
-		module + "internal/fakecloud",
+		module + "internal/fakecloud", module + "internal/upstream",
 	},
 	"internal/server": {
 		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/text",

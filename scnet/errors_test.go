@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -122,7 +123,7 @@ func TestSuccessCodeWithABadStatus(t *testing.T) {
 // TestOnlyDocumentedRefusalsAreCertain holds for what else may stand between a write and its answer.
 func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
 	t.Parallel()
-	for body, certain := range map[string][]int{
+	fakecloudtest.Uncertain(t, map[string][]int{
 		`<html>Access denied</html>`:  {401, 404, 405, 429},
 		``:                            {401, 404, 405, 429},
 		`[]`:                          {401, 404, 405, 429},
@@ -135,17 +136,10 @@ func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
 		`{"code":"10004","msg":"参数无效"}`:                  {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
 		`{"code":10004.0,"msg":"参数无效"}`:                  {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
 		`{"code":"716866","msg":"删除任务失败"}`:               {200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451},
-	} {
-		for _, status := range []int{200, 302, 303, 307, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451, 500, 501, 502, 503, 504, 599} {
-			e := asError(t, canned(t, status, body).Delete(t.Context(), running))
-			if e.Uncertain == slices.Contains(certain, status) {
-				t.Errorf("HTTP %d %s: uncertain %v, %v", status, body, e.Uncertain, e)
-			}
-			if e.Uncertain && (e.Retryable || strings.Contains(e.Hint.English, "try again")) {
-				t.Errorf("HTTP %d %s: retryable %v, hint %q", status, body, e.Retryable, e.Hint)
-			}
-		}
-	}
+	}, []int{200, 302, 303, 307, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 451, 500, 501, 502, 503, 504, 599},
+		func(status int, body string) *scnet.Error {
+			return asError(t, canned(t, status, body).Delete(t.Context(), running))
+		})
 }
 
 func TestSuccessInEveryShape(t *testing.T) {
@@ -173,9 +167,9 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 	_, r := open(t, simulator.Options{}, func(c *scnet.Config) {
 		real := &http.Transport{}
 		t.Cleanup(real.CloseIdleConnections)
-		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/detail") {
-				return answer(200, `{"code":"10008","msg":"jwt token `+r.Header.Get("Token")+` is invalid"}`), nil
+				return fakecloudtest.Answer(200, `{"code":"10008","msg":"jwt token `+r.Header.Get("Token")+` is invalid"}`), nil
 			}
 			return real.RoundTrip(r)
 		})
@@ -186,8 +180,8 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 	}
 	failing, err := scnet.New(scnet.Config{
 		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			return answer(200, `{"code":"10009","msg":"`+r.Header.Get("Signature")+` of `+r.Header.Get("Accesskey")+` is wrong"}`), nil
+		Transport: fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
+			return fakecloudtest.Answer(200, `{"code":"10009","msg":"`+r.Header.Get("Signature")+` of `+r.Header.Get("Accesskey")+` is wrong"}`), nil
 		}),
 	})
 	if err != nil {

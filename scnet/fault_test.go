@@ -3,13 +3,11 @@ package scnet_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -34,14 +32,7 @@ func done(sim *simulator.Simulator, op operation) bool {
 
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
-	var followed atomic.Int32
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
-	t.Cleanup(elsewhere.Close)
-	t.Cleanup(func() {
-		if n := followed.Load(); n != 0 {
-			t.Errorf("%d redirects were followed", n)
-		}
-	})
+	elsewhere := fakecloudtest.Elsewhere(t)
 	const short = 400 * time.Millisecond
 	for name, c := range map[string]struct {
 		fault     simulator.Fault
@@ -72,8 +63,8 @@ func TestMisbehaviour(t *testing.T) {
 		"HTML 200":           {fault: simulator.Fault{HTML: true, Status: 200}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1},
 		"code as int":        {fault: simulator.Fault{Code: "10004", CodeAsInt: true}, delivery: scnet.Answered, status: 200, list: 3, reads: 1, certain: true},
 		"truncated":          {fault: simulator.Fault{Truncate: true}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1, happens: true},
-		"redirect":           {fault: simulator.Fault{Redirect: elsewhere.URL + "/login"}, delivery: scnet.Answered, status: 307, cause: scnet.ErrRedirect, reads: 1},
-		"permanent redirect": {fault: simulator.Fault{Redirect: elsewhere.URL, Status: 301}, delivery: scnet.Answered, status: 301, cause: scnet.ErrRedirect, reads: 1},
+		"redirect":           {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: scnet.Answered, status: 307, cause: scnet.ErrRedirect, reads: 1},
+		"permanent redirect": {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: scnet.Answered, status: 301, cause: scnet.ErrRedirect, reads: 1},
 		"huge":               {fault: simulator.Fault{Huge: 17 << 20}, delivery: scnet.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true},
 	} {
 		for _, op := range operations {
@@ -98,7 +89,7 @@ func TestMisbehaviour(t *testing.T) {
 				if e.Delivery != c.delivery || e.Status != c.status || c.cause != nil && !errors.Is(err, c.cause) {
 					t.Errorf("%v, delivery %s, status %d; want %s, %d, %v", err, e.Delivery, e.Status, c.delivery, c.status, c.cause)
 				}
-				if e.Op == "" || e.Place == "" || e.Endpoint == "" || strings.Contains(err.Error(), elsewhere.URL) {
+				if e.Op == "" || e.Place == "" || e.Endpoint == "" || strings.Contains(err.Error(), elsewhere) {
 					t.Errorf("err = %+v", e)
 				}
 				if wait := c.fault.RetryAfter != ""; wait != (e.RetryAfter == time.Hour) || wait && !strings.Contains(e.Hint.English, "1h0m0s") {
@@ -109,13 +100,13 @@ func TestMisbehaviour(t *testing.T) {
 					if op.name == "list" && c.list > 0 {
 						want = c.list
 					}
-					settle(t, sim, op, want)
+					fakecloudtest.Settle(t, op.name, want, func() int { return len(sent(sim, op.endpoint)) })
 					if e.Retryable != c.retryable || e.Uncertain {
 						t.Errorf("retryable %v, uncertain %v", e.Retryable, e.Uncertain)
 					}
 					return
 				}
-				settle(t, sim, op, 1)
+				fakecloudtest.Settle(t, op.name, 1, func() int { return len(sent(sim, op.endpoint)) })
 				if e.Uncertain == c.certain || e.Retryable != c.writeMay {
 					t.Errorf("uncertain %v, retryable %v", e.Uncertain, e.Retryable)
 				}
@@ -125,16 +116,6 @@ func TestMisbehaviour(t *testing.T) {
 			})
 		}
 	}
-}
-
-// settle waits until want requests are in the journal, where one that its client has left may come late, and checks that
-// there are no more.
-func settle(t *testing.T, sim *simulator.Simulator, op operation, want int) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Second); len(sent(sim, op.endpoint)) < want && time.Now().Before(deadline); {
-		<-time.After(time.Millisecond)
-	}
-	wantSent(t, sim, op.endpoint, want)
 }
 
 func TestPassingTroubleIsHiddenFromReads(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -185,9 +186,9 @@ func TestFilesStayAtOneAddress(t *testing.T) {
 	closed := "http://127.0.0.1:1"
 	var sim *simulator.Simulator
 	down := false
-	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+	transport := fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/center") {
-			return answer(200, `{"code":"0","data":{"id":11250,"aiUrls":[{"url":"`+sim.RegionURL(kunshan)+`"}],
+			return fakecloudtest.Answer(200, `{"code":"0","data":{"id":11250,"aiUrls":[{"url":"`+sim.RegionURL(kunshan)+`"}],
 				"efileUrls":[{"url":"`+closed+`/efile","enable":"true"},{"url":"`+sim.RegionURL(kunshan)+`/efile/"}],
 				"clusterUserInfo":{"userName":"demo","homePath":"`+homePath+`"}}}`), nil
 		}
@@ -217,9 +218,9 @@ func TestFilesStayAtOneAddress(t *testing.T) {
 func TestNoFileService(t *testing.T) {
 	sim := start(t, simulator.Options{})
 	client := newClient(t, sim, func(cfg *scnet.Config) {
-		cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		cfg.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/center") {
-				return answer(200, `{"code":"0","data":{"id":11250,"aiUrls":[{"url":"`+sim.RegionURL(kunshan)+`"}]}}`), nil
+				return fakecloudtest.Answer(200, `{"code":"0","data":{"id":11250,"aiUrls":[{"url":"`+sim.RegionURL(kunshan)+`"}]}}`), nil
 			}
 			return http.DefaultTransport.RoundTrip(r)
 		})

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -22,16 +23,16 @@ func TestProxyThatDropsBodiesOfAGet(t *testing.T) {
 			var bodies, queries int
 			dropping := !after
 			r := scripted(t, func(r *http.Request) (*http.Response, error) {
-				trace(r)
 				if r.Body == nil {
 					queries++
-					return answer(200, `{"code":0,"data":[{"id":"a"}]}`), nil
+					return fakecloudtest.Answer(200, `{"code":0,"data":[{"id":"a"}]}`), nil
 				}
 				bodies++
 				if dropping {
+					fakecloudtest.Left(r)
 					return nil, errors.New("unexpected EOF")
 				}
-				return answer(200, `{"code":0,"data":[{"id":"a"}]}`), nil
+				return fakecloudtest.Answer(200, `{"code":0,"data":[{"id":"a"}]}`), nil
 			})
 			if after {
 				list(t, r)
@@ -52,7 +53,7 @@ func TestDateThatJumps(t *testing.T) {
 		sim := simulator.New(simulator.Options{Now: time.Now, Regions: []simulator.Region{home()}})
 		real, jumps := sim.Transport(), 0
 		client := newClient(t, sim, inside(sim, time.Now), func(cfg *scnet.Config) {
-			cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			cfg.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				resp, err := real.RoundTrip(r)
 				if err == nil {
 					jumps++
@@ -73,7 +74,9 @@ func TestDateThatJumps(t *testing.T) {
 
 func TestWrongAddressesSaySo(t *testing.T) {
 	t.Parallel()
-	notFound := roundTrip(func(r *http.Request) (*http.Response, error) { return answer(404, "<html>nothing here</html>"), nil })
+	notFound := fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
+		return fakecloudtest.Answer(404, "<html>nothing here</html>"), nil
+	})
 	client, err := scnet.New(scnet.Config{
 		Token: scnet.NewSecret("t"), AIURL: "https://region.example:65106/ai/openapi/v2", Transport: notFound,
 	})
@@ -104,12 +107,12 @@ func TestRefusedTokenSaysWhenItExpired(t *testing.T) {
 	client, err := scnet.New(scnet.Config{
 		Token: scnet.NewSecret("e30.eyJleHBpcmVUaW1lIjoiMTc4OTk5OTk5MDAwMCJ9.x"), AIURL: "https://region.example", // 10 s ago
 		Now: func() time.Time { return now },
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		Transport: fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			calls = append(calls, r.Method+" "+r.URL.Path)
 			if r.Method == http.MethodHead || strings.HasSuffix(r.URL.Path, "/next") {
-				return answer(500, ""), nil // the platform is of no help
+				return fakecloudtest.Answer(500, ""), nil // the platform is of no help
 			}
-			return answer(200, `{"code":"10008","msg":"权限不足"}`), nil
+			return fakecloudtest.Answer(200, `{"code":"10008","msg":"权限不足"}`), nil
 		}),
 	})
 	if err != nil {
@@ -134,7 +137,7 @@ func TestHugeArgumentsAreNotSent(t *testing.T) {
 	t.Parallel()
 	r := scripted(t, func(r *http.Request) (*http.Response, error) {
 		t.Errorf("%d bytes of URL were sent", len(r.URL.String()))
-		return answer(200, `{"code":"0"}`), nil
+		return fakecloudtest.Answer(200, `{"code":"0"}`), nil
 	})
 	huge := strings.Repeat("a", 4<<20)
 	_, detail := r.Detail(t.Context(), huge)

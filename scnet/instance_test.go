@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -245,7 +245,7 @@ func FuzzDecodeList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		client, err := scnet.New(scnet.Config{
 			Token: scnet.NewSecret("t"), AIURL: "https://region.example",
-			Transport: roundTrip(func(*http.Request) (*http.Response, error) { return answer(200, string(body)), nil }),
+			Transport: fakecloudtest.Canned(200, string(body)),
 		})
 		if err != nil {
 			t.Fatal(err)

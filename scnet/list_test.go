@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -139,16 +140,15 @@ func TestNameAsArray(t *testing.T) {
 	for _, firstName := range []string{"", "x"} {
 		var bodies []string
 		r := scripted(t, func(r *http.Request) (*http.Response, error) {
-			trace(r)
 			if r.Body == nil {
-				return answer(404, "<html>"), nil
+				return fakecloudtest.Answer(404, "<html>"), nil
 			}
 			body, err := io.ReadAll(r.Body)
 			bodies = append(bodies, string(body))
 			if strings.Contains(string(body), `"instanceServiceName":"`) {
-				return answer(200, `{"code":"10004","msg":"参数无效"}`), nil
+				return fakecloudtest.Answer(200, `{"code":"10004","msg":"参数无效"}`), nil
 			}
-			return answer(200, `{"code":"0","data":[]}`), err
+			return fakecloudtest.Answer(200, `{"code":"0","data":[]}`), err
 		})
 		for _, name := range []string{firstName, "x", "x", ""} {
 			if _, err := r.List(t.Context(), scnet.ListOptions{Limit: 1, Name: name}); err != nil {
@@ -175,12 +175,11 @@ func TestListWithAQueryAlone(t *testing.T) {
 	t.Parallel()
 	var seen []string
 	r := scripted(t, func(r *http.Request) (*http.Response, error) {
-		trace(r)
 		seen = append(seen, fmt.Sprint(r.URL.Path, r.Body != nil))
 		if r.Body != nil || strings.HasSuffix(r.URL.Path, "/list") {
-			return answer(400, "<html>Bad Request"), nil
+			return fakecloudtest.Answer(400, "<html>Bad Request"), nil
 		}
-		return answer(200, `{"code":0,"data":[{"id":"a"}],"total":"1"}`), nil
+		return fakecloudtest.Answer(200, `{"code":0,"data":[{"id":"a"}],"total":"1"}`), nil
 	})
 	for range 2 {
 		if page, err := r.List(t.Context(), firstPage); err != nil || page.Total != 1 {
@@ -340,7 +339,7 @@ func pagesOf(t *testing.T, pages map[string]string) (rows []string, err error) {
 		if !ok {
 			body = `[]`
 		}
-		return answer(200, `{"code":"0","data":`+body+`}`), nil
+		return fakecloudtest.Answer(200, `{"code":"0","data":`+body+`}`), nil
 	})
 	for page, pageErr := range r.Pages(t.Context(), scnet.ListOptions{Limit: 3}) {
 		rows, err = append(rows, ids(page.Rows)...), pageErr

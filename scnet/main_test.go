@@ -3,17 +3,13 @@ package scnet_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptrace"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -52,14 +48,7 @@ func start(t testing.TB, o simulator.Options) *simulator.Simulator {
 		o.Regions = []simulator.Region{home()}
 	}
 	sim := simulator.New(o)
-	if err := sim.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	fakecloudtest.Start(t, sim)
 	return sim
 }
 
@@ -213,45 +202,10 @@ func inside(sim *simulator.Simulator, now func() time.Time) change {
 	}
 }
 
-// spy keeps what goes over the wire.
-type spy struct {
-	http.Transport
-	mu       sync.Mutex
-	requests []*http.Request
-	bodies   []string
-}
-
-func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body []byte
-	if r.Body != nil {
-		copied, err := r.GetBody()
-		if err != nil {
-			return nil, err
-		}
-		if body, err = io.ReadAll(copied); err != nil {
-			return nil, err
-		}
-	}
-	s.mu.Lock()
-	s.requests = append(s.requests, r.Clone(context.Background()))
-	s.bodies = append(s.bodies, string(body))
-	s.mu.Unlock()
-	return s.Transport.RoundTrip(r)
-}
-
-// last returns the newest request and its body.
-func (s *spy) last() (*http.Request, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests[len(s.requests)-1], s.bodies[len(s.bodies)-1]
-}
-
 // secrets returns every credential that went over the wire.
-func (s *spy) secrets() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func secrets(wire *fakecloudtest.Spy) []string {
 	var out []string
-	for _, r := range s.requests {
+	for _, r := range wire.Requests() {
 		for _, name := range []string{"Token", "Accesskey", "Signature"} {
 			if v := r.Header.Get(name); v != "" && !slices.Contains(out, v) {
 				out = append(out, v)
@@ -261,35 +215,19 @@ func (s *spy) secrets() []string {
 	return out
 }
 
-// roundTrip is an http.RoundTripper without a network.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func answer(status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
-}
-
 // canned returns a region whose every call gets body.
 func canned(t testing.TB, status int, body string) *scnet.Region {
 	t.Helper()
-	return scripted(t, func(*http.Request) (*http.Response, error) { return answer(status, body), nil })
+	return scripted(t, fakecloudtest.Canned(status, body))
 }
 
-func scripted(t testing.TB, f roundTrip) *scnet.Region {
+func scripted(t testing.TB, f fakecloudtest.RoundTrip) *scnet.Region {
 	t.Helper()
 	client, err := scnet.New(scnet.Config{Token: scnet.NewSecret("region-token"), AIURL: "https://region.example:65106/ai", Transport: f})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pick(t, client, "")
-}
-
-// trace says that the request left, as http.Transport does.
-func trace(r *http.Request) {
-	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
-		hooks.WroteHeaders()
-	}
 }
 
 // dataFor is the data of a successful answer to op.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -16,12 +17,12 @@ import (
 
 func TestStop(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim, region := open(t, simulator.Options{}, func(c *scnet.Config) { c.Transport = wire })
 	if err := region.Stop(t.Context(), running, stopped); err != nil {
 		t.Fatal(err)
 	}
-	r, body := wire.last()
+	r, body := wire.Last()
 	if r.URL.Query().Encode() != "ids="+running+"&ids="+stopped || body != "" {
 		t.Errorf("sent %s %q", r.URL, body)
 	}
@@ -49,13 +50,13 @@ func TestStopHasNoDocumentedRefusalOfItsOwn(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim, region := open(t, simulator.Options{Quirks: simulator.Quirks{CreateChecks: true}}, func(c *scnet.Config) { c.Transport = wire })
 	id, err := region.Create(t.Context(), wanted())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, body := wire.last()
+	_, body := wire.Last()
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(body), &fields); err != nil || len(fields) != 17 {
 		t.Errorf("%d fields: %s", len(fields), body)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -191,9 +192,9 @@ func centerAnswers(t *testing.T, data string) *scnet.Region {
 	real := &http.Transport{}
 	t.Cleanup(real.CloseIdleConnections)
 	return pick(t, newClient(t, sim, func(c *scnet.Config) {
-		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/center") {
-				return answer(200, `{"code":"0","msg":"success","data":`+data+`}`), nil
+				return fakecloudtest.Answer(200, `{"code":"0","msg":"success","data":`+data+`}`), nil
 			}
 			return real.RoundTrip(r)
 		})
@@ -265,10 +266,10 @@ func TestStickyAddress(t *testing.T) {
 			dead := ""
 			lost := false // sent, but no answer
 			r := pick(t, newClient(t, sim, inside(sim, now), func(c *scnet.Config) {
-				c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				c.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 					switch {
 					case strings.HasSuffix(r.URL.Path, "/center"):
-						return answer(200, `{"code":"0","data":{"aiUrls":[{"url":"https://`+first+`/ai"},{"url":"https://`+second+`"}]}}`), nil
+						return fakecloudtest.Answer(200, `{"code":"0","data":{"aiUrls":[{"url":"https://`+first+`/ai"},{"url":"https://`+second+`"}]}}`), nil
 					case strings.HasSuffix(r.URL.Path, "/tokens"):
 						return sim.Transport().RoundTrip(r)
 					}
@@ -276,11 +277,11 @@ func TestStickyAddress(t *testing.T) {
 					if r.URL.Host == dead {
 						return nil, errors.New("connection refused")
 					}
-					trace(r)
 					if lost {
+						fakecloudtest.Left(r)
 						return nil, errors.New("connection reset by peer")
 					}
-					return answer(200, `{"code":"0","data":`+dataFor(op)+`}`), nil
+					return fakecloudtest.Answer(200, `{"code":"0","data":`+dataFor(op)+`}`), nil
 				})
 			}), "")
 			run := func(want ...string) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -41,7 +42,7 @@ func TestNothingShowsASecret(t *testing.T) {
 			var log bytes.Buffer
 			logger := zerolog.New(&log).Level(zerolog.TraceLevel)
 			ctx := logger.WithContext(t.Context())
-			wire := &spy{}
+			wire := &fakecloudtest.Spy{}
 			sim := start(t, simulator.Options{Quirks: c.quirks})
 			changes := []change{func(cfg *scnet.Config) { cfg.Transport = wire }}
 			if c.change != nil {
@@ -74,7 +75,7 @@ func TestNothingShowsASecret(t *testing.T) {
 				shown += fmt.Sprintf("%+v %#v", r, r)
 			}
 			show(client.MeasureClock(ctx))
-			for _, secret := range append(wire.secrets(), account.AccessKey, account.SecretKey, "another-secret-key", "script-secret", "port-secret", "in-the-location") {
+			for _, secret := range append(secrets(wire), account.AccessKey, account.SecretKey, "another-secret-key", "script-secret", "port-secret", "in-the-location") {
 				if strings.Contains(shown, secret) {
 					t.Errorf("%.20s… shows", secret)
 				}
@@ -82,7 +83,7 @@ func TestNothingShowsASecret(t *testing.T) {
 					t.Errorf("%.20s… is in the log", secret)
 				}
 			}
-			if len(wire.secrets()) == 0 && name != "dead token" {
+			if len(secrets(wire)) == 0 && name != "dead token" {
 				t.Error("no credential was sent at all")
 			}
 			if name == "retries" && !strings.Contains(log.String(), "tried again") {

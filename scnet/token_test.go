@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -251,18 +252,18 @@ func TestLoginWithAClockHoursOff(t *testing.T) {
 				faked(t, simulator.Options{}, func(t *testing.T, sim *simulator.Simulator, now func() time.Time) {
 					logins := 0
 					client := newClient(t, sim, inside(sim, func() time.Time { return now().Add(off) }), func(c *scnet.Config) {
-						c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+						c.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 							issued := token
 							if issued == "" {
 								issued = sim.Token(kunshan)
 							}
-							resp := answer(200, `{"code":"0","data":{"aiUrls":[{"url":"https://region.example"}]}}`)
+							resp := fakecloudtest.Answer(200, `{"code":"0","data":{"aiUrls":[{"url":"https://region.example"}]}}`)
 							switch {
 							case strings.HasSuffix(r.URL.Path, "/user/v3/tokens"):
 								logins++
-								resp = answer(200, `{"code":"0","data":[{"clusterId":11250,"clusterName":"昆山","token":"`+issued+`"}]}`)
+								resp = fakecloudtest.Answer(200, `{"code":"0","data":[{"clusterId":11250,"clusterName":"昆山","token":"`+issued+`"}]}`)
 							case strings.HasSuffix(r.URL.Path, "/task"):
-								resp = answer(200, `{"code":"0","data":[]}`)
+								resp = fakecloudtest.Answer(200, `{"code":"0","data":[]}`)
 							}
 							resp.Header.Set("Date", now().UTC().Format(http.TimeFormat))
 							return resp, nil
@@ -389,7 +390,7 @@ func TestStaticTokenIsRenewed(t *testing.T) {
 				t.Parallel()
 				sim := start(t, simulator.Options{Quirks: simulator.Quirks{RenewData: form}})
 				old := sim.TokenExpiring(kunshan, time.Now().Add(-expired))
-				wire := &spy{}
+				wire := &fakecloudtest.Spy{}
 				r := pick(t, newClient(t, sim, func(c *scnet.Config) { c.Transport = wire }, withToken(sim, old)), "")
 				for range 3 {
 					list(t, r)
@@ -398,7 +399,7 @@ func TestStaticTokenIsRenewed(t *testing.T) {
 					t.Error(err)
 				}
 				wantSent(t, sim, simulator.EndpointRenew, 1)
-				if last, _ := wire.last(); last.Header.Get("Token") == old {
+				if last, _ := wire.Last(); last.Header.Get("Token") == old {
 					t.Error("the old token is still in use")
 				}
 				if r.ID != kunshan {
@@ -560,7 +561,7 @@ func TestToppedUpRegionIsSeen(t *testing.T) {
 		}
 		client := newClient(t, account(), func(c *scnet.Config) {
 			c.LoginURL, c.PlatformURL = "https://scnet.test", "https://scnet.test"
-			c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return account().Transport().RoundTrip(r) })
+			c.Transport = fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) { return account().Transport().RoundTrip(r) })
 		})
 		for range 5 {
 			if _, err := client.Region(t.Context(), ""); !errors.Is(err, scnet.ErrSuspended) {

@@ -2,10 +2,9 @@ package scnet_test
 
 import (
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	callertrace "github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -17,7 +16,7 @@ func TestRequestsCarryTheTrace(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
 		for _, want := range []string{"", parent} {
-			wire := &spy{}
+			wire := &fakecloudtest.Spy{}
 			sim := start(t, simulator.Options{})
 			client := newClient(t, sim, func(cfg *scnet.Config) { cfg.Transport = wire })
 			ctx := callertrace.With(t.Context(), callertrace.Parent(want))
@@ -33,10 +32,10 @@ func TestRequestsCarryTheTrace(t *testing.T) {
 			}
 			wire.CloseIdleConnections()
 			// The login and the look-up of addresses, which several calls may share, carry the trace of the call that began them.
-			if len(wire.requests) < 3 {
-				t.Errorf("%s: only %d requests", op.name, len(wire.requests))
+			if len(wire.Requests()) < 3 {
+				t.Errorf("%s: only %d requests", op.name, len(wire.Requests()))
 			}
-			for _, r := range wire.requests {
+			for _, r := range wire.Requests() {
 				if got := r.Header.Get(callertrace.Header); got != want {
 					t.Errorf("%s: %s carries %q, want %q", op.name, r.URL.Path, got, want)
 				}
@@ -47,24 +46,15 @@ func TestRequestsCarryTheTrace(t *testing.T) {
 
 func TestRequestsAreObserved(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	var got []int
-	sim, region := open(t, simulator.Options{}, func(cfg *scnet.Config) {
-		cfg.Observe = func(status int, took time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			if took <= 0 {
-				t.Errorf("took %s", took)
-			}
-			got = append(got, status)
-		}
-	})
+	var seen fakecloudtest.Statuses
+	sim, region := open(t, simulator.Options{}, func(cfg *scnet.Config) { cfg.Observe = seen.Observe(t) })
 	// The reset comes first: on a connection that was used before, net/http repeats a read by itself.
 	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Reset: true, Times: 1})
 	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Status: 503, Times: 1})
 	if _, err := region.List(t.Context(), firstPage); err != nil {
 		t.Fatal(err)
 	}
+	got := seen.Got()
 	if n := len(sim.Requests()); n < 4 || n != len(got) || !slices.Equal(got[n-3:], []int{0, 503, 200}) {
 		t.Errorf("observed %v of %d requests", got, n)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -73,12 +74,12 @@ func TestWireForm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wire := &spy{}
+			wire := &fakecloudtest.Spy{}
 			sim, r := open(t, simulator.Options{}, func(cfg *scnet.Config) { cfg.Transport = wire })
 			if err := c.run(t, r); err != nil {
 				t.Fatal(err)
 			}
-			got, body := wire.last()
+			got, body := wire.Last()
 			if got.Method != c.method || got.URL.EscapedPath() != c.path || got.URL.RawQuery != c.query {
 				t.Errorf("sent %s %s?%s, want %s %s?%s", got.Method, got.URL.EscapedPath(), got.URL.RawQuery, c.method, c.path, c.query)
 			}
@@ -101,12 +102,13 @@ func TestWireForm(t *testing.T) {
 
 func TestLoginAndCenterWireForm(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	_, r := open(t, simulator.Options{}, func(cfg *scnet.Config) { cfg.Transport = wire })
 	list(t, r)
-	login, center := wire.requests[0], wire.requests[1]
-	if login.Method != "POST" || login.URL.RequestURI() != "/api/user/v3/tokens" || wire.bodies[0] != "" {
-		t.Errorf("login: %s %s %s", login.Method, login.URL.RequestURI(), wire.bodies[0])
+	requests, bodies := wire.Sent()
+	login, center := requests[0], requests[1]
+	if login.Method != "POST" || login.URL.RequestURI() != "/api/user/v3/tokens" || bodies[0] != "" {
+		t.Errorf("login: %s %s %s", login.Method, login.URL.RequestURI(), bodies[0])
 	}
 	names := slices.Sorted(func(yield func(string) bool) {
 		for name := range login.Header {
@@ -125,8 +127,8 @@ func TestLoginAndCenterWireForm(t *testing.T) {
 		t.Errorf("center: %s %s %v", center.Method, center.URL.RequestURI(), center.Header)
 	}
 	for _, secret := range []string{simulator.DemoAccount().SecretKey} {
-		for i, request := range wire.requests {
-			if text := fmt.Sprint(request.URL, request.Header, wire.bodies[i]); strings.Contains(text, secret) {
+		for i, request := range requests {
+			if text := fmt.Sprint(request.URL, request.Header, bodies[i]); strings.Contains(text, secret) {
 				t.Errorf("the secret key went over the wire: %s", text)
 			}
 		}
@@ -135,18 +137,19 @@ func TestLoginAndCenterWireForm(t *testing.T) {
 
 func TestRenewalWireForm(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim := start(t, simulator.Options{})
 	r := pick(t, newClient(t, sim, func(c *scnet.Config) { c.Transport = wire }, withToken(sim, sim.Token(kunshan))), "")
 	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, ExpireToken: true, Times: 1})
 	list(t, r)
-	for i, request := range wire.requests {
+	requests, bodies := wire.Sent()
+	for i, request := range requests {
 		if !strings.HasSuffix(request.URL.Path, "/tokens/next") {
 			continue
 		}
 		if request.Method != "POST" || request.URL.RequestURI() != "/ac/openapi/v2/tokens/next" || request.Header.Get("Token") == "" ||
-			request.Header.Get("Content-Type") != "application/json" || wire.bodies[i] != "" {
-			t.Errorf("renewal: %s %s %v %q", request.Method, request.URL.RequestURI(), request.Header, wire.bodies[i])
+			request.Header.Get("Content-Type") != "application/json" || bodies[i] != "" {
+			t.Errorf("renewal: %s %s %v %q", request.Method, request.URL.RequestURI(), request.Header, bodies[i])
 		}
 		return
 	}
@@ -258,14 +261,14 @@ func TestDeleteSeveral(t *testing.T) {
 
 func TestTokensStayWithTheirRegion(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim := start(t, simulator.Options{Regions: fourRegions()})
 	client := newClient(t, sim, func(c *scnet.Config) { c.Transport = wire })
 	list(t, pick(t, client, kunshan))
 	list(t, pick(t, client, wuzhen))
 	list(t, pick(t, client, kunshan))
 	tokens := map[string]map[string]bool{}
-	for _, r := range wire.requests {
+	for _, r := range wire.Requests() {
 		if token := r.Header.Get("Token"); token != "" {
 			if tokens[r.URL.Host] == nil {
 				tokens[r.URL.Host] = map[string]bool{}

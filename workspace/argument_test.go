@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -62,7 +63,7 @@ func TestExecutionRules(t *testing.T) {
 				if c.want != nil {
 					t.Error("a request was sent")
 				}
-				return answer(200, `{"task_id":"t"}`), nil
+				return fakecloudtest.Answer(200, `{"task_id":"t"}`), nil
 			})
 			_, err := client.Execute(t.Context(), c.x)
 			if c.want == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -77,9 +78,9 @@ func TestAddresses(t *testing.T) {
 		}, []string{"iam.example/base/v3/projects", "cloud.example/v2/p9/scripts"}},
 	} {
 		var got []string
-		cfg := workspace.Config{AccessKey: workspace.NewSecret("a"), SecretKey: workspace.NewSecret("s"), Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		cfg := workspace.Config{AccessKey: workspace.NewSecret("a"), SecretKey: workspace.NewSecret("s"), Transport: fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			got = append(got, r.URL.Host+r.URL.Path)
-			return answer(200, `{"projects":[{"id":"p9","name":"x"}],"count":0}`), nil
+			return fakecloudtest.Answer(200, `{"projects":[{"id":"p9","name":"x"}],"count":0}`), nil
 		})}
 		c.change(&cfg)
 		client, err := workspace.New(cfg)

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -50,7 +50,7 @@ func TestErrorShapes(t *testing.T) {
 	} {
 		for _, header := range []string{"X-Request-Id", "X-Iam-Trace-Id"} {
 			client := scripted(t, func(*http.Request) (*http.Response, error) {
-				resp := answer(c.status, c.body)
+				resp := fakecloudtest.Answer(c.status, c.body)
 				resp.Header.Set(header, "from-header")
 				resp.Header.Set("Retry-After", "60") // no retries here
 				return resp, nil
@@ -230,7 +230,7 @@ func TestSuccessWithoutAnID(t *testing.T) {
 func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
 	t.Parallel()
 	documented := []int{400, 401, 403, 404, 405, 413, 414, 429, 494}
-	for body, certain := range map[string][]int{
+	fakecloudtest.Uncertain(t, map[string][]int{
 		`{"error_code":"WKS.00211102","error_msg":"m"}`: documented,
 		`{"error_code":"WKS.12345678","error_msg":"m"}`: documented, // the service has more codes than its pages for scripts list
 		`{"error_code":"APIGW.0301","error_msg":"m"}`:   documented,
@@ -241,17 +241,10 @@ func TestOnlyDocumentedRefusalsAreCertain(t *testing.T) {
 		`{"message":"gone"}`:                            {429},
 		`<html>Access denied</html>`:                    {429},
 		``:                                              {429},
-	} {
-		for _, status := range []int{302, 303, 400, 401, 403, 404, 405, 407, 408, 409, 410, 413, 414, 422, 429, 451, 494, 500, 502, 503, 504} {
-			e := asError(t, canned(t, status, body).StopTask(t.Context(), "t"))
-			if e.Uncertain == slices.Contains(certain, status) {
-				t.Errorf("HTTP %d %s: uncertain %v, %v", status, body, e.Uncertain, e)
-			}
-			if e.Uncertain && (e.Retryable || strings.Contains(e.Hint.English, "try again")) {
-				t.Errorf("HTTP %d %s: retryable %v, hint %q", status, body, e.Retryable, e.Hint)
-			}
-		}
-	}
+	}, []int{302, 303, 400, 401, 403, 404, 405, 407, 408, 409, 410, 413, 414, 422, 429, 451, 494, 500, 502, 503, 504},
+		func(status int, body string) *workspace.Error {
+			return asError(t, canned(t, status, body).StopTask(t.Context(), "t"))
+		})
 }
 
 func TestSuccessThatSaysItFailed(t *testing.T) {

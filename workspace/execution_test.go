@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -30,13 +31,13 @@ func decoded(t *testing.T, raw string) any {
 
 func TestExecuteSendsTheDocumentedRequest(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim, client := open(t, simulator.Options{TaskIDs: []string{"0000000059071dbc01591661d3990019"}}, spied(wire))
 	id, err := client.Execute(t.Context(), example)
 	if err != nil || id != "0000000059071dbc01591661d3990019" {
 		t.Fatalf("Execute = %q, %v", id, err)
 	}
-	r, body := wire.last()
+	r, body := wire.Last()
 	if !reflect.DeepEqual(decoded(t, body), decoded(t, documented)) {
 		t.Errorf("sent %s", body)
 	}
@@ -51,7 +52,7 @@ func TestExecuteSendsTheDocumentedRequest(t *testing.T) {
 
 func TestExecuteSendsWhatIsGiven(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	_, client := open(t, simulator.Options{}, spied(wire))
 	for want, x := range map[string]workspace.Execution{
 		`{"resource_type":"DESKTOP","resource_ids":["` + linux1 + `"],"script_ids":["` + shellScript + `"]}`: {
@@ -65,7 +66,7 @@ func TestExecuteSendsWhatIsGiven(t *testing.T) {
 		if _, err := client.Execute(t.Context(), x); err != nil {
 			t.Error(err)
 		}
-		if _, body := wire.last(); !reflect.DeepEqual(decoded(t, body), decoded(t, want)) {
+		if _, body := wire.Last(); !reflect.DeepEqual(decoded(t, body), decoded(t, want)) {
 			t.Errorf("sent %s, want %s", body, want)
 		}
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
@@ -32,14 +31,7 @@ func happened(sim *simulator.Simulator, op operation) bool {
 
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
-	var followed atomic.Int32
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
-	t.Cleanup(elsewhere.Close)
-	t.Cleanup(func() {
-		if n := followed.Load(); n != 0 {
-			t.Errorf("%d redirects were followed", n)
-		}
-	})
+	elsewhere := fakecloudtest.Elsewhere(t)
 	const short = 200 * time.Millisecond
 	for name, c := range map[string]struct {
 		fault     simulator.Fault
@@ -69,8 +61,8 @@ func TestMisbehaviour(t *testing.T) {
 		"HTML 502":     {fault: simulator.Fault{HTML: true}, delivery: workspace.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
 		"HTML 200":     {fault: simulator.Fault{HTML: true, Status: 200}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, hasBody: true},
 		"truncated":    {fault: simulator.Fault{Truncate: true}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, happens: true, hasBody: true},
-		"redirect":     {fault: simulator.Fault{Redirect: elsewhere.URL + "/login"}, delivery: workspace.Answered, status: 307, cause: workspace.ErrRedirect, reads: 1},
-		"moved":        {fault: simulator.Fault{Redirect: elsewhere.URL, Status: 301}, delivery: workspace.Answered, status: 301, cause: workspace.ErrRedirect, reads: 1},
+		"redirect":     {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: workspace.Answered, status: 307, cause: workspace.ErrRedirect, reads: 1},
+		"moved":        {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: workspace.Answered, status: 301, cause: workspace.ErrRedirect, reads: 1},
 		"huge":         {fault: simulator.Fault{Huge: 5 << 20}, delivery: workspace.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true, hasBody: true},
 	} {
 		for _, op := range operations {
@@ -78,7 +70,8 @@ func TestMisbehaviour(t *testing.T) {
 				continue
 			}
 			check := func(t *testing.T, sim *simulator.Simulator, client *workspace.Client, task, record string) {
-				before := len(sent(sim, op.op))
+				count := func() int { return len(sent(sim, op.op)) }
+				before := count()
 				fault := c.fault
 				fault.Operation = op.op
 				sim.Inject(fault)
@@ -93,17 +86,17 @@ func TestMisbehaviour(t *testing.T) {
 				if e.Delivery != c.delivery || e.Status != c.status || c.cause != nil && !errors.Is(err, c.cause) {
 					t.Errorf("%v, delivery %s, status %d; want %s, %d, %v", err, e.Delivery, e.Status, c.delivery, c.status, c.cause)
 				}
-				if e.Op == "" || !strings.Contains(e.Endpoint, "/v2/"+sim.ProjectID()) || strings.Contains(e.Endpoint, "?") || strings.Contains(err.Error(), elsewhere.URL) {
+				if e.Op == "" || !strings.Contains(e.Endpoint, "/v2/"+sim.ProjectID()) || strings.Contains(e.Endpoint, "?") || strings.Contains(err.Error(), elsewhere) {
 					t.Errorf("err = %+v", e)
 				}
 				if !op.write {
-					settle(t, sim, op, before+c.reads)
+					fakecloudtest.Settle(t, op.name, before+c.reads, count)
 					if e.Retryable != c.retryable || e.Uncertain {
 						t.Errorf("retryable %v, uncertain %v", e.Retryable, e.Uncertain)
 					}
 					return
 				}
-				settle(t, sim, op, before+1)
+				fakecloudtest.Settle(t, op.name, before+1, count)
 				if e.Uncertain == c.certain || e.Retryable != c.writeMay {
 					t.Errorf("uncertain %v, retryable %v", e.Uncertain, e.Retryable)
 				}
@@ -174,16 +167,6 @@ func TestDeadPooledConnectionDoesNotRepeatAWrite(t *testing.T) {
 	}
 }
 
-// settle waits until want requests are in the journal, where one that its client has left may come late, and checks that
-// there are no more.
-func settle(t *testing.T, sim *simulator.Simulator, op operation, want int) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Second); len(sent(sim, op.op)) < want && time.Now().Before(deadline); {
-		<-time.After(time.Millisecond)
-	}
-	wantSent(t, sim, op.op, want)
-}
-
 func TestSettleNamesTheListCall(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
@@ -198,11 +181,12 @@ func TestSettleNamesTheListCall(t *testing.T) {
 		client, err := workspace.New(workspace.Config{
 			AccessKey: workspace.NewSecret("a"), SecretKey: workspace.NewSecret("s"), ProjectID: "p", Region: "cn-north-4",
 			Now: func() time.Time { return at },
-			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			Transport: fakecloudtest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				if c.date == "" {
+					fakecloudtest.Left(r)
 					return nil, errors.New("connection reset")
 				}
-				resp := answer(502, "")
+				resp := fakecloudtest.Answer(502, "")
 				resp.Header.Set("Date", c.date)
 				return resp, nil
 			}),

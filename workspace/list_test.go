@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
 func TestDesktops(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	_, client := open(t, simulator.Options{}, spied(wire))
 	all, err := client.Desktops(t.Context(), workspace.DesktopFilter{})
 	if err != nil || len(all.Rows) != 6 || all.Total != 6 {
@@ -60,7 +61,7 @@ func TestDesktops(t *testing.T) {
 	if _, err := client.Desktops(t.Context(), workspace.DesktopFilter{IDs: []string{"b", "a"}, Tag: "a b=ü+/"}); err != nil {
 		t.Fatal(err)
 	}
-	if r, _ := wire.last(); r.URL.RawQuery != "desktop_id=a&desktop_id=b&limit=100&tag=a%20b%3D%C3%BC%2B%2F" {
+	if r, _ := wire.Last(); r.URL.RawQuery != "desktop_id=a&desktop_id=b&limit=100&tag=a%20b%3D%C3%BC%2B%2F" {
 		t.Errorf("query %s", r.URL.RawQuery)
 	}
 }
@@ -88,14 +89,14 @@ func TestDesktopForms(t *testing.T) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	_, client := open(t, simulator.Options{}, spied(wire))
 	const content = "echo <a> && b \\ \"c\"\r\n$x = '长'\r\n"
 	id, err := client.CreateScript(t.Context(), workspace.NewScript{Name: "n & m", Type: workspace.PowerShell, Content: content, Description: "d"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, body := wire.last()
+	_, body := wire.Last()
 	want := map[string]any{"name": "n & m", "type": "POWERSHELL", "content": content, "description": "d"}
 	if got := decoded(t, body); !reflect.DeepEqual(got, any(want)) {
 		t.Errorf("sent %v", got)
@@ -118,7 +119,7 @@ func TestScripts(t *testing.T) {
 
 func TestTasks(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	_, client := open(t, simulator.Options{Timing: instant}, spied(wire))
 	one, two := finished(t, client), finished(t, client)
 	page, err := client.Tasks(t.Context(), workspace.TaskFilter{IDs: []string{two, one}, ScriptID: shellScript, Limit: 1})
@@ -132,7 +133,7 @@ func TestTasks(t *testing.T) {
 	if _, err := client.Tasks(t.Context(), workspace.TaskFilter{Since: at, Until: at.Add(time.Hour), ScriptName: "x", Status: "FINISH", Offset: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if r, _ := wire.last(); r.URL.RawQuery != "execute_time_end=2026-11-21T11%3A00%3A00Z&execute_time_start=2026-11-21T10%3A00%3A00Z&offset=3&script_name=x&status=FINISH" {
+	if r, _ := wire.Last(); r.URL.RawQuery != "execute_time_end=2026-11-21T11%3A00%3A00Z&execute_time_start=2026-11-21T10%3A00%3A00Z&offset=3&script_name=x&status=FINISH" {
 		t.Errorf("query %s", r.URL.RawQuery)
 	}
 	if _, err := client.Task(t.Context(), "absent"); !errors.Is(err, workspace.ErrNotFound) || asError(t, err).Delivery != workspace.Answered {
@@ -248,7 +249,7 @@ func TestAllRecordsGuards(t *testing.T) {
 		calls := 0
 		client := scripted(t, func(*http.Request) (*http.Response, error) {
 			calls++
-			return answer(200, c.pages[min(calls, len(c.pages))-1]), nil
+			return fakecloudtest.Answer(200, c.pages[min(calls, len(c.pages))-1]), nil
 		})
 		got := 0
 		var err error

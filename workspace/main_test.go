@@ -1,20 +1,15 @@
 package workspace_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptrace"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -35,14 +30,7 @@ const (
 func start(t testing.TB, o simulator.Options) *simulator.Simulator {
 	t.Helper()
 	sim := simulator.New(o)
-	if err := sim.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	fakecloudtest.Start(t, sim)
 	return sim
 }
 
@@ -183,22 +171,8 @@ func prepared(t testing.TB, o simulator.Options, changes ...change) (sim *simula
 	return sim, c, task, sim.Records(task)[0].ID
 }
 
-// roundTrip is an http.RoundTripper without a network.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
-	if hooks := httptrace.ContextClientTrace(r.Context()); hooks != nil && hooks.WroteHeaders != nil {
-		hooks.WroteHeaders() // the request has left, as http.Transport says
-	}
-	return f(r)
-}
-
-func answer(status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
-}
-
 // scripted returns a client whose requests go to f.
-func scripted(t testing.TB, f roundTrip) *workspace.Client {
+func scripted(t testing.TB, f fakecloudtest.RoundTrip) *workspace.Client {
 	t.Helper()
 	client, err := workspace.New(workspace.Config{
 		AccessKey: workspace.NewSecret("the-access-key"), SecretKey: workspace.NewSecret("the-secret-key"),
@@ -214,7 +188,7 @@ func scripted(t testing.TB, f roundTrip) *workspace.Client {
 // canned returns a client whose every call gets body.
 func canned(t testing.TB, status int, body string) *workspace.Client {
 	t.Helper()
-	return scripted(t, func(*http.Request) (*http.Response, error) { return answer(status, body), nil })
+	return scripted(t, fakecloudtest.Canned(status, body))
 }
 
 // inside configures a simulator that does not listen, and a clock, so that a test can run on a fake one.
@@ -224,37 +198,6 @@ func inside(sim *simulator.Simulator, now func() time.Time) change {
 	}
 }
 
-// spy keeps what goes over the wire.
-type spy struct {
-	http.Transport
-	mu       sync.Mutex
-	requests []*http.Request
-	bodies   []string
+func spied(wire *fakecloudtest.Spy) change {
+	return func(cfg *workspace.Config) { cfg.Transport = wire }
 }
-
-func (s *spy) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body bytes.Buffer
-	if r.Body != nil {
-		copied, err := r.GetBody()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := body.ReadFrom(copied); err != nil {
-			return nil, err
-		}
-	}
-	s.mu.Lock()
-	s.requests = append(s.requests, r.Clone(context.Background()))
-	s.bodies = append(s.bodies, body.String())
-	s.mu.Unlock()
-	return s.Transport.RoundTrip(r)
-}
-
-// last returns the newest request and its body.
-func (s *spy) last() (*http.Request, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests[len(s.requests)-1], s.bodies[len(s.bodies)-1]
-}
-
-func spied(wire *spy) change { return func(cfg *workspace.Config) { cfg.Transport = wire } }

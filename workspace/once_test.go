@@ -28,16 +28,3 @@ func TestWritesLeaveAtMostOnce(t *testing.T) {
 	}
 	hostile.AtMostOnce(t, upstream.NewTransport, writes)
 }
-
-// TestOperationsHoldEveryWrite compares the table of the tests with the calls that the package marks as writes.
-func TestOperationsHoldEveryWrite(t *testing.T) {
-	listed := map[string]bool{}
-	for _, op := range operations {
-		if op.write {
-			listed[string(op.op)] = true
-		}
-	}
-	if marked := hostile.Marked(t); marked == 0 || marked != len(listed) {
-		t.Errorf("%d calls are marked as writes, the table has %d", marked, len(listed))
-	}
-}

@@ -3,13 +3,13 @@ package workspace_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -91,7 +91,7 @@ func TestProjectAnswers(t *testing.T) {
 	for _, body := range []string{``, `{}`, `[]`, `<html>`, `{"projects":[{"id":"../x"}]}`, `{"projects":[{"name":"cn-north-4"}]}`} {
 		client, err := workspace.New(workspace.Config{
 			AccessKey: workspace.NewSecret("a"), SecretKey: workspace.NewSecret("s"), Region: "cn-north-4",
-			Transport: roundTrip(func(*http.Request) (*http.Response, error) { return answer(200, body), nil }),
+			Transport: fakecloudtest.Canned(200, body),
 		})
 		if err != nil {
 			t.Fatal(err)

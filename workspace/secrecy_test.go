@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -34,7 +35,7 @@ func TestNothingShowsASecret(t *testing.T) {
 			var log bytes.Buffer
 			logger := zerolog.New(&log).Level(zerolog.TraceLevel)
 			ctx := logger.WithContext(t.Context())
-			wire := &spy{}
+			wire := &fakecloudtest.Spy{}
 			sim := start(t, simulator.Options{})
 			changes := []change{discovers(sim), temporary, spied(wire)}
 			if c.change != nil {
@@ -64,9 +65,7 @@ func TestNothingShowsASecret(t *testing.T) {
 			}
 			key := simulator.DemoAccount().Keys[1]
 			secrets := []string{key.AccessKey, key.SecretKey, key.SecurityToken, "another-secret-key", "in-the-location"}
-			wire.mu.Lock()
-			defer wire.mu.Unlock()
-			for _, r := range wire.requests {
+			for _, r := range wire.Requests() {
 				_, signature, found := strings.Cut(r.Header.Get("Authorization"), "Signature=")
 				if !found || r.Header.Get("X-Security-Token") != key.SecurityToken || !strings.Contains(r.Header.Get("Authorization"), "x-security-token") {
 					t.Errorf("sent %v", r.Header)
@@ -89,7 +88,7 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 	t.Parallel()
 	client := scripted(t, func(r *http.Request) (*http.Response, error) {
 		_, signature, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
-		resp := answer(401, `{"error_code":"the-access-key","error_msg":"`+signature+` of the-access-key, the-secret-key, the-security-token","request_id":"the-secret-key"}`)
+		resp := fakecloudtest.Answer(401, `{"error_code":"the-access-key","error_msg":"`+signature+` of the-access-key, the-secret-key, the-security-token","request_id":"the-secret-key"}`)
 		return resp, nil
 	})
 	_, err := client.Execute(t.Context(), example)
@@ -103,7 +102,7 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 func TestAnswerThatRepeatsACredential(t *testing.T) {
 	t.Parallel()
 	client := scripted(t, func(*http.Request) (*http.Response, error) {
-		return answer(200, `{"desktops":[{"desktop_id":"the-secret-key","computer_name":"pc of the-access-key","status":"the-security-token"}]}`), nil
+		return fakecloudtest.Answer(200, `{"desktops":[{"desktop_id":"the-secret-key","computer_name":"pc of the-access-key","status":"the-security-token"}]}`), nil
 	})
 	page, err := client.Desktops(t.Context(), workspace.DesktopFilter{})
 	if err != nil {

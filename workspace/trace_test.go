@@ -3,10 +3,9 @@ package workspace_test
 import (
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
@@ -19,9 +18,9 @@ func TestSignedRequestsCarryTheTrace(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
 		for _, want := range []string{"", parent} {
-			wire := &spy{}
+			wire := &fakecloudtest.Spy{}
 			sim, client, task, record := prepared(t, simulator.Options{}, spied(wire))
-			before := len(wire.requests)
+			before := len(wire.Requests())
 			ctx := trace.With(t.Context(), trace.Parent(want))
 			if !op.write {
 				sim.Inject(simulator.Fault{Operation: op.op, Status: 503, Times: 1})
@@ -30,7 +29,7 @@ func TestSignedRequestsCarryTheTrace(t *testing.T) {
 				t.Errorf("%s: %v", op.name, err)
 			}
 			wire.CloseIdleConnections()
-			fresh := wire.requests[before:]
+			fresh := wire.Requests()[before:]
 			if least := map[bool]int{true: 1, false: 2}[op.write]; len(fresh) < least {
 				t.Errorf("%s: %d requests, want at least %d", op.name, len(fresh), least)
 			}
@@ -48,17 +47,17 @@ func TestSignedRequestsCarryTheTrace(t *testing.T) {
 
 func TestProjectLookUpCarriesTheTrace(t *testing.T) {
 	t.Parallel()
-	wire := &spy{}
+	wire := &fakecloudtest.Spy{}
 	sim := start(t, simulator.Options{})
 	client := newClient(t, sim, discovers(sim), spied(wire))
 	if _, err := client.Scripts(trace.With(t.Context(), parent), workspace.ScriptFilter{}); err != nil {
 		t.Fatal(err)
 	}
 	wire.CloseIdleConnections()
-	if len(wire.requests) != 2 {
-		t.Errorf("%d requests", len(wire.requests))
+	if len(wire.Requests()) != 2 {
+		t.Errorf("%d requests", len(wire.Requests()))
 	}
-	for _, r := range wire.requests {
+	for _, r := range wire.Requests() {
 		if got := r.Header.Get(trace.Header); got != parent {
 			t.Errorf("%s carries %q", r.URL.Path, got)
 		}
@@ -67,25 +66,15 @@ func TestProjectLookUpCarriesTheTrace(t *testing.T) {
 
 func TestRequestsAreObserved(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	var got []int
-	sim, client := open(t, simulator.Options{}, func(cfg *workspace.Config) {
-		cfg.Observe = func(status int, took time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			if took <= 0 {
-				t.Errorf("took %s", took)
-			}
-			got = append(got, status)
-		}
-	})
+	var seen fakecloudtest.Statuses
+	sim, client := open(t, simulator.Options{}, func(cfg *workspace.Config) { cfg.Observe = seen.Observe(t) })
 	// The reset comes first: on a connection that was used before, net/http repeats a read by itself.
 	sim.Inject(simulator.Fault{Operation: simulator.OpListScripts, Reset: true, Times: 1})
 	sim.Inject(simulator.Fault{Operation: simulator.OpListScripts, Status: 503, Times: 1})
 	if _, err := client.Scripts(t.Context(), workspace.ScriptFilter{}); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(got, []int{0, 503, 200}) {
+	if got := seen.Got(); !slices.Equal(got, []int{0, 503, 200}) {
 		t.Errorf("observed %v", got)
 	}
 }

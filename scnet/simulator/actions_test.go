@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 const actions = "instance-service/task/actions/"
@@ -23,9 +24,9 @@ func TestStateMachine(t *testing.T) {
 	task := l.Instances(kunshan)[0].HeaderNotebookID
 	step := func(d time.Duration, want string) Instance {
 		t.Helper()
-		l.clock.advance(d)
+		l.clock.Advance(d)
 		got := l.Instances(kunshan)[0]
-		eq(t, "status at "+l.clock.Now().Sub(noon).String(), got.Status, want)
+		eq(t, "status at "+l.clock.Now().Sub(fakecloudtest.Noon).String(), got.Status, want)
 		eq(t, "started", !got.StartTime.IsZero(), want == Running || want == Terminated)
 		eq(t, "ended", !got.EndTime.IsZero(), want == Terminated)
 		return got
@@ -39,7 +40,7 @@ func TestStateMachine(t *testing.T) {
 	l.restart(id).want(t, "716868")
 	step(59*time.Second, Running)
 	got := step(time.Second, Terminated)
-	eq(t, "end", got.EndTime, noon.Add(75*time.Second))
+	eq(t, "end", got.EndTime, fakecloudtest.Noon.Add(75*time.Second))
 
 	l.restart(id).want(t, "0")
 	if step(0, Waiting).HeaderNotebookID == task {
@@ -61,7 +62,7 @@ func TestGivenStatusStays(t *testing.T) {
 		l.AddInstance(kunshan, Instance{ID: status, Status: status})
 	}
 	l.AddInstance(kunshan, Instance{ID: "limited", Status: Running, TimeLimit: time.Hour})
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	for _, in := range l.Instances(kunshan) {
 		want := in.ID
 		if in.ID == "limited" {
@@ -180,8 +181,8 @@ func TestExecute(t *testing.T) {
 	l.t = t
 	got := l.Scripts()
 	eq(t, "scripts", len(got), 2)
-	eq(t, "first", got[0], ScriptRun{noon, kunshan, "a", "all", "echo \"hello\"\r\n"})
-	eq(t, "second", got[1], ScriptRun{noon, kunshan, "c", "header", long})
+	eq(t, "first", got[0], ScriptRun{fakecloudtest.Noon, kunshan, "a", "all", "echo \"hello\"\r\n"})
+	eq(t, "second", got[1], ScriptRun{fakecloudtest.Noon, kunshan, "c", "header", long})
 }
 
 // createBody is a complete body for create, with some members replaced; nil removes one.
@@ -268,7 +269,7 @@ func TestCreate(t *testing.T) {
 	eq(t, "mounts", fmt.Sprint(got.Mounts), "[{/a /b data}]")
 	eq(t, "limit", got.TimeLimit, 360*time.Hour)
 	eq(t, "script", got.StartScriptContent, "x\n")
-	l.clock.advance(5 * time.Second)
+	l.clock.Advance(5 * time.Second)
 	eq(t, "status after the default timing", l.status(kunshan, got.ID), Running)
 }
 
@@ -291,18 +292,18 @@ func TestResize(t *testing.T) {
 func TestBehindTheBack(t *testing.T) {
 	l := open(t, Options{Timing: Timing{Waiting: 10 * time.Second, Deploying: -1}})
 	id := l.AddInstance(kunshan, Instance{Name: "old"})
-	l.clock.advance(4 * time.Second)
+	l.clock.Advance(4 * time.Second)
 	update := func(change func(*Instance)) {
 		t.Helper()
 		eq(t, "updated", l.UpdateInstance(kunshan, id, change), true)
 	}
 	update(func(in *Instance) { in.Name = "new" })
 	eq(t, "found by its new name", *l.do(kunshan, "GET", task, `{"limit":1,"sort":"asc","instanceServiceName":"new"}`).Total, 1)
-	l.clock.advance(6 * time.Second)
+	l.clock.Advance(6 * time.Second)
 	eq(t, "the clock goes on", l.status(kunshan, id), Running)
 	update(func(in *Instance) { in.Status = "" })
 	eq(t, "restarted", l.status(kunshan, id), Waiting)
-	l.clock.advance(10 * time.Second)
+	l.clock.Advance(10 * time.Second)
 	eq(t, "running again", l.status(kunshan, id), Running)
 	update(func(in *Instance) { in.Status = Failed })
 	eq(t, "failed", l.status(kunshan, id), Failed)

@@ -3,6 +3,8 @@ package simulator
 import (
 	"strings"
 	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestCenter(t *testing.T) {
@@ -24,7 +26,7 @@ func TestCenter(t *testing.T) {
 	eq(t, "message for the platform token", r.Msg, "internal_error")
 	eq(t, "data for the platform token", into[string](t, r), "internal_error")
 	center("").want(t, "10008")
-	center(l.TokenExpiring(kunshan, noon)).want(t, "10008")
+	center(l.TokenExpiring(kunshan, fakecloudtest.Noon)).want(t, "10008")
 
 	url := `"url":"` + l.RegionURL(kunshan)
 	for _, c := range []struct {

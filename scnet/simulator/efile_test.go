@@ -250,7 +250,7 @@ func TestFileLag(t *testing.T) {
 	l.file("POST", "mkdir", url.Values{"path": {home + "/run"}}, nil).want(t, "0")
 	l.list(home+"/run").want(t, "911020")
 	eq(t, "at first", into[listing](t, l.list(home)).names(), "")
-	l.clock.advance(10 * time.Second)
+	l.clock.Advance(10 * time.Second)
 	l.list(home+"/run").want(t, "0")
 	eq(t, "later", into[listing](t, l.list(home)).names(), "run")
 }

@@ -109,9 +109,9 @@ func TestFaultSelection(t *testing.T) {
 
 func TestKit(t *testing.T) {
 	fakecloudtest.Run(t, func() fakecloudtest.Subject {
-		s := New(Options{Now: func() time.Time { return noon }, Regions: []Region{{ID: kunshan, Instances: []Instance{{ID: "a", Status: Running}}}}})
+		s := New(Options{Now: func() time.Time { return fakecloudtest.Noon }, Regions: []Region{{ID: kunshan, Instances: []Instance{{ID: "a", Status: Running}}}}})
 		return fakecloudtest.Subject{
-			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 2, Now: noon,
+			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 2, Now: fakecloudtest.Noon,
 			Change: func() *http.Request {
 				r := httptest.NewRequest(http.MethodPost, s.RegionURL(kunshan)+servicePath+"/task/actions/stop?ids=a", http.NoBody)
 				r.RequestURI = ""

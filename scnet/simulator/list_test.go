@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 const task = "instance-service/task"
@@ -19,7 +21,7 @@ func fill(l *lab) {
 		{ID: "d", Name: "eval", Status: Failed, TaskType: "rstudio"},
 		{ID: "e", Name: "odd", Status: "Suspending", TaskType: "ssh"},
 	} {
-		in.CreateTime = noon.Add(time.Duration(i-10) * time.Minute)
+		in.CreateTime = fakecloudtest.Noon.Add(time.Duration(i-10) * time.Minute)
 		l.AddInstance(kunshan, in)
 	}
 }
@@ -190,12 +192,12 @@ func TestRow(t *testing.T) {
 	l.AddInstance(kunshan, Instance{
 		ID: "full", HeaderNotebookID: "task", HeaderNotebookIP: "10.0.0.1", Name: "<b>&", CPUNumber: 6, GPUNumber: 2, RAMSize: 30720,
 		AcceleratorType: "gpu", ResourceGroup: "TeslaM40", TimeLimit: 360 * time.Hour, Version: "v", ImagePath: "p",
-		Status: Running, CreateTime: noon.Add(-25 * time.Hour), StartTime: noon.Add(-12 * time.Minute), TensorboardID: "tb", TensorboardPath: "/tb",
+		Status: Running, CreateTime: fakecloudtest.Noon.Add(-25 * time.Hour), StartTime: fakecloudtest.Noon.Add(-12 * time.Minute), TensorboardID: "tb", TensorboardPath: "/tb",
 		Mounts:         []Mount{{"/a", "/b", "path"}},
 		Ports:          []Port{{ContainerPort: 22, ProtocolType: "SSH"}, {ContainerPort: 80, ProtocolType: "HTTP"}},
 		UseStartScript: true, StartScriptContent: "x\n", StartScriptPath: "/s", StartScriptScope: "header", Description: "d",
 	})
-	l.AddInstance(wuzhen, Instance{ID: "bare", HeaderNotebookID: "task", Status: Terminated, CreateTime: noon})
+	l.AddInstance(wuzhen, Instance{ID: "bare", HeaderNotebookID: "task", Status: Terminated, CreateTime: fakecloudtest.Noon})
 	data := func(region string, quirks Quirks, detail bool) string {
 		l.SetQuirks(quirks)
 		if detail {
@@ -257,7 +259,7 @@ func TestDetailAndURL(t *testing.T) {
 func TestManyInstances(t *testing.T) {
 	l := open(t, Options{})
 	for i := range 10000 {
-		l.AddInstance(kunshan, Instance{Name: fmt.Sprint("n", i), Status: Terminated, CreateTime: noon.Add(time.Duration(i*7919%10000) * time.Second)})
+		l.AddInstance(kunshan, Instance{Name: fmt.Sprint("n", i), Status: Terminated, CreateTime: fakecloudtest.Noon.Add(time.Duration(i*7919%10000) * time.Second)})
 	}
 	r := l.do(kunshan, "GET", task, `{"limit":100,"start":9950,"sort":"desc"}`)
 	eq(t, "rows", len(into[[]row](t, r)), 50)
@@ -275,7 +277,7 @@ func BenchmarkList(b *testing.B) {
 	for i := range 10000 {
 		s.AddInstance(kunshan, Instance{Name: fmt.Sprint("n", i), Status: Running})
 	}
-	c := &call{sim: s, region: s.regions[0], now: noon, body: []byte(`{"limit":20,"start":5000,"sort":"desc","status":"Running","instanceServiceName":"N"}`)}
+	c := &call{sim: s, region: s.regions[0], now: fakecloudtest.Noon, body: []byte(`{"limit":20,"start":5000,"sort":"desc","status":"Running","instanceServiceName":"N"}`)}
 	b.ReportAllocs()
 	for b.Loop() {
 		c.listTask()
@@ -294,7 +296,7 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	eq(t, "states", fmt.Sprint(seen), "map[Completed:1 Deploying:1 Failed:1 Running:3 Terminated:3 Waiting:1]")
-	first, second := New(Options{Seed: 1, Now: (&clock{now: noon}).Now}), New(Options{Seed: 1, Now: (&clock{now: noon}).Now})
+	first, second := New(Options{Seed: 1, Now: fakecloudtest.NewClock().Now}), New(Options{Seed: 1, Now: fakecloudtest.NewClock().Now})
 	eq(t, "ids of one seed", first.AddInstance("11250", Instance{}), second.AddInstance("11250", Instance{}))
 	eq(t, "tokens of one seed", first.Token("11250"), second.Token("11250"))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestAddresses(t *testing.T) {
@@ -89,7 +91,7 @@ func TestJournal(t *testing.T) {
 	l.platform("GET", platformPath+"/center", l.Token("0"))
 	got := l.Requests()
 	eq(t, "stop", got[0], Request{
-		Time: noon, Endpoint: EndpointStop, Region: kunshan, Method: "POST", Path: servicePath + "/task/actions/stop",
+		Time: fakecloudtest.Noon, Endpoint: EndpointStop, Region: kunshan, Method: "POST", Path: servicePath + "/task/actions/stop",
 		Query: "ids=x", Body: "hello", Status: 200, Code: "816822",
 	})
 	eq(t, "region of the token", got[1].Region, wuzhen)

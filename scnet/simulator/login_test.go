@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestSignatureVectors(t *testing.T) {
@@ -62,7 +64,7 @@ func TestLogin(t *testing.T) {
 			l.login(DemoAccount(), body, change).want(t, "0")
 		}
 	}
-	old := map[string]string{"timestamp": strconv.FormatInt(noon.Add(-6*time.Minute).Unix(), 10)}
+	old := map[string]string{"timestamp": strconv.FormatInt(fakecloudtest.Noon.Add(-6*time.Minute).Unix(), 10)}
 	for _, c := range []struct {
 		change  map[string]string
 		code    string
@@ -92,7 +94,8 @@ func TestLoginStaleTimestamp(t *testing.T) {
 		code string
 	}{{5 * time.Minute, "0"}, {-5 * time.Minute, "0"}, {6 * time.Minute, "10009"}, {-6 * time.Minute, "10009"}} {
 		l := open(t, Options{})
-		client := &lab{Simulator: l.Simulator, t: t, clock: &clock{now: noon.Add(c.off)}, http: l.http}
+		client := &lab{Simulator: l.Simulator, t: t, clock: fakecloudtest.NewClock(), http: l.http}
+		client.clock.Advance(c.off)
 		client.login(DemoAccount(), "", nil).want(t, c.code)
 	}
 }
@@ -114,7 +117,7 @@ func TestTokenList(t *testing.T) {
 	c.Invoker = ""
 	eq(t, "claims", c, claims{
 		ComputeUser: "demo", AccountStatus: "Trial", Creator: "ac", Role: "1", ClusterID: kunshan, User: "demo",
-		UserID: "11655048541", ExpireTime: strconv.FormatInt(noon.Add(12*time.Hour).UnixMilli(), 10),
+		UserID: "11655048541", ExpireTime: strconv.FormatInt(fakecloudtest.Noon.Add(12*time.Hour).UnixMilli(), 10),
 	})
 	l.send("GET", l.RegionURL(kunshan)+servicePath+"/resource-group", "", "token", *list[0].Token).want(t, "0")
 
@@ -171,7 +174,7 @@ func TestContainerCallsNeedTheRegionsToken(t *testing.T) {
 		"missing":      "",
 		"garbage":      "x",
 		"forged":       strings.Join(forged, "."),
-		"expired":      l.TokenExpiring(kunshan, noon),
+		"expired":      l.TokenExpiring(kunshan, fakecloudtest.Noon),
 		"other region": l.Token(wuzhen),
 		"platform":     l.Token("0"),
 	} {
@@ -191,9 +194,9 @@ func TestTokenLifetime(t *testing.T) {
 	state := func() result { return l.platform("GET", platformPath+"/tokens/state", token) }
 	renew := func() result { return l.platform("POST", platformPath+"/tokens/next", token) }
 	eq(t, "state", into[string](t, state().want(t, "0")), "token is valid")
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	state().want(t, "10008")
-	l.clock.advance(24 * time.Hour)
+	l.clock.Advance(24 * time.Hour)
 	renewed := into[[]struct{ Token string }](t, renew().want(t, "0"))[0].Token
 	l.platform("GET", platformPath+"/tokens/state", renewed).want(t, "0")
 	l.SetQuirks(Quirks{RenewData: RenewString})
@@ -202,7 +205,7 @@ func TestTokenLifetime(t *testing.T) {
 	}
 	l.SetQuirks(Quirks{RenewData: RenewObject})
 	into[struct{ Token string }](t, renew())
-	l.clock.advance(time.Millisecond)
+	l.clock.Advance(time.Millisecond)
 	renew().want(t, "10008")
 	l.platform("POST", platformPath+"/tokens/next", "x").want(t, "10008")
 }

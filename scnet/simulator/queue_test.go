@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 // crowded is a region with one group of four accelerators, on two nodes.
@@ -35,38 +37,38 @@ func (l *lab) statuses() string {
 
 func TestQueue(t *testing.T) {
 	l := crowded(t, Timing{Waiting: 10 * time.Second, Deploying: 5 * time.Second},
-		Instance{ID: "a", Status: Running, GPUNumber: 2, TaskNumber: 1, CreateTime: noon.Add(-3 * time.Hour), TimeLimit: 3*time.Hour + time.Minute},
-		Instance{ID: "b", Status: Running, GPUNumber: 1, TaskNumber: 2, CreateTime: noon.Add(-2 * time.Hour)},
-		Instance{ID: "c", Status: Terminated, GPUNumber: 1, CreateTime: noon.Add(-time.Hour)},
+		Instance{ID: "a", Status: Running, GPUNumber: 2, TaskNumber: 1, CreateTime: fakecloudtest.Noon.Add(-3 * time.Hour), TimeLimit: 3*time.Hour + time.Minute},
+		Instance{ID: "b", Status: Running, GPUNumber: 1, TaskNumber: 2, CreateTime: fakecloudtest.Noon.Add(-2 * time.Hour)},
+		Instance{ID: "c", Status: Terminated, GPUNumber: 1, CreateTime: fakecloudtest.Noon.Add(-time.Hour)},
 	)
 	l.restart("c").want(t, "0")
-	l.clock.advance(20 * time.Second)
+	l.clock.Advance(20 * time.Second)
 	eq(t, "all cards are taken", l.statuses(), "a Running, b Running, c Waiting")
 	d := into[string](t, l.do(kunshan, "POST", task, createBody(map[string]any{"gpuNumber": 1, "taskNumber": 4})).want(t, "0"))
 	e := into[string](t, l.do(kunshan, "POST", task, createBody(map[string]any{"gpuNumber": 1})).want(t, "0"))
 	l.do(kunshan, "POST", task, createBody(map[string]any{"gpuNumber": 1, "taskNumber": 5})).want(t, "716865")
 
-	l.clock.advance(43 * time.Second) // a's time limit was three seconds ago
+	l.clock.Advance(43 * time.Second) // a's time limit was three seconds ago
 	eq(t, "first come, first served", l.statuses(), "a Terminated, b Running, c Deploying, "+d+" Waiting, "+e+" Waiting")
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	eq(t, "nobody overtakes", l.statuses(), "a Terminated, b Running, c Running, "+d+" Waiting, "+e+" Waiting")
 	for _, in := range l.Instances(kunshan) {
 		if in.ID == "c" {
-			eq(t, "c runs since the cards were free", in.StartTime, noon.Add(65*time.Second))
+			eq(t, "c runs since the cards were free", in.StartTime, fakecloudtest.Noon.Add(65*time.Second))
 		}
 	}
 	l.do(kunshan, "DELETE", task+"?ids=b&ids=c", "").want(t, "0")
 	eq(t, "when others are deleted", l.statuses(), "a Terminated, "+d+" Deploying, "+e+" Waiting")
 	l.do(kunshan, "POST", actions+"stop?ids="+d, "").want(t, "0")
 	eq(t, "when others are stopped", l.statuses(), "a Terminated, "+d+" Terminated, "+e+" Deploying")
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "in the end", l.statuses(), "a Terminated, "+d+" Terminated, "+e+" Running")
 }
 
 func TestStopTakesTime(t *testing.T) {
 	l := crowded(t, Timing{Waiting: time.Second, Deploying: time.Second, Stopping: 30 * time.Second},
-		Instance{ID: "a", Status: Running, GPUNumber: 2, TaskNumber: 2, CreateTime: noon.Add(-time.Hour)},
-		Instance{ID: "b", Status: Terminated, GPUNumber: 1, CreateTime: noon.Add(-time.Minute)},
+		Instance{ID: "a", Status: Running, GPUNumber: 2, TaskNumber: 2, CreateTime: fakecloudtest.Noon.Add(-time.Hour)},
+		Instance{ID: "b", Status: Terminated, GPUNumber: 1, CreateTime: fakecloudtest.Noon.Add(-time.Minute)},
 	)
 	stop := func(id string) { l.do(kunshan, "POST", actions+"stop?ids="+id, "").want(t, "0") }
 	l.restart("b").want(t, "0")
@@ -74,22 +76,22 @@ func TestStopTakesTime(t *testing.T) {
 	eq(t, "what waits stops at once", l.statuses(), "a Running, b Terminated")
 	l.restart("b").want(t, "0")
 	stop("a")
-	l.clock.advance(29 * time.Second)
+	l.clock.Advance(29 * time.Second)
 	stop("a") // once more changes nothing
 	eq(t, "the cards are still taken", l.statuses(), "a Stopping, b Waiting")
 	l.restart("a").want(t, "716868")
 	l.do(kunshan, "POST", actions+"execute-script", `{"id":"a","startScriptActionScope":"all","startScriptContent":"x"}`).want(t, "716870")
 	l.do(kunshan, "POST", "instance-service/resource-spec/actions/update", `{"id":"a","cpuNumber":3,"gpuNumber":1,"ramSize":1024}`).want(t, "10004")
 	eq(t, "updated", l.UpdateInstance(kunshan, "a", func(in *Instance) { in.Name = "n" }), true)
-	l.clock.advance(time.Second)
+	l.clock.Advance(time.Second)
 	eq(t, "stopped", l.statuses(), "a Terminated, b Deploying")
 	in := l.Instances(kunshan)[0]
-	eq(t, "end", in.EndTime, noon.Add(30*time.Second))
-	eq(t, "start", in.StartTime, noon.Add(-time.Hour))
+	eq(t, "end", in.EndTime, fakecloudtest.Noon.Add(30*time.Second))
+	eq(t, "start", in.StartTime, fakecloudtest.Noon.Add(-time.Hour))
 	l.do(kunshan, "POST", "instance-service/resource-spec/actions/update", `{"id":"a","cpuNumber":3,"gpuNumber":3,"ramSize":1024}`).want(t, "10004")
 	l.do(kunshan, "POST", "instance-service/resource-spec/actions/update", `{"id":"a","cpuNumber":3,"gpuNumber":1,"ramSize":1024}`).want(t, "0")
 	l.SetQuirks(Quirks{CardsRunOut: true, StatusWords: map[string]string{Stopping: "Terminating"}})
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	stop("b")
 	if r := l.do(kunshan, "GET", "instance-service/b/detail", ""); !strings.Contains(r.raw, `"status":"Terminating"`) {
 		t.Errorf("%s", r.raw)
@@ -162,10 +164,10 @@ func TestNeverMoreThanThereAre(t *testing.T) {
 			case 4:
 				l.do(kunshan, "DELETE", task+"?ids="+id, "")
 			case 5:
-				l.clock.advance(time.Duration(rng.IntN(10)) * time.Second)
+				l.clock.Advance(time.Duration(rng.IntN(10)) * time.Second)
 			}
 		}
-		l.clock.advance(time.Hour) // all have a time limit, so that everybody has had a turn
+		l.clock.Advance(time.Hour) // all have a time limit, so that everybody has had a turn
 		for _, in := range l.Instances(kunshan) {
 			if in.Status != Terminated {
 				t.Fatalf("seed %d: %s", seed, l.statuses())

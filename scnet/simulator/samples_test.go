@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 // sample is a curl sample of a documentation page, as it stands there, with the host and the token that are to be replaced,
@@ -103,7 +105,7 @@ func (s sample) request(t *testing.T, address, token string) *http.Request {
 func TestSamples(t *testing.T) {
 	for name, s := range samples(t) {
 		t.Run(name, func(t *testing.T) {
-			l := open(t, Options{Regions: DemoRegions(noon)})
+			l := open(t, Options{Regions: DemoRegions(fakecloudtest.Noon)})
 			res, err := l.http.Do(s.request(t, l.RegionURL(kunshan), l.Token(kunshan)))
 			if err != nil {
 				t.Fatal(err)

@@ -5,41 +5,20 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// clock is a clock that stands still until it is told to move.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// noon is the time all tests start at.
-var noon = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 
 // lab is a started simulator, and a client of it.
 type lab struct {
 	*Simulator
 	t     *testing.T
-	clock *clock
+	clock *fakecloudtest.Clock
 	http  *http.Client
 }
 
@@ -53,7 +32,7 @@ const (
 
 func open(t *testing.T, o Options) *lab {
 	t.Helper()
-	l := &lab{t: t, clock: &clock{now: noon}}
+	l := &lab{t: t, clock: fakecloudtest.NewClock()}
 	o.Now = l.clock.Now
 	if o.Regions == nil {
 		o.Regions = []Region{
@@ -64,20 +43,8 @@ func open(t *testing.T, o Options) *lab {
 		}
 	}
 	l.Simulator = New(o)
-	if err := l.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	l.http = &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	fakecloudtest.Start(t, l)
+	l.http = fakecloudtest.NewClient(t)
 	return l
 }
 

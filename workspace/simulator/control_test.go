@@ -44,7 +44,7 @@ func TestStopTask(t *testing.T) {
 	} {
 		l := open(t, o)
 		id := l.execute(map[string]any{"resource_ids": []string{"d0", "d1", "d2", "d3"}, "script_ids": []string{"100", "101"}, "gray_count": 2})
-		l.clock.advance(c.after)
+		l.clock.Advance(c.after)
 		l.stop(`{"task_id":"` + id + `"}`)
 		task := l.task(id)
 		eq(t, c.after.String(), l.fates(id), c.fates)
@@ -53,7 +53,7 @@ func TestStopTask(t *testing.T) {
 		if task.EndTime == nil {
 			t.Error("the task has no end")
 		}
-		l.clock.advance(time.Hour)
+		l.clock.Advance(time.Hour)
 		l.stop(`{"task_id":"` + id + `"}`)
 		eq(t, "later", l.fates(id), c.fates)
 	}
@@ -67,14 +67,14 @@ func TestStopRecord(t *testing.T) {
 	id := l.execute(map[string]any{
 		"resource_ids": []string{"d0", "d1", "d2"}, "script_ids": []string{"100"}, "gray_count": 2, "execution_timeout": 600,
 	})
-	l.clock.advance(10 * time.Second)
+	l.clock.Advance(10 * time.Second)
 	eq(t, "before", l.fates(id), "RU FA IN ")
 	hanging := l.Records(id)[0].ID
 	l.stop(`{"record_id":"` + hanging + `"}`)
 	eq(t, "after", l.fates(id), "FA FA RU ")
 	j := into[recordJSON](t, l.do("GET", "script-execution-records/"+hanging, ""))
 	eq(t, "record", j.Reason+*j.Output, reasonStopped)
-	l.clock.advance(10 * time.Second)
+	l.clock.Advance(10 * time.Second)
 	eq(t, "end", l.fates(id), "FA FA SU ")
 }
 
@@ -95,7 +95,7 @@ func TestStopKeepsThePast(t *testing.T) {
 		}
 		id := l.execute(p.body())
 		for range 3 {
-			l.clock.advance(time.Duration(r.IntN(8000)) * time.Millisecond)
+			l.clock.Advance(time.Duration(r.IntN(8000)) * time.Millisecond)
 			before, now := l.Records(id), l.clock.Now()
 			if r.IntN(3) == 0 {
 				l.stop(`{"task_id":"` + id + `"}`)
@@ -109,7 +109,7 @@ func TestStopKeepsThePast(t *testing.T) {
 				}
 			}
 		}
-		l.clock.advance(time.Hour)
+		l.clock.Advance(time.Hour)
 		eq(t, "sum", l.task(id).SuccessNum+l.task(id).FailedNum+l.task(id).SkipNum, len(p.fails))
 	}
 }
@@ -126,13 +126,13 @@ func TestRetryAsNewTask(t *testing.T) {
 		return into[map[string]string](t, l.do("POST", "script-executions/retry", body).want(t, 200))["task_id"]
 	}
 	l.do("POST", "script-executions/retry", `{"task_id":"`+id+`"}`).wantError(t, 400, codeParameter)
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "first", l.fates(id)+l.task(id).Status, "FA FA SU FA SU SU SK SK FAILED")
 
 	l.SetOutcome("d0", "", Outcome{})
 	next := retry(`{"task_id":"` + id + `"}`)
 	eq(t, "at once", l.fates(next), "IN IN IN IN IN ")
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "second", l.fates(next)+l.task(next).Status, "SU SU FA SU SU FINISH")
 	eq(t, "order", l.Records(next)[4].ExecuteOrder, orderPlain)
 	eq(t, "the first task", l.fates(id), "FA FA SU FA SU SU SK SK ")
@@ -140,7 +140,7 @@ func TestRetryAsNewTask(t *testing.T) {
 
 	l.SetOutcome("d1", "101", Outcome{})
 	third := retry(`{"record_id":"` + l.Records(next)[2].ID + `"}`)
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "third", l.fates(third), "SU ")
 	for _, body := range []string{`{"task_id":"` + third + `"}`, `{"record_id":"` + l.Records(third)[0].ID + `"}`} {
 		l.do("POST", "script-executions/retry", body).wantError(t, 400, codeParameter)
@@ -156,13 +156,13 @@ func TestRetryInSameTask(t *testing.T) {
 	o.Desktops[0].Outcome.Kind = Fail
 	l := open(t, o)
 	id := l.execute(map[string]any{"resource_ids": []string{"d0", "d1"}, "script_ids": []string{"100"}})
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	l.SetOutcome("d0", "", Outcome{})
 	r := l.do("POST", "script-executions/retry", `{"task_id":"`+id+`"}`).want(t, 200)
 	eq(t, "task_id", into[map[string]string](t, r)["task_id"], id)
 	task := l.task(id)
 	eq(t, "under way", fmt.Sprint(task.Status, task.SuccessNum, task.FailedNum, task.EndTime == nil), "INIT1 0 true")
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "at the end", l.fates(id)+l.task(id).Status, "SU SU FINISH")
 	eq(t, "without history", len(l.records("resource_id=d0&script_id=100")), 1)
 	eq(t, "with history", len(l.records("resource_id=d0&script_id=100&show_history=true")), 2)
@@ -190,7 +190,7 @@ func TestStopAtTheVeryMoment(t *testing.T) {
 	o.Desktops[0].Outcome.Duration = -1
 	l := open(t, o)
 	id := l.execute(map[string]any{"resource_ids": []string{"d0"}, "script_ids": []string{"100"}})
-	l.clock.advance(time.Second)
+	l.clock.Advance(time.Second)
 	l.stop(`{"task_id":"` + id + `"}`)
 	eq(t, "record", l.fates(id), "SU ")
 }

@@ -104,7 +104,7 @@ func TestFullSize(t *testing.T) {
 	}
 	l := open(t, o)
 	id := l.execute(map[string]any{"resource_ids": many(1000), "script_ids": many(10), "gray_count": 500, "gray_fail_threshold": 499})
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	eq(t, "succeeded", l.task(id).SuccessNum, 10000)
 	list := into[records](t, l.do("GET", "script-execution-records?limit=100&offset=9950&script_task_id="+id, ""))
 	eq(t, "page", fmt.Sprint(list.Count, len(list.Records)), "10000 50")
@@ -125,7 +125,7 @@ func TestOutcomes(t *testing.T) {
 		"resource_ids": []string{"d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7"}, "script_ids": []string{"100"}, "execution_timeout": 3,
 	})
 	at := func(d time.Duration) string {
-		l.clock.advance(d)
+		l.clock.Advance(d)
 		var b strings.Builder
 		for _, rec := range l.records("script_task_id=" + id) {
 			b.WriteString(rec.Status[:1])
@@ -155,9 +155,9 @@ func TestDefaultTimeout(t *testing.T) {
 	o.Desktops[0].Outcome.Kind = Hang
 	l := open(t, o)
 	id := l.execute(map[string]any{"resource_ids": []string{"d0"}, "script_ids": []string{"100"}})
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "at 1m0s", l.task(id).Status, StateRunning)
-	l.clock.advance(time.Second)
+	l.clock.Advance(time.Second)
 	eq(t, "at 1m1s", l.task(id).Status, StateFailed)
 }
 
@@ -174,7 +174,7 @@ func TestLargeOutput(t *testing.T) {
 			return len(*into[recordJSON](t, l.do("GET", "script-execution-records/"+l.Records(id)[0].ID, "").want(t, 200)).Output)
 		}
 		eq(t, "while it runs", show(), 0)
-		l.clock.advance(time.Minute)
+		l.clock.Advance(time.Minute)
 		eq(t, "size", show(), c.size)
 	}
 }
@@ -187,7 +187,7 @@ func TestByTagAndPool(t *testing.T) {
 	byTag := l.start(tagPath, map[string]any{"desktop_tag": "dept=rd", "script_ids": []string{shell}, "gray_count": 1})
 	command := l.start(poolPath, map[string]any{"command_content": "uptime", "command_type": "SHELL", "pre_start": "x", "execution_timeout": 600})
 	one := l.start(poolPath, map[string]any{"script_ids": []string{shell}, "desktop_ids": []string{"91f4a6b8-7d3e-4205-bc19-e5087c2d6f69"}})
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "by tag", fmt.Sprint(len(l.task(byTag).ResourceIDs), l.task(byTag).Status), "2FINISH")
 	eq(t, "one", fmt.Sprint(len(l.task(one).ResourceIDs), l.task(one).Status), "1FAILED")
 	got := l.records("script_task_id=" + command)

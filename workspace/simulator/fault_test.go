@@ -74,10 +74,10 @@ func TestNothingToSpoil(t *testing.T) {
 func TestKit(t *testing.T) {
 	fakecloudtest.Run(t, func() fakecloudtest.Subject {
 		o := fleet(0)
-		o.Now = func() time.Time { return noon }
+		o.Now = func() time.Time { return fakecloudtest.Noon }
 		s := New(o)
 		return fakecloudtest.Subject{
-			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 1, Now: noon,
+			Start: s.Start, Close: s.Close, Transport: s.Transport, Ports: 1, Now: fakecloudtest.Noon,
 			Change: func() *http.Request {
 				r := httptest.NewRequest(http.MethodPost, s.URL()+"/v2/"+s.ProjectID()+"/scripts", strings.NewReader(`{"name":"n","type":"SHELL","content":"c"}`))
 				r.RequestURI = ""

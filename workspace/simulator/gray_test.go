@@ -145,7 +145,7 @@ func (l *lab) follow(id string, total int) {
 		if done = sum; sum == total {
 			return
 		}
-		l.clock.advance(time.Second)
+		l.clock.Advance(time.Second)
 	}
 	l.t.Fatal("the task does not end")
 }
@@ -197,7 +197,7 @@ func TestThresholdReading(t *testing.T) {
 			"resource_ids": []string{"d0", "d1", "d2", "d3"}, "script_ids": []string{"100", "101"},
 			"gray_count": 3, "gray_fail_threshold": 2,
 		})
-		l.clock.advance(time.Minute)
+		l.clock.Advance(time.Minute)
 		eq(t, fmt.Sprint("skipped, by record ", c.byRecord), l.task(id).SkipNum, c.skipped)
 	}
 }
@@ -210,7 +210,7 @@ func TestGrayOutsiders(t *testing.T) {
 	l.do("POST", "script-executions", string(fakecloud.EncodeJSON(body))).wantError(t, 400, codeParameter)
 	l.SetQuirks(Quirks{GrayOutsiders: true})
 	id := l.execute(body)
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	got := l.Records(id)
 	eq(t, "records", len(got), 3)
 	eq(t, "first", fmt.Sprintf("%s %d", got[0].DesktopID, got[0].ExecuteOrder), "d2 1")

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestTaskList(t *testing.T) {
@@ -16,16 +18,16 @@ func TestTaskList(t *testing.T) {
 	var ids []string
 	for i := range 12 {
 		ids = append(ids, l.execute(map[string]any{"resource_ids": []string{fmt.Sprint("d", i%2)}, "script_ids": []string{fmt.Sprint(100 + i%3)}}))
-		l.clock.advance(time.Minute)
+		l.clock.Advance(time.Minute)
 	}
-	l.clock.advance(300 * time.Millisecond)
+	l.clock.Advance(300 * time.Millisecond)
 	latest := l.execute(map[string]any{"resource_ids": []string{"d0", "d1"}, "script_ids": []string{"102", "100"}, "gray_resource_ids": []string{"d1"}})
 	r := l.do("GET", "script-execution-tasks?limit=1", "").want(t, 200)
 	eq(t, "latest", r.raw, `{"count":13,"script_tasks":[{"id":"`+latest+`","task_scripts":[{"id":"102","name":"third"},{"id":"100","name":"first"}],`+
 		`"resource_type":"DESKTOP","resource_ids":["d0","d1"],"gray_resource_ids":["d1"],"success_num":0,"failed_num":0,"skip_num":0,`+
 		`"start_time":"2026-11-21T04:12:00Z","status":"INIT"}]}`)
 	at := func(minute int) string {
-		return url.QueryEscape(noon.Add(time.Duration(minute) * time.Minute).Format(timeForm))
+		return url.QueryEscape(fakecloudtest.Noon.Add(time.Duration(minute) * time.Minute).Format(timeForm))
 	}
 	for query, want := range map[string][2]int{ // count, items
 		"":                                 {13, 10},
@@ -65,11 +67,11 @@ func TestRecordList(t *testing.T) {
 	id := l.execute(map[string]any{
 		"resource_ids": []string{"d0", "d1", "d2"}, "script_ids": []string{"100", "101"}, "gray_resource_ids": []string{"d1", "d2"},
 	})
-	l.clock.advance(2 * time.Second)
+	l.clock.Advance(2 * time.Second)
 	r := l.do("GET", "script-execution-records?limit=1", "").want(t, 200)
 	eq(t, "running", r.raw, `{"count":6,"script_records":[{"id":"`+l.Records(id)[0].ID+`","script_id":"100","script_name":"first","script_task_id":"`+id+
 		`","resource_id":"d1","resource_name":"desktop 1","resource_type":"DESKTOP","start_time":"2026-11-21T04:00:01Z","status":"RUNNING","execute_order":1}]}`)
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	l.execute(map[string]any{"resource_ids": []string{"d0"}, "script_ids": []string{"102"}})
 	for query, want := range map[string]int{
 		"script_task_id=" + id: 6, "script_task_id=x": 0, "resource_id=d0&resource_id=d1": 5, "script_id=100&script_id=102": 4,
@@ -106,9 +108,9 @@ func TestStatusWords(t *testing.T) {
 		return s
 	}
 	eq(t, "at first", words(), "QUEUED QUEUED QUEUED QUEUED")
-	l.clock.advance(time.Second)
+	l.clock.Advance(time.Second)
 	eq(t, "then", words(), "DOING DOING DOING QUEUED")
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "at last", words(), "BROKEN BROKEN BROKEN OMITTED")
 	eq(t, "filter", len(l.records("status=OMITTED")), 1)
 	eq(t, "filter", len(into[tasks](t, l.do("GET", "script-execution-tasks?status=FAILED", "")).Tasks), 0)
@@ -129,7 +131,7 @@ func TestTimesThatHaveNotCome(t *testing.T) {
 		}
 		eq(t, "while it runs", times(), want)
 		eq(t, "start_time of a record", strings.Contains(l.do("GET", "script-execution-records", "").raw, "start_time"), end != EndAbsent)
-		l.clock.advance(time.Minute)
+		l.clock.Advance(time.Minute)
 		eq(t, "after it", times(), `"2026-11-21T04:00:03Z"`)
 		eq(t, "view", l.Tasks()[0].ID, id)
 	}
@@ -141,7 +143,7 @@ func TestHiddenSkips(t *testing.T) {
 	o.Desktops[0].Outcome.Kind = Fail
 	l := open(t, o)
 	id := l.execute(map[string]any{"resource_ids": []string{"d0", "d1", "d2"}, "script_ids": []string{"100"}, "gray_count": 2, "gray_fail_threshold": 1})
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	eq(t, "records", len(l.records("script_task_id="+id)), 2)
 	eq(t, "skip_num", l.task(id).SkipNum, 1)
 	l.do("GET", "script-execution-records/"+l.Records(id)[2].ID, "").wantError(t, 404, codeMissing)
@@ -186,9 +188,9 @@ func TestDesktopLists(t *testing.T) {
 // TestDesktopDetailFilters covers what only page ListDesktopsDetail has.
 func TestDesktopDetailFilters(t *testing.T) {
 	l := open(t, Options{Desktops: []Desktop{
-		{ID: "a", Name: "one", User: "zhangwei", Zone: "cn-north-4a", Created: noon},
-		{ID: "b", Name: "two", User: "zhang", Zone: "cn-north-4b", Created: noon.Add(-time.Hour), Tags: []Tag{{"k", "v"}}},
-		{ID: "c", Name: "three", Zone: "cn-north-4a", Created: noon.Add(time.Hour)},
+		{ID: "a", Name: "one", User: "zhangwei", Zone: "cn-north-4a", Created: fakecloudtest.Noon},
+		{ID: "b", Name: "two", User: "zhang", Zone: "cn-north-4b", Created: fakecloudtest.Noon.Add(-time.Hour), Tags: []Tag{{"k", "v"}}},
+		{ID: "c", Name: "three", Zone: "cn-north-4a", Created: fakecloudtest.Noon.Add(time.Hour)},
 	}})
 	for query, want := range map[string]string{
 		"":                                   "a b c",

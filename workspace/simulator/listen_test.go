@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 func TestRoutes(t *testing.T) {
@@ -71,7 +73,7 @@ func TestJournal(t *testing.T) {
 	l := open(t, Options{})
 	r := l.do("POST", "script-executions/stop?x=y", `{"task_id":"x"}`)
 	eq(t, "entry", l.Requests()[0], Request{
-		Time: noon, Operation: OpStop, Method: "POST", Path: "/v2/" + l.ProjectID() + "/script-executions/stop", Query: "x=y",
+		Time: fakecloudtest.Noon, Operation: OpStop, Method: "POST", Path: "/v2/" + l.ProjectID() + "/script-executions/stop", Query: "x=y",
 		Body: `{"task_id":"x"}`, Status: 404, Code: codeMissing, RequestID: r.header.Get("X-Request-Id"),
 	})
 }

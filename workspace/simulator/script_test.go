@@ -17,7 +17,7 @@ func TestScriptLifeCycle(t *testing.T) {
 	if len(id) != 18 || strings.Trim(id, "0123456789") != "" {
 		t.Errorf("script_id %q is not like a documented one", id)
 	}
-	l.clock.advance(time.Minute)
+	l.clock.Advance(time.Minute)
 	r = l.do("GET", "scripts/"+id, "").want(t, 200)
 	eq(t, "script", r.raw, `{"id":"`+id+`","name":"n","description":"d","type":"BAT","version":"v","create_time":"2026-11-21T04:00:00Z","update_time":"2026-11-21T04:00:00Z","content":"<&>\r\n"}`)
 	r = l.do("PUT", "scripts/"+id, `{"name":"m","type":"SHELL","content":"x"}`).want(t, 204)

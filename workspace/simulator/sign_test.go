@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 )
 
 // The sample of API Gateway's page "AK/SK Signing and Authentication Algorithm". Its key is not a live one.
@@ -81,7 +83,7 @@ func TestSignedRequests(t *testing.T) {
 
 func TestRefusedSignatures(t *testing.T) {
 	o := Options{Account: DemoAccount()}
-	o.Account.Keys[1].Expires = noon.Add(time.Hour)
+	o.Account.Keys[1].Expires = fakecloudtest.Noon.Add(time.Hour)
 	l := open(t, o)
 	key, temporary := o.Account.Keys[0], o.Account.Keys[1]
 	with := func(k Key, change func(*Key)) Key { change(&k); return k }
@@ -93,7 +95,7 @@ func TestRefusedSignatures(t *testing.T) {
 	}
 	dated := func(shift time.Duration) *http.Request {
 		return changed(func(r *http.Request) {
-			r.Header.Set("X-Sdk-Date", noon.Add(shift).Format(dateForm))
+			r.Header.Set("X-Sdk-Date", fakecloudtest.Noon.Add(shift).Format(dateForm))
 			l.sign(r, key, "", "x-sdk-date")
 		})
 	}
@@ -142,7 +144,7 @@ func TestRefusedSignatures(t *testing.T) {
 	}
 	r.wantError(t, 401, codeSignature)
 
-	l.clock.advance(time.Hour)
+	l.clock.Advance(time.Hour)
 	if r, err = l.send(l.signed(temporary, "GET", "scripts", "", "x-sdk-date")); err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +157,9 @@ func TestTokens(t *testing.T) {
 	l.token = "MIInothing"
 	l.do("GET", "scripts", "").wantError(t, 401, codeToken)
 	l.token = l.Token()
-	l.clock.advance(24*time.Hour - time.Second)
+	l.clock.Advance(24*time.Hour - time.Second)
 	l.do("GET", "scripts", "").want(t, 200)
-	l.clock.advance(time.Second)
+	l.clock.Advance(time.Second)
 	l.do("GET", "scripts", "").wantError(t, 401, codeToken)
 }
 
@@ -207,7 +209,7 @@ func TestCreateToken(t *testing.T) {
 	eq(t, "token", token.Project.ID+" "+token.ExpiresAt, l.ProjectID()+" 2026-11-22T04:00:00.000000Z")
 	l.token = r.header.Get("X-Subject-Token")
 	l.do("GET", "desktops", "").want(t, 200)
-	l.clock.advance(24 * time.Hour)
+	l.clock.Advance(24 * time.Hour)
 	l.do("GET", "desktops", "").wantError(t, 401, codeToken)
 
 	for member, status := range map[string]int{"name": 401, "password": 401, "domain": 401, "project": 400, "method": 400} {

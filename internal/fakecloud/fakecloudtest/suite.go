@@ -1,4 +1,5 @@
-// Package fakecloudtest is what every simulator built on internal/fakecloud must do, as tests that each of them runs.
+// Package fakecloudtest is what every simulator built on internal/fakecloud must do, as tests that each of them runs. It also
+// holds what the tests of the simulators and of their clients share: a clock, transports, a spy.
 package fakecloudtest
 
 import (

@@ -18,9 +18,13 @@ type Write struct {
 }
 
 // AtMostOnce checks that a client sends each write at most once, however the exchange is broken off, and that it never
-// reports a write that arrived as not done. transport makes the default transport of the client.
+// reports a write that arrived as not done. transport makes the default transport of the client. writes must be all that the
+// package in the current folder marks as such.
 func AtMostOnce(t *testing.T, transport func() *http.Transport, writes []Write) {
 	t.Parallel()
+	if n := marked(t); n == 0 || n != len(writes) {
+		t.Errorf("%d calls are marked as writes, %d were given", n, len(writes))
+	}
 	for _, mode := range Modes() {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 			for _, write := range writes {
@@ -48,8 +52,8 @@ func AtMostOnce(t *testing.T, transport func() *http.Transport, writes []Write) 
 	}
 }
 
-// Marked counts the calls that the package in the current folder marks as writes, with write: true.
-func Marked(t *testing.T) (marked int) {
+// marked counts the calls that the package in the current folder marks as writes, with write: true.
+func marked(t *testing.T) (count int) {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -68,11 +72,11 @@ func Marked(t *testing.T) (marked int) {
 				key, isName := field.Key.(*ast.Ident)
 				value, isWord := field.Value.(*ast.Ident)
 				if isName && isWord && key.Name == "write" && value.Name == "true" {
-					marked++
+					count++
 				}
 			}
 			return true
 		})
 	}
-	return marked
+	return count
 }
