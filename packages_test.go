@@ -44,6 +44,7 @@ var packages = map[string][]string{
 	"internal/filelock":  {},
 	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
+	"internal/install":   {"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2/..."},
 	"internal/lenient":   {},
 	"internal/rollout":   {},
 	"internal/text":      {},

@@ -35,6 +35,8 @@ type grammar struct {
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 
 	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
+	Install   installCommand   `cmd:"" help:"Write the server into the configuration of an MCP client, after showing the change."`
+	Uninstall uninstallCommand `cmd:"" help:"Take the server out of the configuration of an MCP client."`
 	Demo      demoCommand      `cmd:"" help:"Start the server on simulated instances, drive it with an MCP client, print what was asked and answered."`
 	Call      callCommand      `cmd:"" help:"Call one tool from the shell."`
 	Tools     toolsCommand     `cmd:"" help:"Show what a client would be offered, and how long the list is."`
