@@ -81,6 +81,19 @@ func (r *Region) Files(ctx context.Context) (*Files, error) {
 	}, nil
 }
 
+// Addresses returns the file service at each of its addresses, that of f first: what was made at one of them may not show at
+// the others for a while.
+func (f *Files) Addresses() []*Files {
+	at, _ := f.address()
+	all := []*Files{f}
+	for i := range f.addresses {
+		if i != at {
+			all = append(all, &Files{Home: f.Home, User: f.User, region: f.region, addresses: f.addresses[i : i+1]})
+		}
+	}
+	return all
+}
+
 // List returns everything in a directory. One that does not exist gives ErrNoFile.
 func (f *Files) List(ctx context.Context, dir string) ([]File, error) {
 	c := f.call(opListFiles, http.MethodGet, "list")

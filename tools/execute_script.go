@@ -465,9 +465,7 @@ func (st *stage) share(i int) time.Time {
 }
 
 func (st *stage) await(i int, until time.Time) {
-	watch := st.tools.watch(until, st.runs[i].Containers*len(st.runnable))
-	watch.Uncertain = st.unsent[i] != nil
-	report := st.runs[i].Await(st.call, watch)
+	report := st.runs[i].Await(st.call, st.tools.watch(until, st.runs[i].Containers*len(st.runnable)))
 	st.reports[i] = &report
 }
 
@@ -583,7 +581,7 @@ func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) string {
 	captured := map[string]bool{}
 	for _, r := range runs {
 		captured[r.InstanceID] = true
-		if !r.State.Over() && r.Left != "" {
+		if r.goesOn() {
 			return fmt.Sprintf("get_script_output with run_id=%s shows how it goes on, likewise for every other run that is not over; stop_script ends "+
 				"one. Do not run the script again.", r.RunID)
 		}

@@ -44,7 +44,7 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 		watch.Seen = func(words string) { toolbox.ReportProgress(ctx, 0, run.Containers, words) }
 		out = GetScriptOutputOutput{ScriptRun: scriptRun(run, run.Await(ctx, watch)), Region: text.Field(region.ID)}
 		out.Summary = countContainers(out.ScriptRun)
-		if !out.State.Over() && out.Left != "" {
+		if out.goesOn() {
 			out.Next = "Call get_script_output again with this run_id. Do not run the script again."
 		}
 		return out, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 // ScriptRun is what became of a script in one instance.
 type ScriptRun struct {
 	InstanceID    string            `json:"instance_id" jsonschema_description:"Instance"`
-	RunID         string            `json:"run_id,omitempty" jsonschema_description:"For get_script_output and stop_script; absent: nothing can be asked for later"`
+	RunID         string            `json:"run_id,omitempty" jsonschema_description:"For get_script_output and stop_script, as long as there is something left"`
 	State         ScriptState       `json:"state" jsonschema:"enum=pending,enum=running,enum=succeeded,enum=failed,enum=timeout,enum=cancelled,enum=not_run,enum=rejected,enum=not_seen,enum=lost,enum=unknown" jsonschema_description:"The worst of its containers"`
 	Containers    []ScriptContainer `json:"per_container,omitempty" jsonschema_description:"Those that have reported in"`
 	NotSeen       int               `json:"not_seen,omitempty" jsonschema_description:"Containers that have not reported in"`
@@ -87,14 +88,20 @@ func scriptRun(run *capture.Run, report capture.Report) ScriptRun {
 }
 
 func scriptContainer(c capture.Container) ScriptContainer {
-	r := ScriptResult{
-		State: stateOf(c.State), Stdout: c.Stdout.Text, StdoutBytes: new(int(c.Stdout.Bytes)), Stderr: c.Stderr.Text,
-		StderrBytes: new(int(c.Stderr.Bytes)), Truncated: c.Stdout.Truncated || c.Stderr.Truncated, Reason: c.String(),
+	r := ScriptResult{State: stateOf(c.State), Truncated: c.Stdout.Truncated || c.Stderr.Truncated, Reason: c.String()}
+	keep := func(name string, from capture.Stream, to *string, size **int) {
+		if *to = from.Text; !from.Unread {
+			*size = new(int(from.Bytes))
+		} else if c.State != capture.Unreadable {
+			r.Reason += "; its " + name + " could not be read"
+		}
 	}
+	keep("output", c.Stdout, &r.Stdout, &r.StdoutBytes)
+	keep("standard error", c.Stderr, &r.Stderr, &r.StderrBytes)
 	if c.HasExit {
 		r.ExitCode = new(c.ExitCode)
 	}
-	if c.State.Over() {
+	if c.Took > 0 || c.HasExit {
 		r.DurationSeconds = new(int(c.Took.Seconds()))
 	}
 	return ScriptContainer{Name: text.Field(c.Name), ScriptResult: r}
@@ -102,38 +109,12 @@ func scriptContainer(c capture.Container) ScriptContainer {
 
 // claim words what is known of a run, and no more than that.
 func claim(run *capture.Run, report capture.Report) string {
-	waited := fmt.Sprintf("%d s", int(report.Waited.Seconds()))
 	var words []string
 	say := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
-	switch report.State {
-	case capture.NotSeen:
-		switch {
-		case report.Left == "":
-			say("No container reported in within %s, and none can any more: the script was not run", waited)
-		case report.Missing == run.Containers:
-			say("SCNet accepted the script, but no container reported in within %s. Either it has not been scheduled yet, or the container "+
-				"does not see the directory; in that case the script was not run. Mount a directory when the instance is created, name "+
-				"output_dir, or use capture=off", waited)
-		default:
-			say("%d of %d containers have not reported in within %s", report.Missing, run.Containers, waited)
-		}
-	case capture.Accepted:
-		say("SCNet accepted the script; %d of %d containers have not reported in within %s", report.Missing, run.Containers, waited)
-	case capture.Running:
-		say("Still running after %s; this is not an error. Do not run it again", waited)
-	case capture.Unknown:
-		if report.Err == nil {
-			say("Whether SCNet took the script is not known, and no container has reported in. It was not sent again")
-		}
-	case capture.Unreadable:
-		say("The file service may not read %s; look there over SSH or Jupyter", text.Field(run.Dir))
-	case capture.Interrupted:
-		say("It started, then the instance stopped or started again; exit code unknown")
-	case capture.Lost:
-		say("It started, and there is no sign of life any more; exit code unknown")
-	default: // the containers tell
+	if what := claimOfState(run, report); what != "" {
+		words = append(words, what)
 	}
-	if report.Err != nil {
+	if report.Err != nil && report.State != capture.Unreadable {
 		say("It could not be looked at: %s", briefly(report.Err))
 	}
 	if report.Status != "" && !report.Status.Is(scnet.Running) {
@@ -148,6 +129,44 @@ func claim(run *capture.Run, report capture.Report) string {
 	return strings.Join(words, ". ")
 }
 
+// claimOfState is what follows from the state alone, "" where the containers tell.
+func claimOfState(run *capture.Run, report capture.Report) string {
+	waited := fmt.Sprintf("%d s", int(report.Waited.Seconds()))
+	missing := fmt.Sprintf("%d of %d containers", report.Missing, run.Containers)
+	none := report.Missing == run.Containers
+	switch state := report.State; {
+	case state == capture.NotSeen && report.TooLate && none:
+		return fmt.Sprintf("No container reported in within %s, and none can any more: the script was not run", waited)
+	case state == capture.NotSeen && report.TooLate:
+		return fmt.Sprintf("%s did not report in within %s, and cannot any more: there the script was not run", missing, waited)
+	case state == capture.NotSeen && none:
+		return fmt.Sprintf("SCNet accepted the script, but no container reported in within %s. Either it has not been scheduled yet, or the "+
+			"container does not see %s; in that case the script was not run. Mount a directory when the instance is created, name output_dir, "+
+			"or use capture=off", waited, text.Field(run.Dir))
+	case state == capture.Accepted && none:
+		return fmt.Sprintf("SCNet accepted the script; no container has reported in within %s", waited)
+	case state == capture.NotSeen, state == capture.Accepted:
+		return fmt.Sprintf("Within %s, %s did not report in", waited, missing)
+	case state == capture.Running:
+		return fmt.Sprintf("Still running after %s; this is not an error. Do not run it again", waited)
+	case state == capture.Unknown && report.Err == nil:
+		return "Whether SCNet took the script is not known, and no container has reported in. It was not sent again"
+	case state == capture.Unreadable:
+		return fmt.Sprintf("The file service may not read %s (911030); look there over SSH or Jupyter", text.Field(run.Dir))
+	case state == capture.Interrupted:
+		return "It started, then the instance stopped or started again; exit code unknown"
+	case state == capture.Lost:
+		return "It started, and there is no sign of life any more; exit code unknown"
+	}
+	return ""
+}
+
+// goesOn reports whether more can become known of the run.
+func (r ScriptRun) goesOn() bool {
+	open := func(c ScriptContainer) bool { return !c.State.Over() }
+	return r.Left != "" && (!r.State.Over() || r.NotSeen > 0 || slices.ContainsFunc(r.Containers, open))
+}
+
 func briefly(err error) string {
 	var failed *scnet.Error
 	if errors.As(err, &failed) {
@@ -159,7 +178,7 @@ func briefly(err error) string {
 // writeRun writes what became of a script in one instance.
 func (r ScriptRun) write(b *strings.Builder, name string) {
 	fmt.Fprintf(b, "%s: %s", name, r.State)
-	if r.RunID != "" {
+	if r.Left != "" {
 		fmt.Fprintf(b, ", run_id %s", r.RunID)
 	}
 	if r.Reason != "" {
@@ -207,22 +226,35 @@ func (s Instances) lookUpRun(ctx context.Context, runID, region, outputDir strin
 			}
 		}
 	}
-	var failed []string
+	var unseen []string
 	for _, each := range regions {
 		run, err := capture.Lookup(ctx, each, id, outputDir)
+		var none *capture.NoRunError
 		switch {
 		case err == nil:
 			return each, run, nil
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
-		case !errors.Is(err, capture.ErrNoRun) && !errors.Is(err, scnet.ErrNoContainers) && !errors.Is(err, scnet.ErrNoFiles):
-			failed = append(failed, fmt.Sprintf("%s could not be asked (%s)", each, briefly(err)))
+		case errors.As(err, &none):
+			if len(none.Closed) > 0 {
+				unseen = append(unseen, fmt.Sprintf("in %s %s", each, text.Field(err.Error())))
+			}
+		case !errors.Is(err, scnet.ErrNoContainers) && !errors.Is(err, scnet.ErrNoFiles):
+			unseen = append(unseen, fmt.Sprintf("%s could not be asked (%s)", each, briefly(err)))
 		}
 	}
-	words := "there is no run " + string(id)
-	if len(failed) > 0 {
-		words += ", and " + strings.Join(failed, ", ")
+	return nil, nil, noRun(id, unseen, s.Now())
+}
+
+// noRun says that a run was not found, and what speaks against there being none.
+func noRun(id capture.ID, unseen []string, now time.Time) error {
+	words := fmt.Sprintf("there is no run %s", id)
+	if len(unseen) > 0 {
+		words = fmt.Sprintf("run %s was not found; but %s", id, strings.Join(unseen, ", and "))
 	}
-	return nil, nil, fmt.Errorf("%s. Its directory is removed once all of its output has been read; if execute_script was given output_dir "+
+	if now.Sub(id.Time()) < time.Minute {
+		words += ". It was sent less than a minute ago, and the file service may show it late: try once more"
+	}
+	return fmt.Errorf("%s. Its directory is removed once all of its output has been read; if execute_script was given output_dir "+
 		"or a region, give the same", words)
 }

@@ -47,6 +47,10 @@ type setup struct {
 	quirks    simulator.Quirks
 	timing    simulator.Timing
 	rules     toolbox.Rules // policy, budget, audit log
+
+	storage  string                    // the directory of this machine that the home stands for
+	onScript func(simulator.ScriptRun) // what containers make of a script; nil: they imitate it
+	listens  bool                      // it is reached over HTTP, and lives on the clock of the machine
 }
 
 func newWorld(t testing.TB, o setup) *world {
@@ -54,19 +58,37 @@ func newWorld(t testing.TB, o setup) *world {
 	if o.rules.Now == nil {
 		o.rules.Now = time.Now
 	}
-	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances, Images: o.images}}
+	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances, Images: o.images, Storage: o.storage}}
+	if o.storage != "" {
+		regions[0].HomePath = o.storage
+	}
 	if o.elsewhere != nil {
 		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere})
 	}
-	sim := simulator.New(simulator.Options{Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing, Regions: regions})
-	w := &world{Simulator: sim, wire: sim.Transport(), rules: o.rules, caller: toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}}
-	account := simulator.DemoAccount()
-	client, err := scnet.New(scnet.Config{
-		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		Region: o.region, LoginURL: sim.URL(), PlatformURL: sim.URL(), Transport: w.wire, Now: o.rules.Now,
+	sim := simulator.New(simulator.Options{
+		Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing, Regions: regions, OnScript: o.onScript,
 	})
+	w := &world{Simulator: sim, wire: sim.Transport(), rules: o.rules, caller: toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}}
+	if o.listens {
+		if err := sim.Start("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sim.Close() })
+	}
+	account := simulator.DemoAccount()
+	cfg := scnet.Config{
+		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
+		Region: o.region, LoginURL: sim.URL(), PlatformURL: sim.URL(), Now: o.rules.Now,
+	}
+	if !o.listens {
+		cfg.Transport = w.wire
+	}
+	client, err := scnet.New(cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.listens {
+		t.Cleanup(client.Close)
 	}
 	w.tools = tools.Instances{SCNet: client, Now: o.rules.Now}.Tools()
 	w.toolbox = toolbox.New(w.rules, w.tools)

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -102,6 +101,10 @@ func (p Place) Start(ctx context.Context, s Script, now time.Time) (*Run, error)
 		run.remove(ctx)
 		return nil, err
 	}
+	if err == nil {
+		run.accepted = true
+		_ = p.files.Touch(ctx, run.Dir+"/"+acceptance) // without it, whoever looks later knows less
+	}
 	return run, err
 }
 
@@ -156,81 +159,18 @@ type Run struct {
 	InstanceID string
 	Containers int // that may run it
 
-	region *scnet.Region
-	files  *scnet.Files
+	region   *scnet.Region
+	files    *scnet.Files
+	accepted bool // SCNet is known to have taken the script
 }
+
+// acceptance names the file that says that SCNet has taken the script: whoever looks later knows it from there.
+const acceptance = "accepted"
 
 // label names the file that says what the run is of, so that the storage is all the state there is.
 func (r *Run) label() string { return fmt.Sprintf("of-%s-%d", r.InstanceID, r.Containers) }
 
 var labelPattern = regexp.MustCompile(`^of-([A-Za-z0-9_-]{1,128})-([0-9]{1,2})$`)
-
-// ErrNoRun says that the storage holds no run with the id.
-var ErrNoRun = errors.New("no such run")
-
-// Lookup finds a run in a region: below wanted if that is given, else in the home or below what an instance mounts.
-func Lookup(ctx context.Context, region *scnet.Region, id ID, wanted string) (*Run, error) {
-	files, err := region.Files(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if wanted != "" {
-		if err := CheckBase(wanted); err != nil {
-			return nil, err
-		}
-		return lookIn(ctx, region, files, id, wanted)
-	}
-	tried := map[string]bool{}
-	look := func(bases []string) (run *Run, err error) {
-		err = ErrNoRun
-		for _, base := range bases {
-			if tried[base] || CheckBase(base) != nil {
-				continue
-			}
-			tried[base] = true
-			if run, err = lookIn(ctx, region, files, id, base); err == nil || !errors.Is(err, ErrNoRun) {
-				return run, err
-			}
-		}
-		return nil, err
-	}
-	run, err := look(bases(scnet.Instance{}, files.Home, ""))
-	if err == nil || !errors.Is(err, ErrNoRun) {
-		return run, err
-	}
-	for page, err := range region.Pages(ctx, scnet.ListOptions{Limit: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		for _, in := range page.Rows {
-			if run, err := look(bases(in, files.Home, "")); err == nil || !errors.Is(err, ErrNoRun) {
-				return run, err
-			}
-		}
-	}
-	return nil, ErrNoRun
-}
-
-func lookIn(ctx context.Context, region *scnet.Region, files *scnet.Files, id ID, base string) (*Run, error) {
-	run := &Run{ID: id, Dir: base + "/" + id.folder(), region: region, files: files}
-	found, err := files.List(ctx, run.Dir)
-	switch {
-	case errors.Is(err, scnet.ErrNoFile), errors.Is(err, scnet.ErrNoAccess), errors.Is(err, scnet.ErrNotFolder):
-		return nil, ErrNoRun
-	case err != nil:
-		return nil, err
-	}
-	for _, f := range found {
-		if parts := labelPattern.FindStringSubmatch(f.Name); parts != nil && f.Regular && !f.Symlink {
-			run.InstanceID = parts[1]
-			run.Containers, _ = strconv.Atoi(parts[2])
-		}
-	}
-	if run.InstanceID == "" || run.Containers < 1 {
-		return nil, ErrNoRun
-	}
-	return run, nil
-}
 
 // Stop asks the run to end: a script that runs is terminated within about 10 seconds, and killed after as many more; one that
 // has not begun never will.
@@ -312,6 +252,7 @@ type Report struct {
 	State      State // the worst of its containers
 	Containers []Container
 	Missing    int           // containers that have not reported in
+	TooLate    bool          // and that cannot any more: there the script was not run
 	Waited     time.Duration // since it was sent
 	Left       string        // the run's directory, if it is still there
 	Why        string        // why it is
@@ -335,6 +276,7 @@ type Stream struct {
 	Bytes     int64 // that it wrote
 	Text      string
 	Truncated bool // Text is not all of it
+	Unread    bool // it could not be read, so Text says nothing
 }
 
 // Finished counts the containers in which the script is over.
@@ -376,38 +318,38 @@ func gloss(code int) string {
 
 // String words what became of the script in the container.
 func (c Container) String() string {
-	var b strings.Builder
+	after := ""
+	if c.Took > 0 {
+		after = fmt.Sprintf(" after %s", c.Took)
+	}
 	switch c.State {
 	case Succeeded, Failed:
-		fmt.Fprintf(&b, "exit code %d", c.ExitCode)
-		if words := gloss(c.ExitCode); words != "" {
-			fmt.Fprintf(&b, " (%s)", words)
+		words := fmt.Sprintf("exit code %d", c.ExitCode)
+		if why := gloss(c.ExitCode); why != "" {
+			words += " (" + why + ")"
 		}
+		return words + after
 	case TimedOut:
-		b.WriteString("killed: it took longer than timeout_seconds")
+		return "killed" + after + ": it took longer than timeout_seconds"
 	case Cancelled:
-		b.WriteString("killed on request")
+		return "killed on request" + after
 	case Running:
-		b.WriteString("still running")
+		return "still running"
 	case Corrupt:
-		b.WriteString("not run: the script arrived damaged, or the container has no decoder for it")
+		return "not run: the script arrived damaged, or the container has no decoder for it"
 	case NoShell:
-		b.WriteString("not run: the container lacks the shell")
+		return "not run: the container lacks the shell"
 	case Unwritable:
-		b.WriteString("not run: no output could be written")
+		return "not run: no output could be written"
 	case Interrupted:
-		b.WriteString("started, then its container stopped; exit code unknown")
+		return "started, then its container stopped; exit code unknown"
 	case Lost:
-		b.WriteString("started, and gives no sign of life any more; exit code unknown")
+		return "started, and gives no sign of life any more; exit code unknown"
 	case NoRecord:
-		b.WriteString("finished, but its record is missing or incomplete (is the disk full?); exit code unknown")
+		return "finished, but its record is missing or incomplete (is the disk full?); exit code unknown"
 	case Unreadable:
-		b.WriteString("the file service may not read what it left")
-	case NotSeen, Accepted, Unknown:
-		b.WriteString(string(c.State))
+		return "the file service may not read what it left; exit code unknown"
+	case NotSeen, Accepted, Unknown: // of a run, not of a container
 	}
-	if c.State.Over() && c.Took > 0 {
-		fmt.Fprintf(&b, " after %s", c.Took)
-	}
-	return b.String()
+	return string(c.State)
 }

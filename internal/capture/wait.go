@@ -31,12 +31,11 @@ var pauses = []time.Duration{1, 1, 2, 2, 3, 3, 5, 10}
 
 // Watch is how a run is waited for.
 type Watch struct {
-	Until     time.Time // when to give up waiting; one look is taken in any case
-	Now       func() time.Time
-	Show      int          // bytes of a stream to show
-	Uncertain bool         // whether the script has arrived is not known
-	Seen      func(string) // unless nil, is told what has changed
-	Redact    func(string) string
+	Until  time.Time // when to give up waiting; one look is taken in any case
+	Now    func() time.Time
+	Show   int          // bytes of a stream to show
+	Seen   func(string) // unless nil, is told what has changed
+	Redact func(string) string
 }
 
 // Await waits until the run is over, or as long as it may. It reads what is there, and removes the run's directory once all
@@ -154,8 +153,11 @@ func (r *Run) report(ctx context.Context, w Watch, seen sightings, err error) Re
 		out.State = Worst(out.State, c.State)
 	}
 	if out.Missing > 0 {
+		out.TooLate = out.Waited > late+lag
 		switch {
-		case w.Uncertain:
+		case out.TooLate:
+			out.State = Worst(out.State, NotSeen)
+		case !r.accepted && len(seen) == 0:
 			out.State = Worst(out.State, Unknown)
 		case out.Waited < unseen:
 			out.State = Worst(out.State, Accepted)
@@ -272,6 +274,7 @@ func (r *Run) stream(ctx context.Context, w Watch, name string, size int64) Stre
 	if size <= wholeStream {
 		content, ok := r.exactly(ctx, name, size)
 		out.Text, out.Truncated = w.shown(content, 0, nil)
+		out.Unread = !ok && len(content) == 0
 		out.Truncated = out.Truncated || !ok
 		return out
 	}
@@ -311,7 +314,8 @@ func (r *Run) tail(ctx context.Context, w Watch, name string, f scnet.File) Stre
 	from := max(f.Size-soFar, 0)
 	content, err := r.files.Read(ctx, r.Dir+"/"+name, from, soFar)
 	out.Text, out.Truncated = w.shown(nil, from, content)
-	out.Truncated = out.Truncated || from > 0 || err != nil
+	out.Unread = err != nil
+	out.Truncated = out.Truncated || from > 0 || out.Unread
 	return out
 }
 
@@ -339,7 +343,7 @@ func (w Watch) shown(head []byte, cut int64, tail []byte) (words string, truncat
 
 // clean removes the run's directory once there is nothing more in it to have.
 func (r *Run) clean(ctx context.Context, out *Report) {
-	if out.Missing > 0 && out.Waited <= late { // later than that they cannot any more
+	if out.Missing > 0 && !out.TooLate {
 		out.Why = "containers may still report in"
 		return
 	}
