@@ -35,8 +35,8 @@ type search struct {
 	closed    []string
 }
 
-// Lookup finds a run in a region: below wanted if that is given, else in the home or below what an instance mounts. It is read
-// at the address that shows it.
+// Lookup finds a run in a region: below wanted if that is given, else in the home or below what an instance mounts. It is
+// read at the address that shows it.
 func Lookup(ctx context.Context, region *scnet.Region, id ID, wanted string) (*Run, error) {
 	files, err := region.Files(ctx)
 	if err != nil {
