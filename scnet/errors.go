@@ -3,6 +3,7 @@ package scnet
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
@@ -281,15 +282,19 @@ func turnsAway(status int) bool {
 	return status == 401 || status == 404 || status == 405 || status == 429
 }
 
-// redact masks the credentials that the call carried, should the service repeat one of them.
+// redact masks the credentials that the call carried, and the tokens of access addresses, should the service repeat one of
+// them.
 func (c call) redact(words string) string {
 	for _, name := range []string{"Token", "Accesskey", "Signature"} {
 		if value := c.header.Get(name); value != "" {
 			words = strings.ReplaceAll(words, value, "[secret]")
 		}
 	}
-	return words
+	return queryToken.ReplaceAllString(words, "${1}[secret]")
 }
+
+// queryToken finds the token in the access address of an instance, which the service may quote.
+var queryToken = regexp.MustCompile(`(?i)(\btoken=)[^\s&"'<>]+`)
 
 // loginCause reads the token endpoint's messages.
 func loginCause(code, message string) error {

@@ -289,6 +289,11 @@ func TestAccessURLIsASecret(t *testing.T) {
 	if _, err := canned(t, 200, `{"code":"0","data":null}`).AccessURL(t.Context(), running); !errors.Is(err, scnet.ErrNoAccessURL) {
 		t.Error(err)
 	}
+	quoting := `{"code":"10001","msg":"cannot open http://x/jupyter-forward/?a=b&Token=sothisai_1&c=d"}`
+	if _, err := canned(t, 200, quoting).AccessURL(t.Context(), running); err == nil || strings.Contains(err.Error(), "sothisai") ||
+		!strings.Contains(err.Error(), "Token=[secret]&c=d") {
+		t.Error(err)
+	}
 	wantSent(t, sim, simulator.EndpointURL, 2)
 }
 

@@ -588,8 +588,8 @@ func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) string {
 	}
 	for _, t := range targets {
 		if t.Outcome == toolbox.OutcomeUnknown && !captured[text.Field(t.ID)] {
-			return fmt.Sprintf("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes, "+
-				"and run it again only if it did not run.", t)
+			return fmt.Sprintf("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes "+
+				"(get_instance with show_access=true says how to get there), and run it again only if it did not run.", t)
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,18 +24,20 @@ type GetInstanceInput struct {
 	Region      string `json:"region,omitempty" jsonschema_description:"Region id or name"`
 	WaitFor     string `json:"wait_for,omitempty" jsonschema_description:"Status to wait for, or settled: no longer queueing or being set up"`
 	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait at most; 50 if only wait_for is given"`
+	ShowAccess  bool   `json:"show_access,omitempty" jsonschema_description:"Show the address of its Jupyter, code server or RStudio (访问地址), with which anyone can use the instance, if the operator allows it"`
 }
 
 // GetInstanceOutput is the result of get_instance.
 type GetInstanceOutput struct {
-	Instance      InstanceItem   `json:"instance" jsonschema_description:"The instance"`
-	Reached       *bool          `json:"reached,omitempty" jsonschema_description:"Whether what wait_for names was reached"`
-	WaitedSeconds int            `json:"waited_seconds" jsonschema_description:"Seconds waited"`
-	QueuedSeconds *int           `json:"queued_seconds,omitempty" jsonschema_description:"Of one that waits, at most: since its creation or its last end"`
-	GroupLimits   *InstanceLimit `json:"group_limits,omitempty" jsonschema_description:"What one node of its resource group has"`
-	Facts         []string       `json:"facts,omitempty" jsonschema_description:"What is known about why it waits or failed"`
-	NotKnown      []string       `json:"not_known,omitempty" jsonschema_description:"What the service does not tell"`
-	Next          string         `json:"next,omitempty" jsonschema_description:"The next step"`
+	Instance      InstanceItem    `json:"instance" jsonschema_description:"The instance"`
+	Reached       *bool           `json:"reached,omitempty" jsonschema_description:"Whether what wait_for names was reached"`
+	WaitedSeconds int             `json:"waited_seconds" jsonschema_description:"Seconds waited"`
+	QueuedSeconds *int            `json:"queued_seconds,omitempty" jsonschema_description:"Of one that waits, at most: since its creation or its last end"`
+	GroupLimits   *InstanceLimit  `json:"group_limits,omitempty" jsonschema_description:"What one node of its resource group has"`
+	Facts         []string        `json:"facts,omitempty" jsonschema_description:"What is known about why it waits or failed"`
+	NotKnown      []string        `json:"not_known,omitempty" jsonschema_description:"What the service does not tell"`
+	Access        *InstanceAccess `json:"access,omitempty" jsonschema_description:"What show_access asks for"`
+	Next          string          `json:"next,omitempty" jsonschema_description:"The next step"`
 
 	now time.Time
 }
@@ -48,7 +51,7 @@ type InstanceLimit struct {
 }
 
 func (s Instances) getInstance() toolbox.Tool {
-	return toolbox.Read(toolbox.Tool{
+	return toolbox.ReadUnderPolicy(toolbox.Tool{
 		Name:    "get_instance",
 		Title:   "Look at an instance",
 		Toolset: InstancesToolset,
@@ -58,7 +61,7 @@ func (s Instances) getInstance() toolbox.Tool {
 	}, s.readInstance, s.options()...)
 }
 
-func (s Instances) readInstance(ctx context.Context, in GetInstanceInput) (out GetInstanceOutput, err error) {
+func (s Instances) readInstance(ctx context.Context, live guard.Live, in GetInstanceInput) (out GetInstanceOutput, err error) {
 	reached, err := condition(in.WaitFor)
 	if err != nil {
 		return out, err
@@ -99,6 +102,10 @@ func (s Instances) readInstance(ctx context.Context, in GetInstanceInput) (out G
 		}
 	}
 	out.explain(ctx, l)
+	if in.ShowAccess {
+		found, next := access(ctx, live, l)
+		out.Access, out.Next = &found, cmp.Or(out.Next, next)
+	}
 	return out, nil
 }
 
@@ -137,6 +144,10 @@ func (out *GetInstanceOutput) explain(ctx context.Context, l located) {
 	default:
 		return
 	}
+	if in.AcceleratorType == "" || in.ResourceGroup == "" {
+		out.NotKnown = append(out.NotKnown, "The service does not tell its resource group, so the limits of a node are not known.")
+		return
+	}
 	limits, err := l.region.NodeLimits(ctx, in.AcceleratorType, in.ResourceGroup)
 	if err != nil {
 		out.NotKnown = append(out.NotKnown, "The limits of its resource group could not be read: "+toolbox.Briefly(err)+".")
@@ -165,6 +176,9 @@ func (out GetInstanceOutput) Text() string {
 	}
 	for _, unknown := range out.NotKnown {
 		fmt.Fprintf(&b, "Not known: %s\n", unknown)
+	}
+	if out.Access != nil {
+		out.Access.write(&b)
 	}
 	b.WriteString(out.Next)
 	return strings.TrimSuffix(b.String(), "\n")

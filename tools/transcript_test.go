@@ -31,6 +31,7 @@ type scene struct {
 	confirm   bool // a preview is confirmed, and both are kept
 	asks      bool // the client can ask its user
 	policy    guard.Policy
+	reveals   bool                               // access addresses are allowed
 	before    func(*testing.T, *stage) arguments // prepares the world; what it returns is added to the arguments
 	prepare   func(*stage)                       // between preview and confirmation
 }
@@ -49,6 +50,14 @@ func faulty(f simulator.Fault) func(*testing.T, *stage) arguments {
 
 func cloudy(f cloudsim.Fault) func(*testing.T, *stage) arguments {
 	return func(_ *testing.T, s *stage) arguments { s.cloud.sim.Inject(f); return nil }
+}
+
+// becomes makes the first instance one of a status and a type.
+func becomes(status, taskType string) func(*testing.T, *stage) arguments {
+	return func(_ *testing.T, s *stage) arguments {
+		s.UpdateInstance(home, id(1), func(in *simulator.Instance) { in.Status, in.TaskType = status, taskType })
+		return nil
+	}
 }
 
 // ran starts a run and waits for its end if wait says so.
@@ -88,6 +97,10 @@ var scenes = map[string][]scene{
 		{name: "part of a name", arguments: arguments{"instance_id": "job"}},
 		{name: "missing", arguments: arguments{"instance_id": id(99)}},
 		{name: "no status", arguments: arguments{"instance_id": id(1), "wait_for": "idle"}},
+		{name: "failed", arguments: arguments{"instance_id": id(1)}, before: becomes(simulator.Failed, "jupyter")},
+		{name: "access", arguments: arguments{"instance_id": id(1), "show_access": true}, before: becomes(simulator.Running, "jupyter"), reveals: true},
+		{name: "access, not allowed", arguments: arguments{"instance_id": id(1), "show_access": true}, before: becomes(simulator.Running, "jupyter")},
+		{name: "access, queueing", arguments: arguments{"instance_id": id(1), "show_access": true}, before: becomes(simulator.Waiting, "jupyter"), reveals: true},
 	},
 	"restart_instance": {
 		{name: "result", arguments: arguments{"instance_id": id(2), "wait_seconds": 50}, confirm: true},
@@ -285,7 +298,7 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 	var b strings.Builder
 	kept := &keptRecords{}
 	var endings []toolbox.Observation
-	rules := toolbox.Rules{Audit: kept, Observe: func() func(toolbox.Observation) {
+	rules := toolbox.Rules{Audit: kept, Policy: guard.Policy{AllowAccessURLs: s.reveals}, Observe: func() func(toolbox.Observation) {
 		return func(o toolbox.Observation) { endings = append(endings, o) }
 	}}
 	on := &stage{}
@@ -303,6 +316,7 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 	if s.before != nil {
 		a = a.with(s.before(t, on))
 	}
+	s.policy.AllowAccessURLs = true // the operator's policy decides
 	on.toolbox = on.toolbox.ForCaller(on.caller.Name, s.policy, guard.Fixed(s.policy), 0)
 	calls := []arguments{a}
 	for i := 0; i < len(calls); i++ {

@@ -15,6 +15,8 @@ import (
 // reference is what looks like the name of a tool, an argument or a field: a word in snake case, or one that a value follows.
 var reference = regexp.MustCompile(`\b[a-z]+(?:_[a-z0-9]+)+\b|\b([a-z]+)=`)
 
+var address = regexp.MustCompile(`https?://\S+`)
+
 // TestNextStepsExist looks up every tool, argument and field that a description, a text or an error refers to: what a model
 // is told to do next must be possible.
 func TestNextStepsExist(t *testing.T) {
@@ -45,7 +47,7 @@ func TestNextStepsExist(t *testing.T) {
 	}
 	unknown := map[string][]string{}
 	look := func(where, told string) {
-		for _, match := range reference.FindAllStringSubmatch(told, -1) {
+		for _, match := range reference.FindAllStringSubmatch(address.ReplaceAllString(told, ""), -1) {
 			word := match[0]
 			if match[1] != "" {
 				word = match[1]

@@ -118,6 +118,7 @@ func (c Caller) String() string {
 	say(!p.ReadOnly && p.MaxAccelerators > 0, "at most %d accelerators a call", p.MaxAccelerators)
 	say(!p.ReadOnly && p.MaxRunningAccelerators > 0, "starts nothing beyond %d occupied accelerators", p.MaxRunningAccelerators)
 	say(!p.ReadOnly && c.MaxMutationsPerHour > 0, "at most %d instances an hour", c.MaxMutationsPerHour)
+	say(p.AllowAccessURLs, "sees access addresses")
 	for _, tool := range slices.Sorted(maps.Keys(p.Consent)) {
 		say(true, "consent to %s: at least %s", tool, p.Consent[tool])
 	}

@@ -122,12 +122,12 @@ func TestString(t *testing.T) {
 		"ci: reads and changes; only toolsets instances workspace; without delete_instances execute_script; " +
 			"changes only name:CI-* region:11250; " +
 			"never changes prod-*; at most 5 instances a call; at most 4 accelerators a call; " +
-			"starts nothing beyond 8 occupied accelerators; at most 20 instances an hour; " +
+			"starts nothing beyond 8 occupied accelerators; at most 20 instances an hour; sees access addresses; " +
 			"consent to delete_instances: at least human; consent to execute_script: at least flag; is never asked": {
 			`"toolsets":["instances","workspace"]`, `"disable_tools":["delete_instances","execute_script"]`,
 			`"allow":["name:CI-*","region:11250"]`, `"protect":["prod-*"]`, `"max_targets":5`, `"max_mutations_per_hour":20`,
 			`"max_accelerators":4`, `"max_running_accelerators":8`,
-			`"consent":{"execute_script":"flag","delete_instances":"human"}`, `"never_ask":true`,
+			`"consent":{"execute_script":"flag","delete_instances":"human"}`, `"never_ask":true`, `"allow_access_urls":true`,
 		},
 	} {
 		caller := parse(t, file(entry("ci", fields...))).Callers()[0]

@@ -123,6 +123,9 @@ var fields = []struct {
 	{"max_running_accelerators", false, func(r *reader, path string, value any, c *Caller) {
 		c.Policy.MaxRunningAccelerators = r.number(path, value)
 	}},
+	{"allow_access_urls", false, func(r *reader, path string, value any, c *Caller) {
+		c.Policy.AllowAccessURLs = r.yes(path, value)
+	}},
 	{"max_mutations_per_hour", false, func(r *reader, path string, value any, c *Caller) {
 		c.MaxMutationsPerHour = r.number(path, value)
 	}},

@@ -19,14 +19,14 @@ func TestParse(t *testing.T) {
 { "callers" : [
   {"consent":{"execute_script":"human"}, "name":"ci", "token_sha256":"`+digest+`", "read_only":true, "toolsets":["instances"],
    "disable_tools":["delete_instances"], "allow":["name:ci-*", "id:x"], "protect":["prod-*"], "max_targets":5,
-   "max_mutations_per_hour":20, "never_ask":true}
+   "max_mutations_per_hour":20, "never_ask":true, "allow_access_urls":true}
 ] }
 `))
 	caller := table.Callers()[0]
 	want := guard.Policy{
 		Owner: "the policy of caller ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"delete_instances"},
 		Allow: [][]guard.Pattern{{pattern(t, "name:ci-*"), pattern(t, "id:x")}}, Protect: []guard.Pattern{pattern(t, "prod-*")},
-		MaxTargets: 5, NeverAsk: true,
+		MaxTargets: 5, NeverAsk: true, AllowAccessURLs: true,
 	}
 	got := caller.Policy
 	if !maps.Equal(got.Consent, map[string]guard.Level{"execute_script": guard.Human}) {
@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		"only what is required": {``, nil},
 		"toolsets empty":        {`"toolsets":[]`, []string{}},
 		"no consent":            {`"consent":{}`, nil},
-		"false":                 {`"read_only":false,"never_ask":false`, nil},
+		"false":                 {`"read_only":false,"never_ask":false,"allow_access_urls":false`, nil},
 	} {
 		var more []string
 		if c.field != "" {
@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		if (p.Toolsets == nil) != (c.toolsets == nil) || len(p.Toolsets) != 0 {
 			t.Errorf("%s: toolsets %#v, want %#v", name, p.Toolsets, c.toolsets)
 		}
-		if p.ReadOnly || p.NeverAsk || len(p.Allow) > 0 || len(p.Protect) > 0 || len(p.DisabledTools) > 0 || len(p.Consent) > 0 ||
+		if p.ReadOnly || p.NeverAsk || p.AllowAccessURLs || len(p.Allow) > 0 || len(p.Protect) > 0 || len(p.DisabledTools) > 0 || len(p.Consent) > 0 ||
 			p.MaxTargets != 0 || caller.MaxMutationsPerHour != 0 {
 			t.Errorf("%s: %+v", name, p)
 		}
@@ -144,7 +144,7 @@ func TestDigestProblems(t *testing.T) {
 func TestFieldProblems(t *testing.T) {
 	const (
 		fields = "valid are name, token_sha256, read_only, toolsets, disable_tools, allow, protect, max_targets, " +
-			"max_accelerators, max_running_accelerators, max_mutations_per_hour, consent, never_ask"
+			"max_accelerators, max_running_accelerators, allow_access_urls, max_mutations_per_hour, consent, never_ask"
 		whole = "must be a whole number of at least 1"
 	)
 	refuses(t, map[string]string{
@@ -155,6 +155,7 @@ func TestFieldProblems(t *testing.T) {
 		`"read_only":"yes"`:                      "callers[0].read_only: must be true or false",
 		`"read_only":null`:                       "callers[0].read_only: must be true or false",
 		`"never_ask":1`:                          "callers[0].never_ask: must be true or false",
+		`"allow_access_urls":"true"`:             "callers[0].allow_access_urls: must be true or false",
 
 		`"toolsets":["instances","instance"]`: `callers[0].toolsets[1]: there is no toolset "instance"; valid are instances, workspace`,
 		`"toolsets":"instances"`:              "callers[0].toolsets: must be a list of strings",
@@ -258,6 +259,7 @@ type written struct {
 		MaxMutationsPerHour int               `json:"max_mutations_per_hour"`
 		Consent             map[string]string `json:"consent"`
 		NeverAsk            bool              `json:"never_ask"`
+		AllowAccessURLs     bool              `json:"allow_access_urls"`
 	} `json:"callers"`
 }
 
@@ -308,7 +310,8 @@ func compare(data []byte, got []callers.Caller) error {
 		if c.Name != w.Name || c.Digest != strings.ToLower(w.TokenSHA256) || c.MaxMutationsPerHour != w.MaxMutationsPerHour ||
 			p.ReadOnly != w.ReadOnly || !reflect.DeepEqual(p.Toolsets, w.Toolsets) || len(p.DisabledTools) != len(w.DisableTools) ||
 			allowed != len(w.Allow) || len(p.Protect) != len(w.Protect) || p.MaxTargets != w.MaxTargets ||
-			len(p.Consent) != len(w.Consent) || p.NeverAsk != w.NeverAsk {
+			len(p.Consent) != len(w.Consent) || p.NeverAsk != w.NeverAsk ||
+			p.AllowAccessURLs != w.AllowAccessURLs {
 			return fmt.Errorf("got %+v, want %+v", p, w)
 		}
 		if err := callers.CheckName(c.Name); err != nil {

@@ -33,6 +33,7 @@ type entry struct {
 	Protect             []string          `json:"protect,omitempty"`
 	MaxTargets          int               `json:"max_targets,omitempty"`
 	MaxMutationsPerHour int               `json:"max_mutations_per_hour,omitempty"`
+	AllowAccessURLs     bool              `json:"allow_access_urls,omitempty"`
 	Consent             map[string]string `json:"consent,omitempty"`
 }
 

@@ -90,6 +90,9 @@ func writeCoverage(out io.Writer, policy guard.Policy, targets []guard.Target) e
 
 // policy says what each of the operator's rules matches today.
 func (e *examination) policy(ctx context.Context, service services) {
+	if service.Policy.AllowAccessURLs {
+		e.note("policy", "", "the access address of an instance is shown to those who ask for it; anyone with the address can use the instance")
+	}
 	if len(service.Policy.Explain(nil)) == 0 || service.SCNet == nil && service.Workspace == nil {
 		return
 	}

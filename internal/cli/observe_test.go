@@ -72,6 +72,38 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// The access address of an instance reaches nobody but the caller who may see it: no log, no metrics, no audit record.
+func TestAccessAddressStaysWithTheCaller(t *testing.T) {
+	const token, ask = "sothisai_", `{"instance_id":"` + runningID + `","show_access":true}`
+	record := filepath.Join(t.TempDir(), "audit.jsonl")
+	file, tokens := callersFile(t, entry{Name: "shown", AllowAccessURLs: true}, entry{Name: "others"})
+	s := serveHere(t, map[string]string{"SCNET_MCP_ALLOW_ACCESS_URLS": "1"}, "--demo", "--transport=http", "--callers="+file, "--audit-log="+record)
+	s.done(tokens["shown"], "get_instance", ask, token, "anyone with this address can use the instance")
+	s.done(tokens["others"], "get_instance", ask, "the policy of caller others does not allow access addresses to be shown", "SCNet console")
+	s.done(tokens["shown"], "restart_instance", restart(completedID)) // which is recorded
+	_, metrics := s.request(http.MethodGet, "/metrics", tokens["shown"], "")
+	records, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"log": s.errs.String(), "metrics": metrics, "audit log": string(records)} {
+		if text == "" || strings.Contains(text, token) {
+			t.Errorf("%s: %q", what, text)
+		}
+	}
+}
+
+func TestAccessAddressesAreOffByDefault(t *testing.T) {
+	_, out, errs := run(t, nil, "", "call", "--demo", "get_instance", "instance_id="+runningID, "show_access=true")
+	if contains(t, "call", out, "the operator does not allow access addresses to be shown"); strings.Contains(out+errs, "sothisai_") {
+		t.Errorf("%s %s", out, errs)
+	}
+	_, out, _ = run(t, nil, "", "call", "--demo", "--allow-access-urls", "get_instance", "instance_id="+runningID, "show_access=true")
+	contains(t, "call", out, "sothisai_")
+	_, out, _ = run(t, nil, "", "doctor", "--demo", "--allow-access-urls")
+	contains(t, "doctor", out, "access address of an instance is shown")
+}
+
 func TestMetricsWithoutCallers(t *testing.T) {
 	s := serveHere(t, nil, "--demo", "--transport=http")
 	if status, text := s.get("/metrics"); status != http.StatusOK || !strings.Contains(text, "scnet_mcp_build_info") {

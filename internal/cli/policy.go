@@ -26,6 +26,7 @@ type policyFlags struct {
 	MaxMutationsPerHour    int      `group:"policy" default:"60" placeholder:"N" help:"Instances that may be changed in any hour (${default})."`
 	MaxAccelerators        *int     `group:"policy" placeholder:"N" help:"Accelerators (cards × containers) that one call may create, start or resize to. Default: no limit."`
 	MaxRunningAccelerators *int     `group:"policy" placeholder:"N" help:"Accelerators that all instances of the account may occupy at once, after a call that starts one. Default: no limit."`
+	AllowAccessURLs        bool     `name:"allow-access-urls" group:"policy" help:"Show the access address of an instance to those who ask for it. Anyone with that address can use the instance."`
 	Consent                levels   `group:"policy" placeholder:"TOOL=LEVEL,..." help:"Consent that a tool needs: flag, preview or human."`
 	NeverAsk               bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
 
@@ -121,6 +122,7 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	service.Policy = guard.Policy{
 		ReadOnly: p.ReadOnly, DisabledTools: p.DisableTools, Protect: p.Protect,
 		MaxTargets: p.MaxTargets, Consent: consent, NeverAsk: p.NeverAsk,
+		AllowAccessURLs: p.AllowAccessURLs,
 	}
 	if p.MaxAccelerators != nil {
 		service.Policy.MaxAccelerators = *p.MaxAccelerators

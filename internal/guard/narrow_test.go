@@ -48,7 +48,7 @@ func randomPolicy(t *testing.T, random *rand.Rand) guard.Policy {
 	}
 	p := guard.Policy{
 		ReadOnly: random.IntN(4) == 0, Toolsets: some(random, someToolsets), DisabledTools: some(random, someTools),
-		MaxTargets: random.IntN(4), NeverAsk: random.IntN(2) == 0,
+		MaxTargets: random.IntN(4), NeverAsk: random.IntN(2) == 0, AllowAccessURLs: random.IntN(4) > 0,
 	}
 	for range random.IntN(3) {
 		p.Allow = append(p.Allow, list())
@@ -105,6 +105,7 @@ func checkPermits(t *testing.T, about string, narrowed guard.Policy, all []guard
 	}
 	for _, target := range someTargets {
 		same(target.String(), func(p guard.Policy) error { return p.PermitsEach([]guard.Target{target}) })
+		same("access to "+target.String(), func(p guard.Policy) error { return p.PermitsAccess(target) })
 	}
 	all = slices.Clone(all)
 	for i := range all[1:] {

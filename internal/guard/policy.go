@@ -45,6 +45,10 @@ type Policy struct {
 	// MaxRunningAccelerators limits the accelerators that all instances of the account occupy at once; 0: no limit.
 	MaxRunningAccelerators int
 
+	// AllowAccessURLs lets the access address of an instance be shown, with which anyone can use the instance. A policy that
+	// narrows this one has to allow it too.
+	AllowAccessURLs bool
+
 	Consent map[string]Level // per tool; others have the default of their risk
 	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
 	NeverAsk bool
@@ -96,6 +100,7 @@ const (
 	protectRule  = "protect"
 	allowRule    = "allow"
 	targetsRule  = "max-targets"
+	accessRule   = "allow-access-urls"
 
 	// ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
 	ConsentRule = "consent"
@@ -110,6 +115,7 @@ const Local = "local"
 func Rules() []string {
 	return []string{
 		readOnlyRule, toolsetsRule, disabledRule, allowRule, protectRule, targetsRule, acceleratorsRule, runningRule, budgetRule,
+		accessRule,
 		ConsentRule, CallerRule,
 	}
 }
@@ -175,6 +181,21 @@ func (p Policy) PermitsCount(targets int) error {
 		}
 		return nil
 	})
+}
+
+// PermitsAccess returns nil when the access address of an instance may be shown, and a *Refusal otherwise. Whoever has the
+// address can change what is in the instance, so one that may not be changed keeps it.
+func (p Policy) PermitsAccess(t Target) error {
+	err := p.each(func(p Policy) error {
+		if !p.AllowAccessURLs {
+			return refuse(accessRule, "%s does not allow access addresses to be shown", p.owner())
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.PermitsEach([]Target{t})
 }
 
 // each asks the policy and those that narrow it, until one refuses.

@@ -156,10 +156,24 @@ func TestExplain(t *testing.T) {
 // Every refusal has one of the rules that there are.
 func TestRules(t *testing.T) {
 	for _, rule := range []string{"read-only", "toolsets", "disable-tools", "allow", "protect", "max-targets", "max-mutations-per-hour",
-		"max-accelerators", "max-running-accelerators",
+		"max-accelerators", "max-running-accelerators", "allow-access-urls",
 		guard.ConsentRule, guard.CallerRule} {
 		if !slices.Contains(guard.Rules(), rule) {
 			t.Errorf("%s is not among %v", rule, guard.Rules())
 		}
 	}
+}
+
+func TestPermitsAccess(t *testing.T) {
+	allowed, target := guard.Policy{AllowAccessURLs: true}, guard.Target{ID: "a", Name: "prod-1"}
+	if err := allowed.PermitsAccess(target); err != nil {
+		t.Error(err)
+	}
+	for name, p := range map[string]guard.Policy{
+		"zero": {}, "caller": allowed.Narrow(guard.Policy{}), "operator": guard.Policy{}.Narrow(allowed),
+	} {
+		checkRule(t, name, p.PermitsAccess(target), "allow-access-urls")
+	}
+	allowed.Protect = []guard.Pattern{pattern(t, "prod-*")}
+	checkRule(t, "protected", allowed.PermitsAccess(target), "protect")
 }

@@ -75,13 +75,20 @@ type Output interface{ Text() string }
 // Read completes t for a tool that changes nothing. run gets arguments that match In's schema. Read panics when In or Out
 // cannot be expressed as a portable schema, which a test of any kind shows.
 func Read[In any, Out Output](t Tool, run func(context.Context, In) (Out, error), options ...schemas.Option) Tool {
+	return ReadUnderPolicy(t, func(ctx context.Context, _ guard.Live, in In) (Out, error) { return run(ctx, in) }, options...)
+}
+
+// ReadUnderPolicy is Read for a tool that shows more to those whom the policy allows it. live is the caller's policy.
+func ReadUnderPolicy[In any, Out Output](
+	t Tool, run func(ctx context.Context, live guard.Live, in In) (Out, error), options ...schemas.Option,
+) Tool {
 	t.Input, t.Output = schemas.MustFor[In](options...), schemas.MustFor[Out]()
-	t.run = func(ctx context.Context, _ *Toolbox, call Call) (e ending) {
+	t.run = func(ctx context.Context, b *Toolbox, call Call) (e ending) {
 		var in In
 		if e.err = t.Input.Decode(call.Arguments, &in); e.err != nil {
 			return e
 		}
-		out, err := run(ctx, in)
+		out, err := run(ctx, b.live, in)
 		if err != nil {
 			return ending{err: err}
 		}
