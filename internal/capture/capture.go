@@ -289,6 +289,12 @@ func (r Report) Finished() (n int) {
 	return n
 }
 
+// GoesOn reports whether more may become known by waiting.
+func (r Report) GoesOn() bool {
+	runs := func(c Container) bool { return c.State == Running }
+	return r.State == Running || r.State == Accepted || slices.ContainsFunc(r.Containers, runs)
+}
+
 var secretWords = regexp.MustCompile(`(?i)(token=)[^\s&"']{4,}|sothisai_[A-Za-z0-9_-]{4,}`)
 
 // mask hides what looks like a token of the service.
