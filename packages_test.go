@@ -17,7 +17,7 @@ const module = "github.com/scnet-mcp/scnet-mcp/"
 
 // small are libraries of ours and of others that know nothing of MCP or of a service; every package may use them.
 var small = []string{
-	"github.com/rs/zerolog", "golang.org/x/sync/...",
+	"github.com/rs/zerolog", "golang.org/x/sync/...", "github.com/go-json-experiment/json/...",
 	module + "internal/lenient", module + "internal/secret", module + "internal/text", module + "internal/trace",
 	module + "internal/upstream",
 }
@@ -45,7 +45,7 @@ var packages = map[string][]string{
 	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/install":   {"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2/..."},
-	"internal/lenient":   {},
+	"internal/lenient":   {"github.com/go-json-experiment/json/..."},
 	"internal/rollout":   {},
 	"internal/text":      {},
 	"internal/secret":    {},
@@ -67,6 +67,7 @@ var packages = map[string][]string{
 	},
 	"internal/config": {"..."},
 	"internal/cli":    {"..."},
+	"internal/bench":  {},
 	"e2e":             {"..."},
 }
 

@@ -2,9 +2,10 @@ package scnet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 )
 
 // ErrNoAccessURL says that an instance has no access URL now: usually because it is not running.
@@ -22,7 +23,7 @@ func (r *Region) AccessURL(ctx context.Context, id string) (Secret, error) {
 		return Secret{}, err
 	}
 	var address text
-	_ = json.Unmarshal(env.Data, &address) // text never fails
+	_ = lenient.Unmarshal(env.Data, &address) // text never fails
 	if address == "" {
 		return Secret{}, c.useless(ErrNoAccessURL)
 	}

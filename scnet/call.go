@@ -32,6 +32,7 @@ type call struct {
 	tries     int
 	timeout   time.Duration
 	maxBody   int64
+	into      table         // takes the data of the answer; nil: it stays raw
 	settle    upstream.Text // the read that shows whether a write of unknown outcome has happened
 }
 
@@ -45,7 +46,7 @@ func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 	if call.container || call.files { // the account's own answers bring tokens
 		resp.Body = upstream.Mask(resp.Body, call.header.Get("Token"))
 	}
-	env, ok := parseEnvelope(resp.Body)
+	env, ok := parseEnvelope(resp.Body, call.into)
 	if !ok || !env.ok() || !isSuccess(resp.Status) {
 		return envelope{}, call.answerError(resp)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -178,13 +179,13 @@ func (r *Region) Create(ctx context.Context, n NewInstance) (id string, err erro
 // createdID reads the id of a new instance: a string by the page, which some clients' test data wrap in an object.
 func createdID(data json.RawMessage) string {
 	var id text
-	_ = json.Unmarshal(data, &id) // text never fails
+	_ = lenient.Unmarshal(data, &id) // text never fails
 	if id == "" {
 		var object struct {
 			InstanceServiceID text `json:"instanceServiceId"`
 			ID                text `json:"id"`
 		}
-		if json.Unmarshal(data, &object) == nil {
+		if lenient.Unmarshal(data, &object) == nil {
 			if id = object.InstanceServiceID; id == "" {
 				id = object.ID
 			}

@@ -217,11 +217,11 @@ func (c call) useless(err error) error {
 
 // answerError turns an answer without success into an error.
 func (c call) answerError(resp *upstream.Response) error {
-	env, isEnvelope := parseEnvelope(resp.Body)
+	env, isEnvelope := parseEnvelope(resp.Body, nil)
 	f := Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter}
 	var known code
 	if isEnvelope {
-		f.Code = clean.Line(c.redact(string(*env.Code)), 20)
+		f.Code = clean.Line(c.redact(string(env.Code)), 20)
 		f.Message = clean.Line(c.redact(string(env.Msg)), 200)
 		known = codes[f.Code]
 		f.Meaning, f.Hint = known.meaning, known.hint

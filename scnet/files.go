@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -77,7 +78,7 @@ func (r *Region) Files(ctx context.Context) (*Files, error) {
 		addresses = append(addresses, base+filesPath)
 	}
 	return &Files{
-		Home: string(found.User.HomePath), User: string(found.User.UserName), region: r, addresses: addresses,
+		Home: string(found.User.Value.HomePath), User: string(found.User.Value.UserName), region: r, addresses: addresses,
 	}, nil
 }
 
@@ -137,9 +138,9 @@ type fileRow struct {
 	Directory  truth  `json:"isDirectory"`
 	Regular    truth  `json:"isRegularFile"`
 	Symlink    truth  `json:"isSymbolicLink"`
-	Action     struct {
+	Action     lenient.Object[struct {
 		Read *truth `json:"read"`
-	} `json:"permissionAction"`
+	}] `json:"permissionAction"`
 }
 
 // decodeFiles reads a page of a directory. total is at least the number of rows.
@@ -148,21 +149,21 @@ func decodeFiles(data json.RawMessage) (files []File, total int, err error) {
 		Total *number         `json:"total"`
 		Rows  json.RawMessage `json:"fileList"`
 	}
-	if isNull(data) || json.Unmarshal(data, &page) != nil || !isNull(page.Rows) && page.Rows[0] != '[' {
+	if isNull(data) || lenient.Unmarshal(data, &page) != nil || !isNull(page.Rows) && page.Rows[0] != '[' {
 		return nil, 0, ErrMalformed
 	}
 	var rows []json.RawMessage
-	_ = json.Unmarshal(page.Rows, &rows) // null or an array, as seen above
+	_ = lenient.Unmarshal(page.Rows, &rows) // null or an array, as seen above
 	for _, raw := range rows {
 		var row fileRow
-		if json.Unmarshal(raw, &row) != nil || !isFileName(string(row.Name)) {
+		if lenient.Unmarshal(raw, &row) != nil || !isFileName(string(row.Name)) {
 			continue
 		}
 		files = append(files, File{
 			Name: string(row.Name), Size: max(int64(row.Size), 0), Directory: bool(row.Directory), Regular: bool(row.Regular),
 			Symlink: bool(row.Symlink), Owner: string(row.Owner), Permission: string(row.Permission),
 			Modified:   parseTime(row.Modified),
-			Unreadable: row.Action.Read != nil && !bool(*row.Action.Read),
+			Unreadable: row.Action.Value.Read != nil && !bool(*row.Action.Value.Read),
 		})
 	}
 	if len(rows) > 0 && len(files) == 0 {
@@ -324,7 +325,7 @@ func isRefusal(resp *upstream.Response) bool {
 	if len(resp.Body) > maxRefusal || !bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("{")) {
 		return false
 	}
-	env, ok := parseEnvelope(resp.Body)
+	env, ok := parseEnvelope(resp.Body, nil)
 	return ok && !env.ok() && isNull(env.Data)
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -125,7 +126,7 @@ func decodeImages(env envelope, o ImageOptions) (upstream.Page[Image], error) {
 		Records json.RawMessage `json:"records"`
 		Total   *number         `json:"total"`
 	}
-	if json.Unmarshal(env.Data, &nested) == nil {
+	if lenient.Unmarshal(env.Data, &nested) == nil {
 		rows = nested.Data
 		if len(rows) == 0 {
 			rows = nested.Records
@@ -135,13 +136,13 @@ func decodeImages(env envelope, o ImageOptions) (upstream.Page[Image], error) {
 		}
 	}
 	var elements []json.RawMessage
-	if !isNull(rows) && json.Unmarshal(rows, &elements) != nil || isNull(rows) && total == nil {
+	if !isNull(rows) && lenient.Unmarshal(rows, &elements) != nil || isNull(rows) && total == nil {
 		return page, fmt.Errorf("%w: there is no list of images in it", ErrMalformed)
 	}
 	page.Received = len(elements)
 	for _, raw := range elements {
 		var row imageRow
-		if json.Unmarshal(raw, &row) == nil && row.Path != "" && (row.Version != "" || row.Name != "") {
+		if lenient.Unmarshal(raw, &row) == nil && row.Path != "" && (row.Version != "" || row.Name != "") {
 			page.Rows = append(page.Rows, row.image(o.Private))
 		}
 	}

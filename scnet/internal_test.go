@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -125,7 +126,7 @@ func TestLenientTypes(t *testing.T) {
 			B truth      `json:"b"`
 			L list[text] `json:"l"`
 		}
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(`{"t":X,"n":X,"b":X,"l":X}`, "X", raw)), &got); err != nil {
+		if err := lenient.Unmarshal([]byte(strings.ReplaceAll(`{"t":X,"n":X,"b":X,"l":X}`, "X", raw)), &got); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 		if got.T != want.text || got.N != want.number || got.B != want.truth || len(got.L) != want.list {

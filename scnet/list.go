@@ -13,6 +13,9 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -149,7 +152,8 @@ func broke(err error) bool {
 
 func (r *Region) listAs(ctx context.Context, variant listVariant, o ListOptions, tries int) (upstream.Page[Instance], error) {
 	c, err := o.call(variant)
-	c.region, c.tries = r, tries
+	answer := newListAnswer(o.Limit)
+	c.region, c.tries, c.into = r, tries, answer
 	if err != nil {
 		return upstream.Page[Instance]{}, c.invalid(err)
 	}
@@ -157,7 +161,7 @@ func (r *Region) listAs(ctx context.Context, variant listVariant, o ListOptions,
 	if err != nil {
 		return upstream.Page[Instance]{}, err
 	}
-	page, err := decodePage(env, o.Start)
+	page, err := answer.page(env, o.Start)
 	if err != nil {
 		return upstream.Page[Instance]{}, c.useless(err)
 	}
@@ -202,41 +206,60 @@ func (o ListOptions) call(variant listVariant) (call, error) {
 	return c, err
 }
 
-func decodePage(env envelope, start int) (upstream.Page[Instance], error) {
-	page := upstream.Page[Instance]{Start: start, Total: -1}
-	if env.Total != nil {
-		page.Total = int(*env.Total)
+// listAnswer is the data of a list: an array of instances, which on-premises consoles wrap once more.
+type listAnswer struct {
+	lenient.Table[instanceRow, Instance]
+	wrapped bool
+	total   *number // of the inner wrapping
+}
+
+func newListAnswer(limit int) *listAnswer {
+	return &listAnswer{Table: lenient.Table[instanceRow, Instance]{
+		Keep: func(row *instanceRow) (Instance, bool) {
+			if row.ID == "" { // a row that cannot be named cannot be acted on
+				return Instance{}, false
+			}
+			return row.instance(), true
+		},
+		Rows: make([]Instance, 0, min(limit, maxRoom)),
+	}}
+}
+
+// maxRoom is for how many rows there is room beforehand.
+const maxRoom = 200
+
+// Reset forgets what was decoded.
+func (a *listAnswer) Reset() {
+	a.Table.Reset()
+	a.wrapped, a.total = false, nil
+}
+
+// UnmarshalJSONFrom fails only where the JSON is broken.
+func (a *listAnswer) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	a.Reset()
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return a.Table.UnmarshalJSONFrom(dec)
 	}
-	rows := env.Data
-	var nested struct { // on-premises consoles wrap the array once more
-		Data  json.RawMessage `json:"data"`
-		Total *number         `json:"total"`
+	inner := struct {
+		Data  payload `json:"data"`
+		Total *number `json:"total"`
+	}{Data: payload{into: &a.Table}}
+	err := lenient.Decode(dec, &inner)
+	a.wrapped, a.total = true, inner.Total
+	return err
+}
+
+// page returns the page that starts with row start.
+func (a *listAnswer) page(env envelope, start int) (upstream.Page[Instance], error) {
+	page := upstream.Page[Instance]{Start: start, Total: -1, Rows: a.Rows, Received: a.Len, Nameless: a.Len - len(a.Rows)}
+	if total := cmp.Or(env.Total, a.total); total != nil && int(*total) >= a.Len { // less cannot be true
+		page.Total = int(*total)
 	}
-	if json.Unmarshal(rows, &nested) == nil && len(nested.Data) > 0 {
-		rows = nested.Data
-		if nested.Total != nil && env.Total == nil {
-			page.Total = int(*nested.Total)
-		}
-	}
-	if !isNull(rows) && rows[0] != '[' {
+	switch {
+	case a.Kind != jsontext.KindBeginArray && a.Kind != jsontext.KindNull && (a.Kind != jsontext.KindInvalid || a.wrapped):
 		return page, ErrMalformed
-	}
-	var elements []json.RawMessage
-	_ = json.Unmarshal(rows, &elements) // null or an array, as seen above
-	page.Received = len(elements)
-	page.Rows = make([]Instance, 0, len(elements))
-	for _, element := range elements {
-		var row instanceRow
-		if json.Unmarshal(element, &row) == nil && row.ID != "" { // a row that cannot be named cannot be acted on
-			page.Rows = append(page.Rows, row.instance())
-		}
-	}
-	if len(elements) > 0 && len(page.Rows) == 0 {
-		return page, fmt.Errorf("%w: none of %d rows has an id", ErrMalformed, len(elements))
-	}
-	page.Nameless = len(elements) - len(page.Rows)
-	if page.Total < len(elements) { // no total, or none that can be true
-		page.Total = -1
+	case a.Len > 0 && len(a.Rows) == 0:
+		return page, fmt.Errorf("%w: none of %d rows has an id", ErrMalformed, a.Len)
 	}
 	return page, nil
 }

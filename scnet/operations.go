@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -70,7 +71,7 @@ func (r *Region) Detail(ctx context.Context, id string) (Instance, error) {
 		return Instance{}, c.useless(fmt.Errorf("%w: %s", ErrNotFound, id))
 	}
 	var row instanceRow
-	if json.Unmarshal(env.Data, &row) != nil || row.ID == "" {
+	if lenient.Unmarshal(env.Data, &row) != nil || row.ID == "" {
 		return Instance{}, c.useless(ErrMalformed)
 	}
 	if string(row.ID) != id { // acting on what somebody else's row shows would be worse than failing
@@ -95,7 +96,7 @@ func (r *Region) Restart(ctx context.Context, id string) (returnedID string, err
 		return "", err
 	}
 	var returned text
-	_ = json.Unmarshal(env.Data, &returned) // text never fails
+	_ = lenient.Unmarshal(env.Data, &returned) // text never fails
 	return string(returned), nil
 }
 

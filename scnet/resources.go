@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 )
 
 // ResourceGroup is a queue of nodes of one kind.
@@ -58,7 +60,7 @@ func decodeLimits(data json.RawMessage, acceleratorType string) NodeLimits {
 		Nodes   number `json:"nodeNumber"`
 		MaxTime text   `json:"maxTime"`
 	}
-	_ = json.Unmarshal(data, &row) // fails for what is not an object, of which nothing is known
+	_ = lenient.Unmarshal(data, &row) // fails for what is not an object, of which nothing is known
 	accelerators := row.Any
 	if own := map[string]number{"gpu": row.GPUs, "dcu": row.DCUs, "mlu": row.MLUs}[acceleratorType]; accelerators <= 0 {
 		accelerators = own
@@ -90,7 +92,7 @@ func decodeGroups(data json.RawMessage) (groups []ResourceGroup, known bool) {
 			AcceleratorType text `json:"acceleratorType"`
 		}
 		name := e.text()
-		if name == "" && json.Unmarshal(e.raw, &row) == nil {
+		if name == "" && lenient.Unmarshal(e.raw, &row) == nil {
 			name = string(firstText(row.Name, row.ResourceGroup))
 		}
 		group := ResourceGroup{Name: name, AcceleratorType: string(firstText(row.AcceleratorType, text(e.key)))}
@@ -127,7 +129,7 @@ func decodeDirectories(data json.RawMessage) (directories []MountDirectory, know
 			Description text `json:"description"`
 		}
 		path := e.text()
-		if path == "" && json.Unmarshal(e.raw, &row) == nil {
+		if path == "" && lenient.Unmarshal(e.raw, &row) == nil {
 			path = string(firstText(row.Path, row.SourcePath))
 		}
 		if path == "" || path[0] != '/' {
@@ -150,7 +152,7 @@ type element struct {
 // text returns an entry that is a string, else "".
 func (e element) text() string {
 	var t string
-	if json.Unmarshal(e.raw, &t) != nil {
+	if lenient.Unmarshal(e.raw, &t) != nil {
 		return ""
 	}
 	return t
@@ -162,20 +164,20 @@ func elementsOf(data json.RawMessage) (elements []element, known bool) {
 	if isNull(data) {
 		return nil, false
 	}
-	if json.Unmarshal(data, &plain) == nil {
+	if lenient.Unmarshal(data, &plain) == nil {
 		for _, raw := range plain {
 			elements = append(elements, element{raw: raw})
 		}
 		return elements, true
 	}
 	var keyed map[string]json.RawMessage
-	if json.Unmarshal(data, &keyed) != nil {
+	if lenient.Unmarshal(data, &keyed) != nil {
 		return nil, false
 	}
 	known = true
 	for _, key := range slices.Sorted(maps.Keys(keyed)) {
 		var list []json.RawMessage
-		if json.Unmarshal(keyed[key], &list) != nil {
+		if lenient.Unmarshal(keyed[key], &list) != nil {
 			known = false
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -115,16 +116,16 @@ type center struct {
 	ID       text        `json:"id"`
 	AIURLs   addressList `json:"aiUrls"`
 	FileURLs addressList `json:"efileUrls"`
-	User     struct {
+	User     lenient.Object[struct {
 		UserName text `json:"userName"`
 		HomePath text `json:"homePath"`
-	} `json:"clusterUserInfo"`
+	}] `json:"clusterUserInfo"`
 }
 
 // centerOf finds a region in data: an array on the newest page, an object in the sample.
 func centerOf(data json.RawMessage, id string) (center, error) {
 	var centers list[center]
-	_ = json.Unmarshal(data, &centers) // list never fails
+	_ = lenient.Unmarshal(data, &centers) // list never fails
 	if i := slices.IndexFunc(centers, func(each center) bool { return string(each.ID) == id }); i >= 0 {
 		return centers[i], nil
 	}
@@ -133,7 +134,7 @@ func centerOf(data json.RawMessage, id string) (center, error) {
 		return centers[0], nil
 	case 0:
 		var one center
-		if isNull(data) || json.Unmarshal(data, &one) != nil {
+		if isNull(data) || lenient.Unmarshal(data, &one) != nil {
 			return center{}, ErrMalformed
 		}
 		return one, nil
@@ -160,7 +161,7 @@ func (l *addressList) UnmarshalJSON(raw []byte) error {
 	switch raw[0] {
 	case '[':
 		var each list[json.RawMessage]
-		_ = json.Unmarshal(raw, &each) // list never fails
+		_ = lenient.Unmarshal(raw, &each) // list never fails
 		for _, one := range each {
 			if len(one) > 0 && one[0] != '[' { // a list of lists is nobody's
 				var inner addressList
@@ -170,13 +171,13 @@ func (l *addressList) UnmarshalJSON(raw []byte) error {
 		}
 	case '"':
 		var urls text
-		_ = json.Unmarshal(raw, &urls) // text never fails
+		_ = lenient.Unmarshal(raw, &urls) // text never fails
 		for _, url := range strings.FieldsFunc(string(urls), func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
 			*l = append(*l, address{URL: text(url)})
 		}
 	case '{':
 		var one address
-		if json.Unmarshal(raw, &one) == nil {
+		if lenient.Unmarshal(raw, &one) == nil {
 			*l = append(*l, one)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -74,7 +75,7 @@ func readClaims(raw Secret) tokenClaims {
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
 	if err == nil {
-		_ = json.Unmarshal(payload, &claims)
+		_ = lenient.Unmarshal(payload, &claims)
 	}
 	return claims
 }
@@ -198,7 +199,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		ClusterName text  `json:"clusterName"`
 		Token       *text `json:"token"`
 	}]
-	_ = json.Unmarshal(env.Data, &entries) // list never fails
+	_ = lenient.Unmarshal(env.Data, &entries) // list never fails
 	now := c.now()
 	s := &session{obtained: c.cfg.Now(), tokens: map[string]token{}}
 	for _, entry := range entries {
@@ -297,11 +298,11 @@ func renewedToken(data json.RawMessage) string {
 	var one holder
 	var several list[holder]
 	switch {
-	case json.Unmarshal(data, &plain) == nil:
+	case lenient.Unmarshal(data, &plain) == nil:
 		return plain
-	case json.Unmarshal(data, &several) == nil && len(several) > 0:
+	case lenient.Unmarshal(data, &several) == nil && len(several) > 0:
 		return string(several[0].Token)
-	case json.Unmarshal(data, &one) == nil:
+	case lenient.Unmarshal(data, &one) == nil:
 		return string(one.Token)
 	}
 	return ""

@@ -1,14 +1,15 @@
 package workspace
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -42,16 +43,16 @@ type Moment struct {
 // IsSet reports whether the service gave a time, in whatever form.
 func (m Moment) IsSet() bool { return m.Raw != "" }
 
-// UnmarshalJSON never fails. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients
+// UnmarshalJSONFrom fails only where the JSON is broken. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients
 // make of an empty time. The documented forms are those of RFC 3339, with and without fractions of a second. A time without a
 // zone is not read: what zone it is in is not documented.
-func (m *Moment) UnmarshalJSON(raw []byte) error {
+func (m *Moment) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*m = Moment{}
 	var t text
-	_ = t.UnmarshalJSON(raw) // never fails
+	err := t.UnmarshalJSONFrom(dec)
 	s := strings.TrimSpace(string(t))
-	if s == "" || s == "0" || strings.HasPrefix(s, "0001-01-01") {
-		return nil
+	if err != nil || s == "" || s == "0" || strings.HasPrefix(s, "0001-01-01") {
+		return err
 	}
 	m.Raw = s
 	if at, err := time.Parse(time.RFC3339, s); err == nil && at.Year() > 1 && at.Year() < 10_000 {
@@ -63,49 +64,57 @@ func (m *Moment) UnmarshalJSON(raw []byte) error {
 // Page is one answer of a list operation.
 type Page[T any] = upstream.Page[T]
 
-// page makes call and decodes the rows under key. row reports false for a row without an id, which cannot be acted on.
-func page[T any](
-	ctx context.Context, c *Client, call *call, key string, offset int, row func(json.RawMessage) (T, bool),
+// page makes call and decodes the rows under key. keep reports false for a row without an id, which cannot be acted on.
+func page[Row, T any](
+	ctx context.Context, c *Client, call *call, key string, offset int, keep func(*Row) (T, bool),
 ) (Page[T], error) {
+	call.isList = true
 	resp, err := c.do(ctx, call)
 	if err != nil {
 		return Page[T]{}, err
 	}
-	var answer map[string]json.RawMessage
-	if json.Unmarshal(resp.Body, &answer) != nil {
+	answer := listAnswer[Row, T]{key: key, Table: lenient.Table[Row, T]{Keep: keep}}
+	if lenient.Unmarshal(resp.Body, &answer) != nil || answer.errorCode != "" {
 		return Page[T]{}, call.answerError(resp)
 	}
-	p := Page[T]{Start: offset, Total: -1}
-	for _, name := range []string{"count", "total_count"} { // scripts, tasks and records; desktops
-		if raw, ok := answer[name]; ok && !bytes.Equal(raw, []byte("null")) {
-			var n number
-			_ = n.UnmarshalJSON(raw) // never fails
-			p.Total = max(int(n), -1)
-		}
+	p := Page[T]{Start: offset, Total: -1, Rows: answer.Rows, Received: answer.Len, Nameless: answer.Len - len(answer.Rows)}
+	if total := cmp.Or(answer.totalCount, answer.count); total != nil {
+		p.Total = max(int(*total), -1)
 	}
-	raw, ok := answer[key]
-	if bytes.Equal(raw, []byte("null")) || !ok && p.Total == 0 {
-		raw = json.RawMessage("[]")
-	}
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil {
+	isList := answer.Kind == jsontext.KindBeginArray || answer.Kind == jsontext.KindNull ||
+		answer.Kind == jsontext.KindInvalid && p.Total == 0
+	if !isList || p.Received > 0 && len(p.Rows) == 0 {
 		return Page[T]{}, call.answerError(resp)
 	}
-	p.Received = len(elements)
-	p.Rows = make([]T, 0, len(elements))
-	for _, element := range elements {
-		if r, ok := row(element); ok {
-			p.Rows = append(p.Rows, r)
-		}
-	}
-	if len(elements) > 0 && len(p.Rows) == 0 {
-		return Page[T]{}, call.answerError(resp)
-	}
-	p.Nameless = len(elements) - len(p.Rows)
-	if p.Total < offset+len(elements) && len(elements) > 0 { // cannot be true
+	if p.Total < offset+p.Received && p.Received > 0 { // cannot be true
 		p.Total = -1
 	}
 	return p, nil
+}
+
+// listAnswer is an answer with the rows under key.
+type listAnswer[Row, T any] struct {
+	lenient.Table[Row, T]
+	key               string
+	count, totalCount *number // of scripts, tasks and records; of desktops
+	errorCode         text
+}
+
+// UnmarshalJSONFrom fails only where the JSON is broken or not an object.
+func (a *listAnswer[Row, T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return lenient.Members(dec, func(name string) error {
+		switch {
+		case name == a.key:
+			return a.Table.UnmarshalJSONFrom(dec)
+		case name == "count":
+			return lenient.Decode(dec, &a.count)
+		case name == "total_count":
+			return lenient.Decode(dec, &a.totalCount)
+		case strings.EqualFold(name, "error_code"):
+			return a.errorCode.UnmarshalJSONFrom(dec)
+		}
+		return dec.SkipValue()
+	})
 }
 
 // rows yields the rows of pages. Pages that cannot be told apart are a fault of the answer to op.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -35,14 +36,14 @@ func TestLenientTypes(t *testing.T) {
 		`"2026-11-21T10:00:00Z"`: {"2026-11-21T10:00:00Z", 0, false, 0, "2026-11-21T10:00:00Z"},
 	} {
 		var got struct {
-			T text       `json:"t"`
-			N number     `json:"n"`
-			B truth      `json:"b"`
-			L list[text] `json:"l"`
-			M Moment     `json:"m"`
-			X metadata   `json:"x"`
+			T text                     `json:"t"`
+			N number                   `json:"n"`
+			B truth                    `json:"b"`
+			L list[text]               `json:"l"`
+			M Moment                   `json:"m"`
+			X lenient.Object[metadata] `json:"x"`
 		}
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(`{"t":X,"n":X,"b":X,"l":X,"m":X,"x":X}`, "X", raw)), &got); err != nil {
+		if err := lenient.Unmarshal([]byte(strings.ReplaceAll(`{"t":X,"n":X,"b":X,"l":X,"m":X,"x":X}`, "X", raw)), &got); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 		if got.T != want.text || got.N != want.number || got.B != want.truth || len(got.L) != want.list || got.M.Raw != want.moment {
@@ -67,7 +68,7 @@ func TestMoments(t *testing.T) {
 		`null`:                            "",
 	} {
 		var got Moment
-		if err := json.Unmarshal([]byte(raw), &got); err != nil {
+		if err := lenient.Unmarshal([]byte(raw), &got); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 		read := ""
@@ -86,7 +87,7 @@ func FuzzMoment(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		var got Moment
-		if !json.Valid([]byte(raw)) || json.Unmarshal([]byte(raw), &got) != nil {
+		if !json.Valid([]byte(raw)) || lenient.Unmarshal([]byte(raw), &got) != nil {
 			return
 		}
 		if !got.At.IsZero() && !got.IsSet() {
@@ -141,14 +142,14 @@ func FuzzDecode(f *testing.F) {
 			R recordRow  `json:"r"`
 			S scriptRow  `json:"s"`
 		}
-		_ = json.Unmarshal([]byte(body), &row)
+		_ = lenient.Unmarshal([]byte(body), &row)
 		row.task().State()
 		_, _, _ = row.D.desktop(), row.R.record(), row.S.script()
 		if json.Valid([]byte(body)) { // one odd field must not hide the rest
 			var d struct {
 				D desktopRow `json:"d"`
 			}
-			if err := json.Unmarshal([]byte(`{"d":{"desktop_id":"x","metadata":`+body+`,"user_list":`+body+`,"created":`+body+`}}`), &d); err != nil || d.D.DesktopID != "x" {
+			if err := lenient.Unmarshal([]byte(`{"d":{"desktop_id":"x","metadata":`+body+`,"user_list":`+body+`,"created":`+body+`}}`), &d); err != nil || d.D.DesktopID != "x" {
 				t.Errorf("%q hides a desktop: %v", body, err)
 			}
 		}

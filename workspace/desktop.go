@@ -3,12 +3,12 @@ package workspace
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -58,18 +58,18 @@ type desktopRow struct {
 	AttachedUsers list[struct {
 		UserName text `json:"user_name"`
 	}] `json:"attach_user_infos"`
-	Status           text     `json:"status"`
-	TaskStatus       text     `json:"task_status"`
-	LoginStatus      text     `json:"login_status"`
-	ConnectStatus    text     `json:"connect_status"`
-	Maintenance      truth    `json:"in_maintenance_mode"`
-	UserGroup        text     `json:"user_group"`
-	OSVersion        text     `json:"os_version"`
-	Metadata         metadata `json:"metadata"`
-	DesktopType      text     `json:"desktop_type"`
-	PoolID           text     `json:"pool_id"`
-	AvailabilityZone text     `json:"availability_zone"`
-	Created          Moment   `json:"created"`
+	Status           text                     `json:"status"`
+	TaskStatus       text                     `json:"task_status"`
+	LoginStatus      text                     `json:"login_status"`
+	ConnectStatus    text                     `json:"connect_status"`
+	Maintenance      truth                    `json:"in_maintenance_mode"`
+	UserGroup        text                     `json:"user_group"`
+	OSVersion        text                     `json:"os_version"`
+	Metadata         lenient.Object[metadata] `json:"metadata"`
+	DesktopType      text                     `json:"desktop_type"`
+	PoolID           text                     `json:"pool_id"`
+	AvailabilityZone text                     `json:"availability_zone"`
+	Created          Moment                   `json:"created"`
 }
 
 // metadata is the part of a desktop that tells its system.
@@ -79,20 +79,12 @@ type metadata struct {
 	ImageName text `json:"image_name"`
 }
 
-// UnmarshalJSON never fails, like the other types of an answer.
-func (m *metadata) UnmarshalJSON(raw []byte) error {
-	type plain metadata
-	*m = metadata{}
-	_ = json.Unmarshal(raw, (*plain)(m))
-	return nil
-}
-
 func (row desktopRow) desktop() Desktop {
 	d := Desktop{
 		ID: string(row.DesktopID), ComputerName: string(row.ComputerName), OSHostName: string(row.OSHostName),
 		IP:     first(append([]text{row.IPAddress, row.IPv4}, row.IPAddresses...)...),
 		Status: string(row.Status), TaskStatus: string(row.TaskStatus), LoginStatus: first(row.LoginStatus, row.ConnectStatus),
-		Maintenance: bool(row.Maintenance), System: row.system(), OSVersion: first(row.OSVersion, row.Metadata.OSVersion),
+		Maintenance: bool(row.Maintenance), System: row.system(), OSVersion: first(row.OSVersion, row.Metadata.Value.OSVersion),
 		Type: string(row.DesktopType), PoolID: string(row.PoolID), Zone: string(row.AvailabilityZone), Created: row.Created,
 	}
 	users := append(list[text]{row.UserName}, row.UserList...)
@@ -110,7 +102,7 @@ func (row desktopRow) desktop() Desktop {
 // system reads the documented os_type first. The groups that a desktop's user can be in differ between the systems, and
 // versions and image names usually say Windows; Linux has too many names to look for.
 func (row desktopRow) system() System {
-	switch strings.ToLower(string(row.Metadata.OSType)) {
+	switch strings.ToLower(string(row.Metadata.Value.OSType)) {
 	case "windows":
 		return Windows
 	case "linux":
@@ -122,7 +114,7 @@ func (row desktopRow) system() System {
 	case "administrators", "users":
 		return Windows
 	}
-	for _, t := range []text{row.OSVersion, row.Metadata.OSVersion, row.Metadata.ImageName} {
+	for _, t := range []text{row.OSVersion, row.Metadata.Value.OSVersion, row.Metadata.Value.ImageName} {
 		if strings.Contains(strings.ToLower(string(t)), "windows") {
 			return Windows
 		}
@@ -187,10 +179,8 @@ func (c *Client) Desktops(ctx context.Context, f DesktopFilter) (Page[Desktop], 
 	q.set("sort_field", f.Sort.field)
 	q.set("sort_type", f.Sort.direction)
 	call := &call{op: op, method: http.MethodGet, path: "/desktops/detail", query: q.values}
-	return page(ctx, c, call, "desktops", f.Offset, func(raw json.RawMessage) (Desktop, bool) {
-		var row desktopRow
-		err := json.Unmarshal(raw, &row)
-		return row.desktop(), err == nil && row.DesktopID != ""
+	return page(ctx, c, call, "desktops", f.Offset, func(row *desktopRow) (Desktop, bool) {
+		return row.desktop(), row.DesktopID != ""
 	})
 }
 

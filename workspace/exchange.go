@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -29,6 +30,7 @@ type call struct {
 	body    any // sent as JSON; nil sends none
 	write   bool
 	maxBody int64 // default maxJSONBody
+	isList  bool  // whoever decodes the answer looks for an error code
 
 	// settle is how the caller finds out whether a write of unknown outcome has happened.
 	settle upstream.Text
@@ -88,7 +90,7 @@ func (c *Client) exchange(ctx context.Context, call *call, address string, heade
 		return nil, call.fail(*f)
 	}
 	resp.Body = upstream.Mask(resp.Body, call.secrets...)
-	if resp.Status < 200 || resp.Status > 299 || hasErrorCode(resp.Body) {
+	if resp.Status < 200 || resp.Status > 299 || !call.isList && hasErrorCode(resp.Body) {
 		return nil, call.answerError(resp)
 	}
 	return resp, nil
@@ -99,7 +101,7 @@ func hasErrorCode(body []byte) bool {
 	var answer struct {
 		ErrorCode text `json:"error_code"`
 	}
-	return json.Unmarshal(body, &answer) == nil && answer.ErrorCode != ""
+	return lenient.Unmarshal(body, &answer) == nil && answer.ErrorCode != ""
 }
 
 // redact masks the credentials that the call carried, should the service repeat one of them.

@@ -2,13 +2,13 @@ package workspace
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -125,7 +125,7 @@ func (c *Client) Execute(ctx context.Context, x Execution) (taskID string, err e
 	var answer struct {
 		TaskID text `json:"task_id"`
 	}
-	if err == nil && (json.Unmarshal(resp.Body, &answer) != nil || answer.TaskID == "") {
+	if err == nil && (lenient.Unmarshal(resp.Body, &answer) != nil || answer.TaskID == "") {
 		err = call.answerError(resp)
 	}
 	var e *Error

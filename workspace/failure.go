@@ -1,6 +1,10 @@
 package workspace
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
+)
 
 // said is what an answer without success says about itself.
 type said struct{ code, message, requestID string }
@@ -20,12 +24,12 @@ func parseFailure(body []byte) (said, bool) {
 		Error      json.RawMessage `json:"error"`
 	}
 	var outer, inner shape
-	if json.Unmarshal(body, &outer) != nil {
+	if lenient.Unmarshal(body, &outer) != nil {
 		return said{}, false
 	}
-	_ = json.Unmarshal(outer.Error, &inner) // absent, or a text, as it may be
+	_ = lenient.Unmarshal(outer.Error, &inner) // absent, or a text, as it may be
 	var word text
-	_ = word.UnmarshalJSON(outer.Error) // never fails
+	_ = lenient.Unmarshal(outer.Error, &word) // likewise
 	f := said{
 		code: first(outer.ErrorCode, inner.ErrorCode, outer.ErrorCode2, inner.ErrorCode2, outer.Code, inner.Code),
 		message: first(outer.ErrorMsg, inner.ErrorMsg, outer.ErrorMsg2, inner.ErrorMsg2, outer.Message, inner.Message,

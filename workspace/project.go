@@ -2,13 +2,13 @@ package workspace
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -52,7 +52,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 			Name text `json:"name"`
 		}] `json:"projects"`
 	}
-	if json.Unmarshal(resp.Body, &answer) != nil || answer.Projects == nil {
+	if lenient.Unmarshal(resp.Body, &answer) != nil || answer.Projects == nil {
 		return fail(ErrMalformed)
 	}
 	projects := *answer.Projects

@@ -3,12 +3,12 @@ package workspace
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -121,10 +121,8 @@ func (c *Client) Records(ctx context.Context, f RecordFilter) (Page[Record], err
 	}
 	q.period(f.Since, f.Until)
 	call := &call{op: op, method: http.MethodGet, path: "/script-execution-records", query: q.values}
-	return page(ctx, c, call, "script_records", f.Offset, func(raw json.RawMessage) (Record, bool) {
-		var row recordRow
-		err := json.Unmarshal(raw, &row)
-		return row.record(), err == nil && row.ID != ""
+	return page(ctx, c, call, "script_records", f.Offset, func(row *recordRow) (Record, bool) {
+		return row.record(), row.ID != ""
 	})
 }
 
@@ -152,7 +150,7 @@ func (c *Client) Record(ctx context.Context, id string) (RecordDetail, error) {
 		return RecordDetail{}, err
 	}
 	var row recordRow
-	if json.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
+	if lenient.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
 		return RecordDetail{}, call.answerError(resp)
 	}
 	if string(row.ID) != id {

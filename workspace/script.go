@@ -2,12 +2,12 @@ package workspace
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -96,10 +96,8 @@ func (c *Client) Scripts(ctx context.Context, f ScriptFilter) (Page[Script], err
 	q.set("name", f.Name)
 	q.set("type", string(f.Type))
 	call := &call{op: op, method: http.MethodGet, path: "/scripts", query: q.values}
-	return page(ctx, c, call, "scripts", f.Offset, func(raw json.RawMessage) (Script, bool) {
-		var row scriptRow
-		err := json.Unmarshal(raw, &row)
-		return row.script(), err == nil && row.ID != ""
+	return page(ctx, c, call, "scripts", f.Offset, func(row *scriptRow) (Script, bool) {
+		return row.script(), row.ID != ""
 	})
 }
 
@@ -116,7 +114,7 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 		return Script{}, err
 	}
 	var row scriptRow
-	if json.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
+	if lenient.Unmarshal(resp.Body, &row) != nil || row.ID == "" {
 		return Script{}, call.answerError(resp)
 	}
 	if string(row.ID) != id { // acting on what another script says would be worse than failing
@@ -179,7 +177,7 @@ func (c *Client) CreateScript(ctx context.Context, s NewScript) (id string, err 
 	var answer struct {
 		ScriptID text `json:"script_id"`
 	}
-	if json.Unmarshal(resp.Body, &answer) != nil || answer.ScriptID == "" {
+	if lenient.Unmarshal(resp.Body, &answer) != nil || answer.ScriptID == "" {
 		return "", call.answerError(resp)
 	}
 	return string(answer.ScriptID), nil

@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -118,10 +117,8 @@ func (c *Client) tasks(ctx context.Context, op string, f TaskFilter) (Page[Task]
 	q.set("status", f.Status)
 	q.period(f.Since, f.Until)
 	call := &call{op: op, method: http.MethodGet, path: "/script-execution-tasks", query: q.values}
-	return page(ctx, c, call, "script_tasks", f.Offset, func(raw json.RawMessage) (Task, bool) {
-		var row taskRow
-		err := json.Unmarshal(raw, &row)
-		return row.task(), err == nil && row.ID != ""
+	return page(ctx, c, call, "script_tasks", f.Offset, func(row *taskRow) (Task, bool) {
+		return row.task(), row.ID != ""
 	})
 }
 

@@ -202,7 +202,7 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if limit == 0 {
 		limit = DefaultMaxBody
 	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	content, err := readAll(io.LimitReader(resp.Body, limit+1), min(resp.ContentLength, limit))
 	if err != nil {
 		return fail(fmt.Errorf("the answer broke off: %w", err))
 	}
@@ -213,6 +213,14 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 		content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	}
 	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
+}
+
+// readAll reads to the end. expected is how much is announced, -1 if nothing is: room for it is made at once.
+func readAll(in io.Reader, expected int64) ([]byte, error) {
+	var content bytes.Buffer
+	content.Grow(int(max(expected, 0)) + bytes.MinRead) // which the last read wants, that finds the end
+	_, err := content.ReadFrom(in)
+	return content.Bytes(), err
 }
 
 // newRequest builds r with the trace of ctx.

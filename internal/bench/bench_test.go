@@ -1,0 +1,37 @@
+package bench_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkCall is one call of list_instances over stdio, from the line that is read to the line that is written.
+func BenchmarkCall(b *testing.B) {
+	for _, rows := range []int{20, 200} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			w := newWorld(b, rows)
+			call := w.stdio(b)
+			call() // log in
+			b.SetBytes(int64(len(w.service.list)))
+			b.ReportAllocs()
+			for b.Loop() {
+				call()
+			}
+		})
+	}
+}
+
+// BenchmarkRequest is the part of it that the client of the service does.
+func BenchmarkRequest(b *testing.B) {
+	for _, rows := range []int{20, 200} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			w := newWorld(b, rows)
+			w.page(b)
+			b.SetBytes(int64(len(w.service.list)))
+			b.ReportAllocs()
+			for b.Loop() {
+				w.page(b)
+			}
+		})
+	}
+}
