@@ -43,9 +43,9 @@ type Moment struct {
 // IsSet reports whether the service gave a time, in whatever form.
 func (m Moment) IsSet() bool { return m.Raw != "" }
 
-// UnmarshalJSONFrom fails only where the JSON is broken. What stands for "none" is the zero Moment: absent, null, "" and the year 1 that some clients
-// make of an empty time. The documented forms are those of RFC 3339, with and without fractions of a second. A time without a
-// zone is not read: what zone it is in is not documented.
+// UnmarshalJSONFrom fails only where the JSON is broken. What stands for "none" is the zero Moment: absent, null, "" and
+// the year 1 that some clients make of an empty time. The documented forms are those of RFC 3339, with and without
+// fractions of a second. A time without a zone is not read: what zone it is in is not documented.
 func (m *Moment) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*m = Moment{}
 	var t text
