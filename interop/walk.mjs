@@ -30,8 +30,9 @@ async function tools({ connection }) {
 
 async function read({ connection }) {
   const result = await succeed(connection, 'list_instances', {})
-  const { instances, total } = result.structured
-  assert.equal(instances.length, total)
+  const { instances, regions, summary } = result.structured
+  assert.equal(instances.length, regions.reduce((sum, { total }) => sum + total, 0))
+  assert.equal(instances.length, summary.instances)
   for (const { id } of instances) {
     assert.match(id, /^[0-9a-f]{32}$/)
     if (result.text) assert.ok(result.text.includes(id), `${id} is not in the text`)

@@ -30,7 +30,8 @@ var sections = []section{
 	{toolset: "instances", text: "Address instances by id; find it with list_instances, because names repeat."},
 	{toolset: "instances", text: "Status Waiting means that an instance is queueing for cards. That may last hours and is not a fault."},
 	{toolset: "instances", when: func(s Situation) bool { return !s.SingleRegion },
-		text: "An account may have several regions: when a call lists them, ask the user which one is meant."},
+		text: "An account may have several regions; list_instances with region=all shows all of them. When an error lists regions, ask the user " +
+			"which one is meant."},
 	{when: func(s Situation) bool { return s.Changing },
 		text: "Before anything is changed, show the user the preview, and act only on their word. A refusal or a no is final: do not look for " +
 			"another way. State unknown means that the change may have happened: look before you repeat it."},

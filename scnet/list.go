@@ -26,6 +26,7 @@ type ListOptions struct {
 	TaskType string
 	Start    int    // rows to skip, not a page number
 	Limit    int    // rows of one page, at least 1
+	Further  int    // rows of each page after the first, for Pages; 0: as many as Limit
 	Sort     string // by creation time, "desc" (default) or "asc"
 }
 
@@ -269,6 +270,9 @@ func (r *Region) Pages(ctx context.Context, o ListOptions) iter.Seq2[upstream.Pa
 	fetch := func(start, limit int) (upstream.Page[Instance], error) {
 		each := o
 		each.Start, each.Limit = start, cmp.Or(limit, o.Limit)
+		if limit == 0 && start != o.Start {
+			each.Limit = cmp.Or(o.Further, o.Limit)
+		}
 		return r.List(ctx, each)
 	}
 	pages := upstream.Walk(o.Start, fetch, func(in Instance) string { return in.ID })

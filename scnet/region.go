@@ -2,6 +2,7 @@ package scnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,7 +53,8 @@ func (c *Client) Region(ctx context.Context, selector string) (*Region, error) {
 	return region, err
 }
 
-// Usable returns the regions that can be used, the configured one first. There is at least one.
+// Usable returns the regions that can be used, the configured one first. There is at least one. The configured one may be
+// suspended: the others can be used all the same.
 func (c *Client) Usable(ctx context.Context) ([]*Region, error) {
 	regions, err := c.Regions(ctx)
 	if err != nil {
@@ -63,6 +65,9 @@ func (c *Client) Usable(ctx context.Context) ([]*Region, error) {
 		return usable, nil
 	}
 	home, err := c.Region(ctx, "")
+	if errors.Is(err, ErrSuspended) && len(usable) > 0 {
+		return usable, nil
+	}
 	if err != nil {
 		return nil, err
 	}

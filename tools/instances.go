@@ -37,14 +37,6 @@ func (s Instances) options() []schemas.Option {
 // lookups is how many instances are looked up at the same time.
 const lookups = 8
 
-// region picks the region that a call names.
-func (s Instances) region(ctx context.Context, selector string) (*scnet.Region, error) {
-	if s.SCNet == nil {
-		return nil, s.Unconfigured
-	}
-	return s.SCNet.Region(ctx, selector)
-}
-
 func place(r *scnet.Region) toolbox.Place { return toolbox.Place{ID: r.ID, Name: r.Name} }
 
 // chosen is what a plan for instances resolved and its act needs.

@@ -81,13 +81,14 @@ func TestListTable(t *testing.T) {
 	_, service := start(t, simulator.Options{Regions: []simulator.Region{region(2)}}, "")
 	out, text := call(t, service, `{}`)
 	const want = `华东一区【昆山】 (11250): instances 1-2 of 2.
+4 accelerators occupied: 4 dcu. 2 instances: 2 Running (4).
 NAME     ID                                STATUS   CARDS  AGE  LEFT
 job-001  00000000000000000000000000000002  Running  2 dcu  1h   13d 23h
 job-000  00000000000000000000000000000001  Running  2 dcu  2h   13d 22h`
 	if text != want {
 		t.Errorf("text:\n%s\nwant:\n%s", text, want)
 	}
-	if *out.Total != 2 || out.Returned != 2 || out.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].TotalAccelerators != 2 {
+	if at := out.Regions[0]; *at.Total != 2 || at.Returned != 2 || at.NextStart != 0 || out.Instances[0].Name != "job-001" || out.Instances[0].TotalAccelerators != 2 {
 		t.Errorf("structured: %+v", out)
 	}
 }
@@ -115,13 +116,12 @@ func TestListPages(t *testing.T) {
 		for _, item := range out.Instances {
 			seen[item.ID] = true
 		}
-		if cut := strings.Contains(text, "call again with start="); cut != (out.NextStart > 0) {
+		if cut := strings.Contains(text, "call again with start="); cut != (out.Regions[0].NextStart > 0) {
 			t.Errorf("a cut list must say so: %q", text)
 		}
-		if out.NextStart == 0 {
+		if next = out.Regions[0].NextStart; next == 0 {
 			break
 		}
-		next = out.NextStart
 	}
 	if len(seen) != 45 || calls != 3 {
 		t.Errorf("%d instances in %d calls", len(seen), calls)
@@ -147,8 +147,8 @@ func TestListWhatTheServiceDoesDifferently(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, service := start(t, simulator.Options{Regions: []simulator.Region{region(c.instances)}, Quirks: c.quirks}, "")
 			out, text := call(t, service, c.arguments)
-			if out.Returned != c.returned || len(out.Instances) != c.returned || out.NextStart != c.next {
-				t.Errorf("returned %d (%d rows), next %d", out.Returned, len(out.Instances), out.NextStart)
+			if at := out.Regions[0]; at.Returned != c.returned || len(out.Instances) != c.returned || at.NextStart != c.next {
+				t.Errorf("returned %d (%d rows), next %d", at.Returned, len(out.Instances), at.NextStart)
 			}
 			if got := strings.Join(out.Notes, " "); !strings.Contains(got, c.note) || (c.note == "" && got != "") {
 				t.Errorf("notes: %q", got)
@@ -164,16 +164,17 @@ func TestListFilters(t *testing.T) {
 	regions := simulator.DemoRegions(now)
 	s, service := start(t, simulator.Options{Regions: regions}, regions[0].ID)
 
+	const elsewhere = 1 // note, about the other region
 	out, _ := call(t, service, `{"status":"running"}`)
-	if out.Returned != 2 || out.Instances[0].Status != "Running" || len(out.Notes) != 0 {
+	if len(out.Instances) != 2 || out.Instances[0].Status != "Running" || len(out.Notes) != elsewhere {
 		t.Errorf("a status in another case: %+v", out)
 	}
 	out, _ = call(t, service, `{"name":"QWEN","task_type":"Jupyter"}`)
-	if out.Returned == 0 || len(out.Notes) != 0 {
+	if len(out.Instances) == 0 || len(out.Notes) != elsewhere {
 		t.Errorf("name and task type: %+v", out)
 	}
 	out, text := call(t, service, `{"name":"no-such-name"}`)
-	if out.Returned != 0 || !strings.Contains(text, "No instances in") || !strings.Contains(text, "without them there may be more") ||
+	if len(out.Instances) != 0 || !strings.Contains(text, "No instances in") || !strings.Contains(text, "list without name") ||
 		!strings.Contains(text, regions[1].Name) {
 		t.Errorf("an empty list must say where else to look: %q", text)
 	}
@@ -182,7 +183,7 @@ func TestListFilters(t *testing.T) {
 	}
 
 	// In the words that people use; what is none is told the valid ones, and nothing is sent.
-	if out, _ = call(t, service, `{"status":"已停止"}`); out.Returned == 0 || out.Instances[0].Status != "Terminated" {
+	if out, _ = call(t, service, `{"status":"已停止"}`); len(out.Instances) == 0 || out.Instances[0].Status != "Terminated" {
 		t.Errorf("已停止: %+v", out)
 	}
 	sent := len(s.Requests())
@@ -238,7 +239,7 @@ func TestListErrors(t *testing.T) {
 		want      []string
 	}{
 		"wrong arguments":    {arguments: `{"limit":0,"detail":"maybe","nane":"x"}`, want: []string{"limit", "detail", `did you mean "name"`, "Nothing was sent"}},
-		"no region chosen":   {arguments: `{}`, want: []string{"several regions", regions[0].Name, regions[1].ID, "Name one of them as region"}},
+		"no such region":     {arguments: `{"region":"nowhere"}`, want: []string{"nowhere", regions[0].Name, regions[1].ID}},
 		"the platform":       {arguments: `{"region":"ac"}`, want: []string{"platform", regions[0].ID}},
 		"a code":             {fault: simulator.Fault{Code: "10007"}, arguments: `{"region":"11250"}`, want: []string{"10007", "用户已被冻结", "frozen", "Nothing was changed"}},
 		"gateway":            {fault: simulator.Fault{Status: 503}, arguments: `{"region":"11250"}`, want: []string{"HTTP 503", "try again"}},
@@ -282,15 +283,15 @@ func TestListReportsProgress(t *testing.T) {
 	_, service := start(t, simulator.Options{Regions: []simulator.Region{region(45)}, Quirks: simulator.Quirks{ListMaxLimit: 10}}, "")
 	var reports []int
 	ctx := toolbox.WithProgress(t.Context(), func(done, total int, _ string) {
-		if total != 40 {
+		if total != 45 {
 			t.Errorf("total %d", total)
 		}
 		reports = append(reports, done)
 	})
-	if _, err := callRaw(ctx, service, `{"limit":40}`); err != nil {
+	if _, err := callRaw(ctx, service, `{"limit":40}`); err != nil { // the last five are counted
 		t.Fatal(err)
 	}
-	if fmt.Sprint(reports) != "[10 20 30]" {
+	if fmt.Sprint(reports) != "[10 20 30 40]" {
 		t.Errorf("progress %v", reports)
 	}
 }

@@ -226,7 +226,7 @@ func window[T any](out *ListResourcesOutput, rows []T, in ListResourcesInput) []
 func (out ListResourcesOutput) Text() string {
 	var b strings.Builder
 	what := map[string]string{"groups": "resource groups", "mounts": "mountable directories", "images": "images"}[out.Kind]
-	fmt.Fprintf(&b, "%s: %s.\n", toolbox.Place{ID: out.Region, Name: out.RegionName}, pageText(what, out.Start, out.Returned, out.Total))
+	fmt.Fprintf(&b, "%s.\n", pageIn(toolbox.Place{ID: out.Region, Name: out.RegionName}.String(), what, out.Start, out.Returned, out.Total))
 	var rows [][]string
 	var widths []int
 	switch {

@@ -87,18 +87,6 @@ func once(found []located) []located {
 	})
 }
 
-// regions returns the region of selector, or all that can be used.
-func (s Instances) regions(ctx context.Context, selector string) ([]*scnet.Region, error) {
-	if s.SCNet == nil {
-		return nil, s.Unconfigured
-	}
-	if selector == "" {
-		return s.SCNet.Usable(ctx)
-	}
-	region, err := s.SCNet.Region(ctx, selector)
-	return []*scnet.Region{region}, err
-}
-
 func distinct(refs []string) []string {
 	var all []string
 	for _, ref := range refs {

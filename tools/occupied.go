@@ -66,6 +66,10 @@ func ended(status scnet.Status) bool {
 	return status.Is(scnet.Terminated) || status.Is(scnet.Failed) || status.Is(scnet.Completed)
 }
 
+// occupies reports whether an instance in this status occupies its accelerators. One that waits has asked for them only. A
+// status without documentation counts: what costs money must not be overlooked.
+func occupies(status scnet.Status) bool { return !ended(status) && !status.Is(scnet.Waiting) }
+
 // unchanged reads an instance once more and returns an error unless it takes what it took before, in the same status: what a
 // call was permitted by must still be so when it is sent.
 func unchanged(ctx context.Context, region *scnet.Region, before scnet.Instance) error {

@@ -20,6 +20,14 @@ func pageText(what string, start, returned int, total *int) string {
 	return fmt.Sprintf("%s %d-%d, total unknown", what, start+1, start+returned)
 }
 
+// pageIn is pageText with the place that the rows are in.
+func pageIn(place, what string, start, returned int, total *int) string {
+	if returned == 0 {
+		return "No " + what + " in " + place
+	}
+	return place + ": " + pageText(what, start, returned, total)
+}
+
 // following returns where the next page starts, 0 at the end.
 func following[T any](page workspace.Page[T], limit int) (total *int, next int) {
 	end := page.Start + page.Received

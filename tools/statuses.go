@@ -3,7 +3,9 @@ package tools
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -22,17 +24,64 @@ var statusWords = map[scnet.Status][]string{
 
 // parseStatus reads a status in the service's word or in one that people use.
 func parseStatus(word string) (scnet.Status, error) {
-	word = strings.TrimSpace(word)
-	if status, documented := scnet.ParseStatus(word); documented {
+	if status, ok := statusOf(strings.TrimSpace(word)); ok {
 		return status, nil
+	}
+	return "", notStatuses([]string{word})
+}
+
+// parseStatuses reads several, each in a word of its own or one after the other in one word. None means any status. The error
+// names every word that is not a status.
+func parseStatuses(words []string) ([]scnet.Status, error) {
+	var statuses []scnet.Status
+	var wrong []string
+	every := false
+	for _, word := range strings.FieldsFunc(strings.Join(words, ","), separates) {
+		status, ok := statusOf(word)
+		switch {
+		case isEvery(word):
+			every = true
+		case !ok:
+			wrong = append(wrong, word)
+		case !slices.Contains(statuses, status):
+			statuses = append(statuses, status)
+		}
+	}
+	switch {
+	case wrong != nil:
+		return nil, notStatuses(wrong)
+	case every:
+		return nil, nil
+	}
+	return statuses, nil
+}
+
+// separates reports whether r stands between two statuses.
+func separates(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;|/，；、", r) }
+
+func statusOf(word string) (scnet.Status, bool) {
+	if status, documented := scnet.ParseStatus(word); documented {
+		return status, true
 	}
 	for _, status := range scnet.Statuses() {
 		if slices.Contains(statusWords[status], strings.ToLower(word)) {
-			return status, nil
+			return status, true
 		}
 	}
-	return "", &upstream.Failure{Kind: upstream.Argument, Service: "SCNet", Err: fmt.Errorf(
-		"%q is not a status. Nothing was sent. The statuses are %s", text.Line(word, 40), validStatuses())}
+	return "", false
+}
+
+func notStatuses(words []string) error {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = strconv.Quote(text.Line(strings.TrimSpace(word), 40))
+	}
+	are := "is not a status"
+	if len(words) > 1 {
+		are = "are not statuses"
+	}
+	return &upstream.Failure{Kind: upstream.Argument, Service: "SCNet", Err: fmt.Errorf(
+		"%s %s. Nothing was sent. The statuses are %s", text.Some(quoted), are, validStatuses())}
 }
 
 // validStatuses lists the statuses with a word of each language for every one.

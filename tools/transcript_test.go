@@ -32,6 +32,7 @@ type scene struct {
 	asks      bool // the client can ask its user
 	policy    guard.Policy
 	reveals   bool                               // access addresses are allowed
+	elsewhere []simulator.Instance               // in a second region
 	before    func(*testing.T, *stage) arguments // prepares the world; what it returns is added to the arguments
 	prepare   func(*stage)                       // between preview and confirmation
 }
@@ -82,6 +83,12 @@ func mustPattern(text string) guard.Pattern {
 	return p
 }
 
+// elsewhere is what the second region of a scene has.
+var elsewhere = []simulator.Instance{
+	{ID: id(11), Name: "far-1", Status: simulator.Running, AcceleratorType: "gpu", GPUNumber: 4},
+	{ID: id(12), Name: "far-2", Status: simulator.Completed, AcceleratorType: "gpu", GPUNumber: 1},
+}
+
 // scenes are what is played for a tool besides what is played for every tool. A tool without scenes needs none.
 var scenes = map[string][]scene{
 	"list_instances": {
@@ -90,6 +97,12 @@ var scenes = map[string][]scene{
 		{name: "filters", arguments: arguments{"name": "JOB", "status": "stopped", "task_type": "SSH", "start": 9, "sort": "asc"}},
 		{name: "error", before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"})},
 		{name: "other region", arguments: arguments{"region": "nowhere"}},
+		{name: "two regions", arguments: arguments{"limit": 2}, elsewhere: elsewhere},
+		{name: "statuses", arguments: arguments{"status": "running,排队", "region": "all", "limit": 2}, elsewhere: elsewhere},
+		{name: "not asked", arguments: arguments{"region": home, "name": "far"}, elsewhere: elsewhere},
+		{name: "no statuses", arguments: arguments{"status": []string{"idle", "running", "busy"}}},
+		{name: "one region fails", elsewhere: elsewhere, before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Region: away, Status: 503})},
+		{name: "all regions fail", elsewhere: elsewhere, before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"})},
 	},
 	"get_instance": {
 		{name: "result", arguments: arguments{"instance_id": id(1)}},
@@ -306,7 +319,7 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 		on.cloud = newCloud(t, cloudSetup{desktops: pcs(3), rules: rules})
 		on.world = on.cloud.world
 	} else {
-		on.world = newWorld(t, setup{rules: rules, instances: []simulator.Instance{
+		on.world = newWorld(t, setup{rules: rules, elsewhere: s.elsewhere, instances: []simulator.Instance{
 			job(1, simulator.Running), job(2, simulator.Terminated), job(3, simulator.Waiting), job(4, simulator.Running)}})
 	}
 	a := s.arguments.with(nil)

@@ -42,6 +42,7 @@ type world struct {
 type setup struct {
 	instances []simulator.Instance
 	elsewhere []simulator.Instance // in a second region
+	others    []simulator.Region   // further ones
 	region    string               // the configured one
 	images    []simulator.Image    // simulator.DemoImages() when nil
 	quirks    simulator.Quirks
@@ -65,6 +66,7 @@ func newWorld(t testing.TB, o setup) *world {
 	if o.elsewhere != nil {
 		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere})
 	}
+	regions = append(regions, o.others...)
 	sim := simulator.New(simulator.Options{
 		Now: o.rules.Now, Quirks: o.quirks, Timing: o.timing, Regions: regions, OnScript: o.onScript,
 	})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -86,19 +87,8 @@ func createFromScratch(m *model) {
 	m.answer("It runs: %s", created.text("instance_id"))
 }
 
-// everywhere lists instances in all regions, one after the other where the server wants one to be named.
-func (m *model) everywhere(a args) (found []row) {
-	if !m.send("list_instances", a).IsError {
-		return m.seen.data.rows("instances")
-	}
-	for _, region := range []string{"11250", "20057"} {
-		if !strings.Contains(m.seen.text, region) && found == nil {
-			m.t.Fatalf("stuck: no region to name: %s", m.seen.text)
-		}
-		found = append(found, m.call("list_instances", a.with(args{"region": region})).rows("instances")...)
-	}
-	return found
-}
+// everywhere lists instances in all regions.
+func (m *model) everywhere(a args) []row { return m.call("list_instances", a).rows("instances") }
 
 // at names an instance, and the region that it was seen in.
 func at(r row) args { return args{"instance_id": r.text("id"), "region": r.text("region")} }
@@ -107,14 +97,15 @@ func at(r row) args { return args{"instance_id": r.text("id"), "region": r.text(
 func all(rows []row) args { return args{"instance_ids": idsOf(rows), "region": rows[0].text("region")} }
 
 func howManyCards(m *model) {
-	cards := 0
-	for _, in := range m.everywhere(args{}) {
-		if status := in.text("status"); status == simulator.Running || status == simulator.Deploying {
-			cards += in.number("total_accelerators")
-		}
+	summary := m.call("list_instances", args{}).row("summary")
+	m.is("what is counted", summary.text("of"), "all")
+	m.is("accelerators", summary.number("accelerators"), 2+1+1+1)
+	m.is("whether it is told", strings.Contains(m.seen.text, "5 accelerators occupied"), true)
+	var kinds []string
+	for _, kind := range summary.rows("by_accelerator_type") {
+		kinds = append(kinds, fmt.Sprintf("%d %s", kind.number("accelerators"), kind.text("accelerator_type")))
 	}
-	m.is("accelerators", cards, 2+1+1+1)
-	m.answer("占了 %d 张卡。", cards)
+	m.answer("两个区域一共占了 %d 张卡: %s。", summary.number("accelerators"), strings.Join(kinds, ", "))
 }
 
 func whatDoIHave(m *model) {
@@ -183,7 +174,7 @@ func tellMeWhenItRuns(m *model) {
 }
 
 func cleanUp(m *model) {
-	ended := append(m.everywhere(args{"status": simulator.Failed}), m.everywhere(args{"status": simulator.Completed})...)
+	ended := m.everywhere(args{"status": []string{"失败", "已完成"}})
 	m.is("what has ended", idsOf(ended), []string{protein, completed})
 	m.call("delete_instances", all(ended))
 	m.answer("%s", m.seen.data.row("preview").text("effect"))
@@ -236,7 +227,7 @@ func scriptOnDesktops(m *model) {
 }
 
 func protected(m *model) {
-	ended := append(m.everywhere(args{"status": simulator.Terminated}), m.everywhere(args{"status": simulator.Failed})...)
+	ended := m.everywhere(args{"status": "stopped, failed"})
 	ended = slices.DeleteFunc(ended, func(r row) bool { return r.text("region") != "11250" })
 	m.stumble("delete_instances", all(ended), "protected", "bert-", "Nothing was changed")
 	m.answer("The operator protects what is called bert-…; shall I delete the others?")

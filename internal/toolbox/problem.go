@@ -10,10 +10,10 @@ import (
 
 // Problem says for programs what went wrong. Kind is always there: one of upstream.Kinds, or of the other kinds below.
 type Problem struct {
-	Code       string `json:"code,omitempty"` // the service's, or the rule of the policy that refused
-	Kind       string `json:"kind"`
-	HTTPStatus int    `json:"http_status,omitempty"`
-	Retryable  bool   `json:"retryable"` // the same call may work later, and cannot happen twice by it
+	Code       string `json:"code,omitempty" jsonschema_description:"The service's, or the rule of the policy that refused"`
+	Kind       string `json:"kind" jsonschema_description:"What it is about"`
+	HTTPStatus int    `json:"http_status,omitempty" jsonschema_description:"Of the service's answer"`
+	Retryable  bool   `json:"retryable" jsonschema_description:"The same call may work later, and cannot happen twice by it"`
 }
 
 // The kinds of problems that are not of a service.
