@@ -49,7 +49,7 @@ func TestErrorCodes(t *testing.T) {
 				t.Parallel()
 				for _, op := range operations {
 					sim, r := open(t, simulator.Options{})
-					sim.Inject(simulator.Fault{Endpoint: op.endpoint, Code: c.code, Status: status, CodeAsInt: status == 403})
+					sim.Inject(simulator.Fault{Endpoint: op.endpoint, Code: c.code, Status: status, Own: simulator.OwnFault{CodeAsInt: status == 403}})
 					err := op.run(t.Context(), r)
 					e := asError(t, err)
 					wantStatus := max(status, 200)

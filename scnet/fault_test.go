@@ -61,7 +61,7 @@ func TestMisbehaviour(t *testing.T) {
 		"404":                {fault: simulator.Fault{Status: 404, HTML: true}, delivery: scnet.Answered, status: 404, cause: scnet.ErrNoContainers, list: 3, reads: 1, certain: true},
 		"HTML 502":           {fault: simulator.Fault{HTML: true}, delivery: scnet.Answered, status: 502, reads: 3, retryable: true},
 		"HTML 200":           {fault: simulator.Fault{HTML: true, Status: 200}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1},
-		"code as int":        {fault: simulator.Fault{Code: "10004", CodeAsInt: true}, delivery: scnet.Answered, status: 200, list: 3, reads: 1, certain: true},
+		"code as int":        {fault: simulator.Fault{Code: "10004", Own: simulator.OwnFault{CodeAsInt: true}}, delivery: scnet.Answered, status: 200, list: 3, reads: 1, certain: true},
 		"truncated":          {fault: simulator.Fault{Truncate: true}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1, happens: true},
 		"redirect":           {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: scnet.Answered, status: 307, cause: scnet.ErrRedirect, reads: 1},
 		"permanent redirect": {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: scnet.Answered, status: 301, cause: scnet.ErrRedirect, reads: 1},

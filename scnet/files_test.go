@@ -149,7 +149,7 @@ func TestFileTokenRenewed(t *testing.T) {
 	sim, files, folder := openFiles(t, simulator.Quirks{})
 	write(t, filepath.Join(folder, "x"), "content")
 	for _, e := range []simulator.Endpoint{simulator.EndpointFileList, simulator.EndpointFileDownload} {
-		sim.Inject(simulator.Fault{Endpoint: e, ExpireToken: true, Times: 1})
+		sim.Inject(simulator.Fault{Endpoint: e, Own: simulator.OwnFault{ExpireToken: true}, Times: 1})
 	}
 	if _, err := files.List(t.Context(), homePath); err != nil {
 		t.Error(err)

@@ -26,7 +26,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		"success":          {},
 		"retries":          {faults: []simulator.Fault{{Status: 503, Times: 4}, {Reset: true, Times: 4}}},
 		"resets":           {faults: []simulator.Fault{{Endpoint: simulator.EndpointToken, Times: 1, Reset: true}, {Endpoint: simulator.EndpointList, ResetAfter: true}}},
-		"refused tokens":   {faults: []simulator.Fault{{Endpoint: simulator.EndpointList, ExpireToken: true}, {Endpoint: simulator.EndpointDelete, ExpireToken: true}}},
+		"refused tokens":   {faults: []simulator.Fault{{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{ExpireToken: true}}, {Endpoint: simulator.EndpointDelete, Own: simulator.OwnFault{ExpireToken: true}}}},
 		"refused login":    {change: func(c *scnet.Config) { c.SecretKey = scnet.NewSecret("another-secret-key") }},
 		"no address":       {quirks: simulator.Quirks{Enable: simulator.EnableFalseBool}},
 		"redirect":         {faults: []simulator.Fault{{Redirect: "https://elsewhere.example/?token=in-the-location"}}},

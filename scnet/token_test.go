@@ -311,7 +311,7 @@ func TestConcurrentCallsShareOneLogin(t *testing.T) {
 
 	// All sixteen hold the same token when it dies.
 	r := pick(t, client, "")
-	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointDetail, ExpireToken: true, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointDetail, Own: simulator.OwnFault{ExpireToken: true}, Times: 1})
 	together(func() error {
 		_, err := r.Detail(t.Context(), running)
 		return err
@@ -323,8 +323,8 @@ func TestRefusedTokenIsReplacedOnceForReads(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
 		for name, fault := range map[string]simulator.Fault{
-			"10008":        {ExpireToken: true},
-			"10008 as int": {Code: "10008", CodeAsInt: true},
+			"10008":        {Own: simulator.OwnFault{ExpireToken: true}},
+			"10008 as int": {Code: "10008", Own: simulator.OwnFault{CodeAsInt: true}},
 			"401":          {Status: 401, HTML: true},
 		} {
 			t.Run(op.name+" "+name, func(t *testing.T) {
@@ -372,7 +372,7 @@ func TestRefusedTokenIsReplacedOnceForReads(t *testing.T) {
 func TestCenterWithAnExpiredToken(t *testing.T) {
 	t.Parallel()
 	sim, r := open(t, simulator.Options{})
-	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointCenter, ExpireToken: true, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointCenter, Own: simulator.OwnFault{ExpireToken: true}, Times: 1})
 	list(t, r)
 	wantSent(t, sim, simulator.EndpointCenter, 2)
 	wantSent(t, sim, simulator.EndpointToken, 2)
@@ -498,7 +498,7 @@ func TestStaticTokenExpiresMidway(t *testing.T) {
 	t.Parallel()
 	sim := start(t, simulator.Options{})
 	r := pick(t, newClient(t, sim, withToken(sim, sim.Token(kunshan))), "")
-	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, ExpireToken: true, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{ExpireToken: true}, Times: 1})
 	list(t, r)
 	wantSent(t, sim, simulator.EndpointRenew, 1)
 	wantSent(t, sim, simulator.EndpointList, 2)

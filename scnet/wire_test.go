@@ -140,7 +140,7 @@ func TestRenewalWireForm(t *testing.T) {
 	wire := &fakecloudtest.Spy{}
 	sim := start(t, simulator.Options{})
 	r := pick(t, newClient(t, sim, func(c *scnet.Config) { c.Transport = wire }, withToken(sim, sim.Token(kunshan))), "")
-	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, ExpireToken: true, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{ExpireToken: true}, Times: 1})
 	list(t, r)
 	requests, bodies := wire.Sent()
 	for i, request := range requests {

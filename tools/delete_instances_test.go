@@ -92,7 +92,7 @@ func TestDeleteDifferently(t *testing.T) {
 			outcomes: []string{"deleted", "deleted", "deleted"}, state: "done", parts: []string{"although: no answer in time"}, took: 20 * time.Second},
 		"a login page": {fault: simulator.Fault{HTML: true, Status: http.StatusOK},
 			outcomes: []string{"unknown", "unknown", "unknown"}, state: "unknown", parts: []string{"not what SCNet documents"}, took: 3500 * time.Millisecond},
-		"token expired": {fault: simulator.Fault{ExpireToken: true},
+		"token expired": {fault: simulator.Fault{Own: simulator.OwnFault{ExpireToken: true}},
 			outcomes: []string{"refused", "refused", "refused"}, state: "failed", parts: []string{"10008", "token is expired"}},
 		"looking fails": {look: simulator.Fault{Status: http.StatusInternalServerError, After: 6},
 			outcomes: []string{"unknown", "unknown", "unknown"}, state: "unknown",
@@ -166,7 +166,7 @@ func TestDeleteInChunks(t *testing.T) {
 		"all go":             {outcome: "deleted", state: "done"},
 		"one is refused":     {fault: simulator.Fault{Code: "716866"}, outcome: "refused", state: "partial"},
 		"one is lost":        {fault: simulator.Fault{Reset: true}, outcome: "unknown", state: "partial"},
-		"one token expires":  {fault: simulator.Fault{ExpireToken: true}, outcome: "refused", state: "partial"},
+		"one token expires":  {fault: simulator.Fault{Own: simulator.OwnFault{ExpireToken: true}}, outcome: "refused", state: "partial"},
 		"one meets our bugs": {panics: true, outcome: "unknown", state: "partial"},
 	} {
 		bubble(t, name, func(t *testing.T) {

@@ -232,7 +232,7 @@ func TestExecuteWithAnUnknownOutcome(t *testing.T) {
 		"half an answer": {simulator.Fault{Truncate: true}, "unknown"},
 		"internal error": {simulator.Fault{Code: "10001"}, "unknown"},
 		"redirect":       {simulator.Fault{Redirect: "https://elsewhere.test/"}, "unknown"},
-		"token expired":  {simulator.Fault{ExpireToken: true}, "rejected"},
+		"token expired":  {simulator.Fault{Own: simulator.OwnFault{ExpireToken: true}}, "rejected"},
 		"refused":        {simulator.Fault{Code: "716870"}, "rejected"},
 		"too many":       {simulator.Fault{Status: http.StatusTooManyRequests}, "rejected"},
 	} {

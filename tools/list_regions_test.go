@@ -155,7 +155,7 @@ func TestListSummary(t *testing.T) {
 func TestListRegionFails(t *testing.T) {
 	bubble(t, "one of them", func(t *testing.T) {
 		w := everywhere(t, "")
-		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Region: away, Status: 503})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: away}, Status: 503})
 		r, out := w.instances(t, nil)
 		failed := out.Regions[1].Error
 		if r.IsError() || names(out) != "runs stopped waits failed over odd" || failed == nil || failed.Kind != "unavailable" || failed.HTTPStatus != 503 ||
@@ -166,7 +166,7 @@ func TestListRegionFails(t *testing.T) {
 	})
 	bubble(t, "one hangs", func(t *testing.T) {
 		w := everywhere(t, "")
-		w.Inject(simulator.Fault{Region: away, Latency: time.Hour})
+		w.Inject(simulator.Fault{Own: simulator.OwnFault{Region: away}, Latency: time.Hour})
 		_, out := w.instances(t, nil)
 		if len(out.Instances) != 6 || out.Regions[1].Error == nil {
 			t.Errorf("%+v", out)
@@ -174,8 +174,8 @@ func TestListRegionFails(t *testing.T) {
 	})
 	bubble(t, "all of them", func(t *testing.T) {
 		w := everywhere(t, "")
-		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Region: home, Code: "10007"})
-		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Region: away, Code: "716020"})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: home}, Code: "10007"})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: away}, Code: "716020"})
 		err := w.fails(t, "list_instances", nil, "none of 2 regions could be listed", "华东一区【昆山】 (11250): code 10007", "华东三区【乌镇】 (20057): code 716020")
 		if p := toolbox.ProblemOf(err); p.Code != "10007" || p.Kind != "credential" {
 			t.Errorf("%+v", p)
@@ -189,7 +189,7 @@ func TestListRegionFails(t *testing.T) {
 	})
 	bubble(t, "the caller gives up", func(t *testing.T) {
 		w := everywhere(t, "")
-		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Region: away, Latency: time.Hour})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: away}, Latency: time.Hour})
 		gaveUp := errors.New("gave up")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(gaveUp) })

@@ -85,7 +85,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 // Where a region cannot be asked, nothing is said not to exist, and no name is taken to be the only one.
 func TestARegionThatCannotBeAsked(t *testing.T) {
 	synctestWorld(t, func(t *testing.T, w *world) {
-		w.Inject(simulator.Fault{Region: away, Code: "10007"})
+		w.Inject(simulator.Fault{Code: "10007", Own: simulator.OwnFault{Region: away}})
 		w.previewed(t, "delete_instances", deletion(id(1))) // found where it could be looked for
 		err := w.fails(t, "delete_instances", deletion(id(1), id(99), "job-001"), "2 of 3", id(99)+`" was not found where it could be looked for`,
 			`"job-001" is the name of`, "another may bear it", "乌镇", "could not be asked", "10007")

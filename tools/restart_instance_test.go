@@ -209,7 +209,7 @@ func TestRestartRefusedByTheService(t *testing.T) {
 		fault simulator.Fault
 		want  []string
 	}{
-		"token expired": {simulator.Fault{ExpireToken: true}, []string{"10008", "token"}},
+		"token expired": {simulator.Fault{Own: simulator.OwnFault{ExpireToken: true}}, []string{"10008", "token"}},
 		"too many":      {simulator.Fault{Status: http.StatusTooManyRequests, RetryAfter: "7"}, []string{"too many calls", "wait 7s"}},
 		"frozen":        {simulator.Fault{Code: "10007"}, []string{"frozen"}},
 	} {

@@ -215,7 +215,7 @@ func TestRunIsNotWaitedForTooLong(t *testing.T) {
 func TestRunThatCannotBeLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(1)})
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpListTasks, Code: "WKS.00211401"})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpListTasks, Code: "WKS.00211401"})
 		r, out := c.run(t, inline(1, "date"))
 		if out.State != "waiting" || out.RunID == "" || c.count(cloudsim.OpExecute) != 1 || c.stored() != 1 {
 			t.Errorf("%+v", out)
@@ -223,7 +223,7 @@ func TestRunThatCannotBeLookedAt(t *testing.T) {
 		wantParts(t, r.Text, "accepted, but its state could not be read", "get_workspace_run", "was not removed")
 
 		c.sim.ClearFaults()
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpListRecords, Code: "WKS.00211401"})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpListRecords, Code: "WKS.00211401"})
 		r, out = c.run(t, running(1))
 		if out.State != "done" || len(out.Records) != 0 {
 			t.Errorf("%+v", out)
@@ -231,7 +231,7 @@ func TestRunThatCannotBeLookedAt(t *testing.T) {
 		wantParts(t, r.Text, "Not all records could be read")
 
 		c.sim.ClearFaults()
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpShowRecord, Code: "WKS.00211401"})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpShowRecord, Code: "WKS.00211401"})
 		r, _ = c.run(t, running(1))
 		wantParts(t, r.Text, "The output of record ", "could not be read: ")
 	})
@@ -265,11 +265,11 @@ func TestRunInlineScript(t *testing.T) {
 		"kept":    {change: arguments{"keep_script": true}, state: "done", stored: 1, runs: 1, want: []string{"The script is kept as "}},
 		"not over": {change: arguments{"wait_seconds": 0}, state: "waiting", stored: 1, runs: 1,
 			want: []string{"is stored as", "was not removed, because the run may still need it", "get_workspace_run"}},
-		"not removed": {fault: cloudsim.Fault{Operation: cloudsim.OpDeleteScript, Code: "WKS.00211401"}, state: "done", stored: 1, runs: 1,
+		"not removed": {fault: cloudsim.Fault{Endpoint: cloudsim.OpDeleteScript, Code: "WKS.00211401"}, state: "done", stored: 1, runs: 1,
 			want: []string{"could not be removed: ", "WKS.00211401"}},
-		"execute answer lost": {fault: cloudsim.Fault{Operation: cloudsim.OpExecute, ResetAfter: true}, state: "unknown", stored: 1, runs: 1,
+		"execute answer lost": {fault: cloudsim.Fault{Endpoint: cloudsim.OpExecute, ResetAfter: true}, state: "unknown", stored: 1, runs: 1,
 			want: []string{"may or may not run", "not sent again", "get_workspace_run", "is stored as"}},
-		"create answer lost": {fault: cloudsim.Fault{Operation: cloudsim.OpCreateScript, ResetAfter: true}, state: "failed", stored: 1,
+		"create answer lost": {fault: cloudsim.Fault{Endpoint: cloudsim.OpCreateScript, ResetAfter: true}, state: "failed", stored: 1,
 			want: []string{"Nothing was run", "list_workspace_scripts with name=scnet-mcp-"}},
 	} {
 		bubble(t, name, func(t *testing.T) {
@@ -298,15 +298,15 @@ func TestRunThatIsRefusedLeavesNoScript(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(1)})
 		for _, keep := range []bool{false, true} {
 			_, second := c.previewed(t, runTool, inline(1, "date").with(arguments{"keep_script": keep}))
-			c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, Code: "WKS.00139901", Status: 400})
+			c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, Times: 1, Code: "WKS.00139901", Status: 400})
 			c.fails(t, runTool, second, "execute the scripts", "WKS.00139901", "Nothing was changed")
 			if c.stored() != 0 {
 				t.Errorf("%d scripts are stored", c.stored())
 			}
 		}
 		_, second := c.previewed(t, runTool, inline(1, "date"))
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, Throttle: true})
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpDeleteScript, Reset: true})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, Times: 1, Code: "APIGW.0308"})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpDeleteScript, Reset: true})
 		r := c.call(t, runTool, second)
 		if r.State != "failed" || c.stored() != 1 {
 			t.Errorf("%s", r.Text)
@@ -328,7 +328,7 @@ func TestRunWithScriptOfWindowsKeepsItsLineEnds(t *testing.T) {
 func TestLostExecuteIsSettledByLooking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(2)})
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, ResetAfter: true, Times: 1})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, ResetAfter: true, Times: 1})
 		r, out := c.run(t, running(2))
 		if out.State != "unknown" || out.RunID != "" || c.count(cloudsim.OpExecute) != 1 {
 			t.Errorf("%s", r.Text)
@@ -341,7 +341,7 @@ func TestLostExecuteIsSettledByLooking(t *testing.T) {
 		wantParts(t, r.Text, pc(1), pc(2), "disk-usage")
 
 		_, second := c.previewed(t, runTool, running(2))
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Throttle: true, Times: 1})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, Code: "APIGW.0308", Times: 1})
 		c.fails(t, runTool, second, "too many calls", "Nothing was changed", "allowed")
 		if c.count(cloudsim.OpExecute) != 2 || len(c.sim.Tasks()) != 1 {
 			t.Error("it was sent again")

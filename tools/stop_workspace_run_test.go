@@ -61,9 +61,9 @@ func TestStopWhoseAnswerIsLost(t *testing.T) {
 		state string
 		want  []string
 	}{
-		"it happened":     {cloudsim.Fault{Operation: cloudsim.OpStop, ResetAfter: true}, "done", []string{"The answer to the stop was lost", "not sent again"}},
-		"it did not":      {cloudsim.Fault{Operation: cloudsim.OpStop, Code: "WKS.00211401"}, "unknown", []string{"not sent again", "get_workspace_run"}},
-		"nor can it look": {cloudsim.Fault{Operation: cloudsim.OpListTasks, After: 1, Code: "WKS.00211401"}, "unknown", []string{"could not be looked at", "get_workspace_run"}},
+		"it happened":     {cloudsim.Fault{Endpoint: cloudsim.OpStop, ResetAfter: true}, "done", []string{"The answer to the stop was lost", "not sent again"}},
+		"it did not":      {cloudsim.Fault{Endpoint: cloudsim.OpStop, Code: "WKS.00211401"}, "unknown", []string{"not sent again", "get_workspace_run"}},
+		"nor can it look": {cloudsim.Fault{Endpoint: cloudsim.OpListTasks, After: 1, Code: "WKS.00211401"}, "unknown", []string{"could not be looked at", "get_workspace_run"}},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried})
@@ -79,7 +79,7 @@ func TestStopWhoseAnswerIsLost(t *testing.T) {
 	bubble(t, "refused", func(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried})
 		run := c.begun(t, 2)
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpStop, Throttle: true})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpStop, Code: "APIGW.0308"})
 		c.fails(t, stopTool, stop(run), "too many calls", "Nothing was changed")
 	})
 }
@@ -191,7 +191,7 @@ func TestWorkspacePolicy(t *testing.T) {
 		c.run(t, running(2))
 		_, second := c.previewed(t, runTool, running(2))
 		c.fails(t, runTool, second, "Refused: the hourly limit of 3 changes is reached (2 used, 2 wanted)")
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpCreateScript, ResetAfter: true})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpCreateScript, ResetAfter: true})
 		c.run(t, inline(1, "date"))
 		c.run(t, running(1))
 		if n := len(c.sim.Tasks()); n != 2 {
@@ -208,7 +208,7 @@ func TestWorkspaceAudit(t *testing.T) {
 		if out.State != "done" {
 			t.Fatal(r.Text)
 		}
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, ResetAfter: true, Times: 1})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, ResetAfter: true, Times: 1})
 		c.run(t, running(2))
 		c.fails(t, runTool, inline(1, "hunter2\x00"), "NUL")
 		c.sim.SetOutcome(pc(1), "", cloudsim.Outcome{Duration: 40 * time.Second})

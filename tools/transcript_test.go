@@ -101,7 +101,7 @@ var scenes = map[string][]scene{
 		{name: "statuses", arguments: arguments{"status": "running,排队", "region": "all", "limit": 2}, elsewhere: elsewhere},
 		{name: "not asked", arguments: arguments{"region": home, "name": "far"}, elsewhere: elsewhere},
 		{name: "no statuses", arguments: arguments{"status": []string{"idle", "running", "busy"}}},
-		{name: "one region fails", elsewhere: elsewhere, before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Region: away, Status: 503})},
+		{name: "one region fails", elsewhere: elsewhere, before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: away}, Status: 503})},
 		{name: "all regions fail", elsewhere: elsewhere, before: faulty(simulator.Fault{Endpoint: simulator.EndpointList, Code: "716020"})},
 	},
 	"get_instance": {
@@ -200,13 +200,13 @@ var scenes = map[string][]scene{
 	"list_workspace_desktops": {
 		{name: "result"},
 		{name: "page", arguments: arguments{"start": 1, "limit": 1}},
-		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListDesktopsDetail, Throttle: true})},
+		{name: "error", before: cloudy(cloudsim.Fault{Endpoint: cloudsim.OpListDesktopsDetail, Code: "APIGW.0308"})},
 	},
 	"list_workspace_scripts": {
 		{name: "result"},
 		{name: "one", arguments: arguments{"script_id": shellScript}},
 		{name: "missing", arguments: arguments{"script_id": "1"}},
-		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListScripts, Code: "WKS.00211401"})},
+		{name: "error", before: cloudy(cloudsim.Fault{Endpoint: cloudsim.OpListScripts, Code: "WKS.00211401"})},
 	},
 	"run_workspace_script": {
 		{name: "result", arguments: running(2), confirm: true},
@@ -218,10 +218,10 @@ var scenes = map[string][]scene{
 		{name: "wrong size", arguments: running(2).with(arguments{"gray_count": 5})},
 		{name: "protected", arguments: running(1), policy: guard.Policy{Protect: []guard.Pattern{mustPattern("name:dev-01")}}},
 		{name: "refused", arguments: running(1), confirm: true, prepare: func(s *stage) {
-			s.cloud.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, Code: "WKS.00139901", Status: 400})
+			s.cloud.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, Times: 1, Code: "WKS.00139901", Status: 400})
 		}},
 		{name: "lost", arguments: inline(1, "date\n"), confirm: true, prepare: func(s *stage) {
-			s.cloud.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpExecute, Times: 1, ResetAfter: true})
+			s.cloud.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpExecute, Times: 1, ResetAfter: true})
 		}},
 	},
 	"get_workspace_run": {
@@ -229,7 +229,7 @@ var scenes = map[string][]scene{
 		{name: "result", before: ran(true)},
 		{name: "latest", before: func(t *testing.T, s *stage) arguments { ran(true)(t, s); return nil }},
 		{name: "missing", arguments: arguments{"run_id": "1"}},
-		{name: "error", before: cloudy(cloudsim.Fault{Operation: cloudsim.OpListTasks, Code: "WKS.00211401"})},
+		{name: "error", before: cloudy(cloudsim.Fault{Endpoint: cloudsim.OpListTasks, Code: "WKS.00211401"})},
 	},
 	"stop_workspace_run": {
 		{name: "result", before: ran(false), confirm: true},

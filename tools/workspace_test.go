@@ -184,7 +184,7 @@ func TestListWorkspaceDesktops(t *testing.T) {
 			}
 			wantParts(t, r.Text, tt.want...)
 		}
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpListDesktopsDetail, After: 1, Code: "WKS.00211102", Status: 400})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpListDesktopsDetail, After: 1, Code: "WKS.00211102", Status: 400})
 		wantParts(t, c.call(t, "list_workspace_desktops", arguments{"start": 2, "limit": 2}).Text, "On this page: 1 ACTIVE, 1 SHUTOFF.")
 		c.sim.ClearFaults()
 		c.fails(t, "list_workspace_desktops", arguments{"status": "asleep"}, "status", `"asleep"`, "ACTIVE, SHUTOFF, ERROR, HIBERNATED", "Nothing was sent")
@@ -192,7 +192,7 @@ func TestListWorkspaceDesktops(t *testing.T) {
 		if r := c.call(t, "list_workspace_desktops", arguments{"name": "evil"}); bytes.ContainsRune([]byte(r.Text), 0x1b) || len(r.Text) > 600 {
 			t.Errorf("%q", r.Text)
 		}
-		c.sim.Inject(cloudsim.Fault{Operation: cloudsim.OpListDesktopsDetail, Throttle: true})
+		c.sim.Inject(cloudsim.Fault{Endpoint: cloudsim.OpListDesktopsDetail, Code: "APIGW.0308"})
 		c.fails(t, "list_workspace_desktops", arguments{}, "too many calls", "Nothing was changed")
 	})
 }

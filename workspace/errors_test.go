@@ -137,13 +137,13 @@ func TestThrottling(t *testing.T) {
 		sim := simulator.New(simulator.Options{Now: time.Now})
 		client := newClient(t, sim, inside(sim, time.Now))
 
-		sim.Inject(simulator.Fault{Throttle: true, Times: 2})
+		sim.Inject(simulator.Fault{Code: "APIGW.0308", Times: 2})
 		if _, err := client.Scripts(t.Context(), workspace.ScriptFilter{}); err != nil {
 			t.Errorf("a read that is throttled twice: %v", err)
 		}
 		wantSent(t, sim, simulator.OpListScripts, 3)
 
-		sim.Inject(simulator.Fault{Throttle: true})
+		sim.Inject(simulator.Fault{Code: "APIGW.0308"})
 		_, err := client.Execute(t.Context(), example)
 		e := asError(t, err)
 		if !errors.Is(err, workspace.ErrThrottled) || !e.Retryable || e.Uncertain ||
@@ -156,12 +156,12 @@ func TestThrottling(t *testing.T) {
 		}
 
 		sim.ClearFaults()
-		sim.Inject(simulator.Fault{Throttle: true, RetryAfter: "9", Times: 1})
+		sim.Inject(simulator.Fault{Code: "APIGW.0308", RetryAfter: "9", Times: 1})
 		began := time.Now()
 		if _, err := client.Scripts(t.Context(), workspace.ScriptFilter{}); err != nil || time.Since(began) != 9*time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
-		sim.Inject(simulator.Fault{Throttle: true, RetryAfter: "3600"})
+		sim.Inject(simulator.Fault{Code: "APIGW.0308", RetryAfter: "3600"})
 		began = time.Now()
 		_, err = client.Scripts(t.Context(), workspace.ScriptFilter{})
 		if e := asError(t, err); time.Since(began) != 0 || e.RetryAfter != time.Hour || !strings.Contains(e.Hint.English, "1h0m0s") {

@@ -73,7 +73,7 @@ func TestMisbehaviour(t *testing.T) {
 				count := func() int { return len(sent(sim, op.op)) }
 				before := count()
 				fault := c.fault
-				fault.Operation = op.op
+				fault.Endpoint = op.op
 				sim.Inject(fault)
 				ctx := t.Context()
 				if c.deadline {
@@ -158,7 +158,7 @@ func TestDeadPooledConnectionDoesNotRepeatAWrite(t *testing.T) {
 		}
 		sim, client, task, record := prepared(t, simulator.Options{}) // leaves a connection in the pool
 		before := len(sent(sim, op.op))
-		sim.Inject(simulator.Fault{Operation: op.op, ResetAfter: true})
+		sim.Inject(simulator.Fault{Endpoint: op.op, ResetAfter: true})
 		e := asError(t, op.run(t.Context(), client, task, record))
 		if e.Delivery != workspace.Unknown || !e.Uncertain {
 			t.Errorf("%s: %+v", op.name, e)
@@ -209,7 +209,7 @@ func TestHangWithoutADeadline(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sim := simulator.New(simulator.Options{Now: time.Now})
 			client := newClient(t, sim, inside(sim, time.Now))
-			sim.Inject(simulator.Fault{Operation: op.op, HangAfter: true})
+			sim.Inject(simulator.Fault{Endpoint: op.op, HangAfter: true})
 			began := time.Now()
 			err := op.run(t.Context(), client, "t", "r")
 			e := asError(t, err)
@@ -271,12 +271,12 @@ func TestSizes(t *testing.T) {
 	if e := asError(t, err); !errors.Is(err, upstream.ErrTooLarge) || e.Retryable || !strings.Contains(e.Hint.English, "4 MiB") {
 		t.Errorf("an output above the cap: %+v", e)
 	}
-	sim.Inject(simulator.Fault{Operation: simulator.OpListTasks, Huge: 1<<20 + 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.OpListTasks, Huge: 1<<20 + 1})
 	if _, err := client.Task(t.Context(), id); !errors.Is(err, upstream.ErrTooLarge) {
 		t.Errorf("a list above the cap: %v", err)
 	}
 	sim.ClearFaults()
-	sim.Inject(simulator.Fault{Operation: simulator.OpListTasks, Huge: 1 << 20})
+	sim.Inject(simulator.Fault{Endpoint: simulator.OpListTasks, Huge: 1 << 20})
 	if _, err := client.Task(t.Context(), id); err != nil {
 		t.Errorf("a list at the cap: %v", err)
 	}

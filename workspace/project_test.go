@@ -73,7 +73,7 @@ func TestProjectLookUpFails(t *testing.T) {
 	t.Parallel()
 	sim := start(t, simulator.Options{})
 	client := newClient(t, sim, discovers(sim))
-	sim.Inject(simulator.Fault{Operation: simulator.OpListProjects, Code: "APIGW.0302", Status: 403, Message: "You are not authorized"})
+	sim.Inject(simulator.Fault{Endpoint: simulator.OpListProjects, Code: "APIGW.0302", Status: 403, Message: "You are not authorized"})
 	_, err := client.Execute(t.Context(), example)
 	e := asError(t, err)
 	if !errors.Is(err, workspace.ErrDenied) || e.Message != "You are not authorized" || e.Uncertain || !strings.Contains(e.Hint.English, "HUAWEICLOUD_SDK_PROJECT_ID") {
@@ -109,7 +109,7 @@ func TestOneCallerDoesNotWaitForAnother(t *testing.T) {
 		client := newClient(t, sim, inside(sim, time.Now), func(c *workspace.Config) {
 			c.ProjectID, c.Region, c.IAMEndpoint = "", "cn-north-4", "https://iam.test"
 		})
-		sim.Inject(simulator.Fault{Operation: simulator.OpListProjects, Latency: 10 * time.Second})
+		sim.Inject(simulator.Fault{Endpoint: simulator.OpListProjects, Latency: 10 * time.Second})
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			if _, err := client.Scripts(t.Context(), workspace.ScriptFilter{}); err != nil {

@@ -22,7 +22,7 @@ func TestNothingShowsASecret(t *testing.T) {
 		change change
 	}{
 		"success":     {},
-		"throttled":   {fault: simulator.Fault{Throttle: true}},
+		"throttled":   {fault: simulator.Fault{Code: "APIGW.0308"}},
 		"unavailable": {fault: simulator.Fault{Status: 503}},
 		"resets":      {fault: simulator.Fault{Reset: true}},
 		"truncated":   {fault: simulator.Fault{Truncate: true}},

@@ -23,7 +23,7 @@ func TestSignedRequestsCarryTheTrace(t *testing.T) {
 			before := len(wire.Requests())
 			ctx := trace.With(t.Context(), trace.Parent(want))
 			if !op.write {
-				sim.Inject(simulator.Fault{Operation: op.op, Status: 503, Times: 1})
+				sim.Inject(simulator.Fault{Endpoint: op.op, Status: 503, Times: 1})
 			}
 			if err := op.run(ctx, client, task, record); err != nil {
 				t.Errorf("%s: %v", op.name, err)
@@ -69,8 +69,8 @@ func TestRequestsAreObserved(t *testing.T) {
 	var seen fakecloudtest.Statuses
 	sim, client := open(t, simulator.Options{}, func(cfg *workspace.Config) { cfg.Observe = seen.Observe(t) })
 	// The reset comes first: on a connection that was used before, net/http repeats a read by itself.
-	sim.Inject(simulator.Fault{Operation: simulator.OpListScripts, Reset: true, Times: 1})
-	sim.Inject(simulator.Fault{Operation: simulator.OpListScripts, Status: 503, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.OpListScripts, Reset: true, Times: 1})
+	sim.Inject(simulator.Fault{Endpoint: simulator.OpListScripts, Status: 503, Times: 1})
 	if _, err := client.Scripts(t.Context(), workspace.ScriptFilter{}); err != nil {
 		t.Fatal(err)
 	}

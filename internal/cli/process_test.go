@@ -141,7 +141,7 @@ func TestSimulatorCommand(t *testing.T) {
 	}
 	for service, want := range map[string][]string{
 		"scnet":     {"execute", "code-as-int", "list-form=body|body-or-query|", "waiting=DURATION", "expire-token"},
-		"workspace": {"create-token", "end-time=absent|null|empty", "throttle", "init=DURATION"},
+		"workspace": {"create-token", "end-time=absent|null|empty", "reset-after", "init=DURATION"},
 	} {
 		code, out, errs := run(t, nil, "", "simulator", service, "--keys")
 		if code != 0 {

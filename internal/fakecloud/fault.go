@@ -4,52 +4,42 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"reflect"
 	"sync"
 	"time"
 )
 
-// Fault is what the kit itself does to a request. A simulator has a fault type of its own, with names of its operations
-// and with further ways to fail; fields of it that have one of these keys mean the same there.
+// Fault makes requests to an endpoint go wrong. Name is what a simulator calls its endpoints; Own is how its service can fail
+// beyond that. Of several faults that apply to a request, the first one injected acts alone.
 //
-// Of several faults that apply to a request, the first one injected acts alone. Reset, Redirect, HTML and Status answer
-// instead of the operation, which has no effect then; of these the first one set, in this order, acts. Truncate, Huge,
-// ResetAfter and HangAfter let the operation do its work and spoil the answer. Latency combines with all.
-type Fault struct {
-	After int `key:"after"` // let the first n requests pass
-	Times int `key:"times"` // act this often; 0: until cleared
+// Reset, Redirect, HTML, Code, Status and what Own says answer instead of the operation, which has no effect then. The first
+// one set acts, in this order. Truncate, Huge, ResetAfter and HangAfter let the operation do its work and spoil the answer.
+// Latency combines with all.
+//
+// The tags are the keys of the text form; see ParseFault.
+type Fault[Name ~string, Own any] struct {
+	Endpoint Name // empty: all
+	After    int  `key:"after" only:"with"` // let the first n requests pass
+	Times    int  `key:"times" only:"with"` // act this often; 0: until cleared
 
-	Latency    time.Duration `key:"latency"`     // hold the request back, or until the client leaves
-	Status     int           `key:"status"`      // HTTP status: with HTML of the page, else of one line of text
-	RetryAfter string        `key:"retry-after"` // Retry-After header
-	HTML       bool          `key:"html"`        // an HTML page, HTTP 502 unless Status is set
-	Truncate   bool          `key:"truncate"`    // cut the answer in half
-	Reset      bool          `key:"reset"`       // reset the connection before the operation
-	ResetAfter bool          `key:"reset-after"` // reset the connection after the operation: sent, answer lost
-	HangAfter  bool          `key:"hang-after"`  // never answer after the operation
-	Redirect   string        `key:"redirect"`    // Location, HTTP 307 unless Status is 3xx
-	Huge       int           `key:"huge"`        // pad the answer to that many bytes
-}
+	Latency    time.Duration `key:"latency"`                 // hold the request back, or until the client leaves
+	Status     int           `key:"status"`                  // HTTP status: with Code of the JSON, with HTML of the page, else of one line of text
+	RetryAfter string        `key:"retry-after" only:"with"` // Retry-After header
+	Code       string        `key:"code"`                    // the service's own code, in the shape that its errors have
+	Message    string        `key:"message" only:"with"`     // message beside Code; the code's own when empty
+	HTML       bool          `key:"html"`                    // an HTML page, HTTP 502 unless Status is set
+	Truncate   bool          `key:"truncate"`                // cut the answer in half
+	Reset      bool          `key:"reset"`                   // reset the connection before the operation
+	ResetAfter bool          `key:"reset-after"`             // reset the connection after the operation: sent, answer lost
+	HangAfter  bool          `key:"hang-after"`              // never answer after the operation
+	Redirect   string        `key:"redirect"`                // Location, HTTP 307 unless Status is 3xx
+	Huge       int           `key:"huge"`                    // pad the answer to that many bytes
 
-// CommonFault takes the part of a simulator's fault that the kit knows.
-func CommonFault(fault any) Fault {
-	from := reflect.ValueOf(fault)
-	var f Fault
-	to := reflect.ValueOf(&f).Elem()
-	theirs := keysOf(from.Type())
-	for _, k := range keysOf(to.Type()) {
-		for _, other := range theirs {
-			if other.name == k.name {
-				to.FieldByIndex(k.index).Set(from.FieldByIndex(other.index))
-			}
-		}
-	}
-	return f
+	Own Own
 }
 
 // instead returns the answer of a fault that keeps the operation from running. own is how the service itself fails; it is
 // asked where the kit has nothing more drastic to do.
-func (f Fault) instead(own func() (Answer, bool)) (Answer, bool) {
+func (f Fault[Name, Own]) instead(own func() (Answer, bool)) (Answer, bool) {
 	if f.Reset {
 		return Answer{cut: true}, true
 	}
@@ -81,48 +71,46 @@ func (f Fault) instead(own func() (Answer, bool)) (Answer, bool) {
 	return a, true
 }
 
-// Faults are those injected into a simulator whose fault type is F. The zero value has none; it is safe for concurrent use.
-type Faults[F any] struct {
+// Faults are those injected into a simulator. The zero value has none; it is safe for concurrent use.
+type Faults[Name ~string, Own any] struct {
 	mu     sync.Mutex
-	active []*activeFault[F]
+	active []*activeFault[Name, Own]
 }
 
-type activeFault[F any] struct {
-	fault         F
-	after, times  int
+type activeFault[Name ~string, Own any] struct {
+	Fault[Name, Own]
 	passed, fired int
 }
 
 // Inject adds a fault to those that are active.
-func (s *Faults[F]) Inject(fault F) {
-	f := CommonFault(fault)
+func (s *Faults[Name, Own]) Inject(f Fault[Name, Own]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.active = append(s.active, &activeFault[F]{fault: fault, after: f.After, times: f.Times})
+	s.active = append(s.active, &activeFault[Name, Own]{Fault: f})
 }
 
 // ClearFaults removes all faults.
-func (s *Faults[F]) ClearFaults() {
+func (s *Faults[Name, Own]) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = nil
 }
 
-// Next returns the fault that acts on a request, of those that apply to it; the zero value if there is none.
-func (s *Faults[F]) Next(applies func(F) bool) F {
+// Next returns the fault that acts on a request to an endpoint, the zero value if there is none. applies, unless nil, says
+// what else decides whether a fault applies to the request.
+func (s *Faults[Name, Own]) Next(endpoint Name, applies func(Own) bool) Fault[Name, Own] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.active {
 		switch {
-		case !applies(f.fault):
-		case f.passed < f.after:
+		case f.Endpoint != "" && f.Endpoint != endpoint, applies != nil && !applies(f.Own):
+		case f.passed < f.After:
 			f.passed++
-		case f.times > 0 && f.fired >= f.times:
+		case f.Times > 0 && f.fired >= f.Times:
 		default:
 			f.fired++
-			return f.fault
+			return f.Fault
 		}
 	}
-	var none F
-	return none
+	return Fault[Name, Own]{}
 }

@@ -1,6 +1,7 @@
 package fakecloud
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,21 +15,32 @@ import (
 // The text form of a struct is what people write on a command line: comma-separated keys, "status=503,times=2". A field
 // takes part if it has a tag `key:"…"`. A switch needs no value, "reset-after". A value with a comma or a quote in it is
 // written as a quoted Go string. A field of an integer type with a tag `words:"one two three"` is written as a word, of
-// which the first stands for zero. A map is written as "from:to|from:to".
+// which the first stands for zero. A map is written as "from:to|from:to". A struct without a tag adds its own fields.
 
 // key is one field of the text form.
 type key struct {
 	name  string
 	words []string
 	none  bool // a duration of 0 is written as -1, which means none where zero means the default
+	with  bool // the tag `only:"with"`: it says when or how, and not what
 	index []int
 }
 
 func keysOf(t reflect.Type) []key {
 	var keys []key
-	for _, field := range reflect.VisibleFields(t) {
-		if name := field.Tag.Get("key"); name != "" {
-			keys = append(keys, key{name, strings.Fields(field.Tag.Get("words")), field.Tag.Get("zero") == "none", field.Index})
+	for i := range t.NumField() {
+		field := t.Field(i)
+		switch name := field.Tag.Get("key"); {
+		case name != "":
+			keys = append(keys, key{
+				name: name, words: strings.Fields(field.Tag.Get("words")),
+				none: field.Tag.Get("zero") == "none", with: field.Tag.Get("only") == "with", index: field.Index,
+			})
+		case field.Type.Kind() == reflect.Struct:
+			for _, k := range keysOf(field.Type) {
+				k.index = append([]int{i}, k.index...)
+				keys = append(keys, k)
+			}
 		}
 	}
 	return keys
@@ -215,57 +227,49 @@ func nextKey(text string) (key, value, rest string, err error) {
 	return key, value, strings.TrimPrefix(rest, ","), nil
 }
 
-// ParseFault reads a simulator's fault as written on a command line: an operation, a colon and keys, such as
-// "list:status=503,times=2". The name "*" means all operations and is returned as "". The simulator gives the names that
-// it knows, and what it calls them.
-func ParseFault[Name ~string](text, what string, names []Name, into any) (Name, error) {
-	name, err := parseFault(text, what, names, into)
+// ParseFault reads a fault as written on a command line: an endpoint, a colon and keys, such as "list:status=503,times=2".
+// The endpoint "*" means all. The simulator gives the names that it knows, and what it calls them.
+func ParseFault[Name ~string, Own any](text, what string, names []Name) (Fault[Name, Own], error) {
+	f, err := parseFault[Name, Own](text, what, names)
 	if err != nil {
-		return "", fmt.Errorf("fault %q: %w", text, err)
+		return Fault[Name, Own]{}, fmt.Errorf("fault %q: %w", text, err)
 	}
-	return name, nil
+	return f, nil
 }
 
-func parseFault[Name ~string](text, what string, names []Name, into any) (Name, error) {
-	first, rest, _ := strings.Cut(text, ":")
-	name := Name(first)
-	if first == "*" {
-		name = ""
-	} else if !slices.Contains(names, name) {
-		valid := []string{"*"}
-		for _, n := range names {
-			valid = append(valid, string(n))
+func parseFault[Name ~string, Own any](text, what string, names []Name) (f Fault[Name, Own], err error) {
+	name, rest, _ := strings.Cut(text, ":")
+	if name != "*" {
+		f.Endpoint = Name(name)
+		if !slices.Contains(names, f.Endpoint) {
+			return f, fmt.Errorf("unknown %s %q (valid: *, %s)", what, name, joined(names))
 		}
-		return "", fmt.Errorf("unknown %s %q (valid: %s)", what, first, strings.Join(valid, ", "))
 	}
-	if err := ParseKeys(rest, into); err != nil {
-		return "", err
+	if err := ParseKeys(rest, &f); err != nil {
+		return f, err
 	}
-	f := CommonFault(reflect.ValueOf(into).Elem().Interface())
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		return "", errors.New(`key "status": not between 200 and 599`)
+		return f, errors.New(`key "status": not between 200 and 599`)
 	}
-	if !acts(reflect.ValueOf(into).Elem()) {
-		return "", errors.New("says nothing that should go wrong")
+	if !f.acts() {
+		return f, errors.New("says nothing that should go wrong")
 	}
-	return name, nil
+	return f, nil
 }
 
-// acts reports whether a fault does anything to a request that it applies to. The tag `only:"with"` marks keys that say
-// when or how, and not what.
-func acts(fault reflect.Value) bool {
-	for _, field := range reflect.VisibleFields(fault.Type()) {
-		if field.Tag.Get("key") != "" && field.Tag.Get("only") == "" && !fault.FieldByIndex(field.Index).IsZero() {
-			return true
-		}
+func joined[Name ~string](names []Name) string {
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = string(n)
 	}
-	return false
+	return strings.Join(words, ", ")
 }
 
-// FaultText writes a fault in the form that ParseFault reads.
-func FaultText[Name ~string](name Name, fault any) string {
-	if name == "" {
-		name = "*"
-	}
-	return string(name) + ":" + KeysText(fault)
+// acts reports whether a fault does anything to a request that it applies to.
+func (f Fault[Name, Own]) acts() bool {
+	v := reflect.ValueOf(f)
+	return slices.ContainsFunc(keysOf(v.Type()), func(k key) bool { return !k.with && !v.FieldByIndex(k.index).IsZero() })
 }
+
+// String writes a fault in the form that ParseFault reads.
+func (f Fault[Name, Own]) String() string { return cmp.Or(string(f.Endpoint), "*") + ":" + KeysText(f) }

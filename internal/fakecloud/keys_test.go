@@ -83,13 +83,23 @@ func TestKeysRefuse(t *testing.T) {
 	}
 }
 
+// own is how the service of the test fails beside what the kit knows.
+type own struct {
+	When string `key:"when" only:"with"`
+	On   bool   `key:"on"`
+}
+
 func TestParseFault(t *testing.T) {
 	names := []string{"list", "stop"}
-	for text, want := range map[string]string{"list:on": "list", "*:name=x": "", "stop:when=x,count=2": "stop"} {
-		var f settings
-		name, err := fakecloud.ParseFault(text, "operation", names, &f)
-		if err != nil || name != want || fakecloud.FaultText(name, f) != text {
-			t.Errorf("%s: %q, %+v, %v", text, name, f, err)
+	for text, want := range map[string]fakecloud.Fault[string, own]{
+		"list:on":                           {Endpoint: "list", Own: own{On: true}},
+		"*:code=x":                          {Code: "x"},
+		"stop:status=503,when=x,on":         {Endpoint: "stop", Status: 503, Own: own{On: true, When: "x"}},
+		"list:after=1,times=2,latency=1.5s": {Endpoint: "list", After: 1, Times: 2, Latency: 1500 * time.Millisecond},
+	} {
+		f, err := fakecloud.ParseFault[string, own](text, "operation", names)
+		if err != nil || f != want || f.String() != text {
+			t.Errorf("%s: %+v, %v", text, f, err)
 		}
 	}
 	for text, want := range map[string]string{
@@ -100,7 +110,7 @@ func TestParseFault(t *testing.T) {
 		"list:status=99":  `key "status": not between 200 and 599`,
 		"list:status=600": `key "status": not between 200 and 599`,
 	} {
-		if _, err := fakecloud.ParseFault(text, "operation", names, &settings{}); err == nil ||
+		if _, err := fakecloud.ParseFault[string, own](text, "operation", names); err == nil ||
 			!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("fault %q", text)) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}

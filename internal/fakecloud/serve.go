@@ -7,8 +7,8 @@ import (
 )
 
 // Exchange is one request as a simulator wants it to be handled.
-type Exchange struct {
-	Fault Fault
+type Exchange[Name ~string, Own any] struct {
+	Fault Fault[Name, Own]
 	// Fail is how the service itself fails by the simulator's fault, if that says so. It may be nil.
 	Fail func() (Answer, bool)
 	// Work runs the operation.
@@ -19,7 +19,9 @@ type Exchange struct {
 
 // Serve answers one request. It reads at most limit bytes of the body and one more, by which prepare can tell that there
 // was more.
-func Serve(w http.ResponseWriter, r *http.Request, now time.Time, limit int64, prepare func(body []byte) Exchange) {
+func Serve[Name ~string, Own any](
+	w http.ResponseWriter, r *http.Request, now time.Time, limit int64, prepare func(body []byte) Exchange[Name, Own],
+) {
 	// Clients compare this with their clock; net/http would tell the time of this machine instead of the simulator's.
 	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	// The body is read to its end even when it is too large to be taken: only then does net/http notice a client that
@@ -46,7 +48,7 @@ func Serve(w http.ResponseWriter, r *http.Request, now time.Time, limit int64, p
 }
 
 // answer does what fault and operation say; hang is set if the answer is never to come.
-func (x Exchange) answer(r *http.Request) (a Answer, hang bool) {
+func (x Exchange[Name, Own]) answer(r *http.Request) (a Answer, hang bool) {
 	f := x.Fault
 	if f.Latency > 0 && !Sleep(r.Context(), f.Latency) {
 		return Answer{cut: true}, false

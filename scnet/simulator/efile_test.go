@@ -149,7 +149,7 @@ func TestFileDownload(t *testing.T) {
 	eq(t, "cut", get("/out").raw, "01234")
 	l.Inject(Fault{Endpoint: EndpointFileDownload, Code: "911030", Times: 1})
 	get("/out").want(t, "911030")
-	l.Inject(Fault{Endpoint: EndpointFileDownload, ExpireToken: true, Times: 1})
+	l.Inject(Fault{Endpoint: EndpointFileDownload, Own: OwnFault{ExpireToken: true}, Times: 1})
 	get("/out").want(t, "10008")
 	eq(t, "afterwards", get("/out").raw, "0123456789")
 }

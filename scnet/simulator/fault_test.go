@@ -24,9 +24,9 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 		code   string // in the journal
 	}{
 		{Fault{Code: "716020"}, 200, `{"code":"716020","msg":"查询数据库错误","data":null}`, "716020"},
-		{Fault{Code: "10008", CodeAsInt: true, Message: "m", Status: 500}, 500, `{"code":10008,"msg":"m","data":null}`, "10008"},
+		{Fault{Code: "10008", Own: OwnFault{CodeAsInt: true}, Message: "m", Status: 500}, 500, `{"code":10008,"msg":"m","data":null}`, "10008"},
 		{Fault{Code: "99999"}, 200, `{"code":"99999","msg":"","data":null}`, "99999"},
-		{Fault{ExpireToken: true}, 200, `{"code":"10008","msg":"权限不足","data":null}`, "10008"},
+		{Fault{Own: OwnFault{ExpireToken: true}}, 200, `{"code":"10008","msg":"权限不足","data":null}`, "10008"},
 	} {
 		t.Run(c.fault.String(), func(t *testing.T) {
 			l := open(t, Options{})
@@ -67,7 +67,7 @@ func TestWordsOfCodes(t *testing.T) {
 
 func TestExpireTokenFault(t *testing.T) {
 	l := open(t, Options{})
-	l.Inject(Fault{Endpoint: EndpointGroups, ExpireToken: true, Times: 1})
+	l.Inject(Fault{Endpoint: EndpointGroups, Own: OwnFault{ExpireToken: true}, Times: 1})
 	token := l.Token(kunshan)
 	groups := func(token string) result {
 		return l.send("GET", l.RegionURL(kunshan)+servicePath+"/resource-group", "", "token", token)
@@ -90,7 +90,7 @@ func TestFaultSelection(t *testing.T) {
 		return b.String()
 	}
 	const groups, mounts = "instance-service/resource-group", "instance-service/allowed-mount-dir"
-	l.Inject(Fault{Endpoint: EndpointGroups, Region: kunshan, After: 1, Times: 2, Code: "1"})
+	l.Inject(Fault{Endpoint: EndpointGroups, Own: OwnFault{Region: kunshan}, After: 1, Times: 2, Code: "1"})
 	l.Inject(Fault{Endpoint: EndpointMounts, Code: "2"})
 	eq(t, "other region", codes(wuzhen, groups, 3), "0 0 0 ")
 	eq(t, "other endpoint", codes(kunshan, mounts, 2), "2 2 ")
@@ -98,7 +98,7 @@ func TestFaultSelection(t *testing.T) {
 	l.ClearFaults()
 	eq(t, "cleared", codes(kunshan, mounts, 1), "0 ")
 
-	l.Inject(Fault{Endpoint: EndpointCenter, Region: wuzhen, Code: "3"})
+	l.Inject(Fault{Endpoint: EndpointCenter, Own: OwnFault{Region: wuzhen}, Code: "3"})
 	l.platform("GET", platformPath+"/center", l.Token(kunshan)).want(t, "0")
 	l.platform("GET", platformPath+"/center", l.Token(wuzhen)).want(t, "3")
 
@@ -141,7 +141,7 @@ var goodFaults = []string{
 	"list:status=503",
 	"*:reset",
 	"list:times=2,status=503,retry-after=120",
-	"token:region=11250,after=1,times=3,latency=1.5s,status=500,code=10008,message=权限不足,code-as-int",
+	"token:after=1,times=3,latency=1.5s,status=500,code=10008,message=权限不足,region=11250,code-as-int",
 	`restart:code=1,message="a, \"b\"\n"`,
 	"execute:reset-after",
 	"delete:hang-after",
@@ -169,7 +169,7 @@ func TestParseFault(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                `unknown endpoint ""`,
 		"lists:reset":     `unknown endpoint "lists" (valid: *, token, password,`,
-		"list:stauts=503": `unknown key "stauts" (valid: region, after, times, latency, status,`,
+		"list:stauts=503": `unknown key "stauts" (valid: after, times, latency, status,`,
 		"list:region=11250,message=x,code-as-int": "nothing that should go wrong",
 	} {
 		if _, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("fault %q", text)) {

@@ -20,6 +20,8 @@ type host struct {
 	url    string // guarded by sim.mu
 }
 
+type exchange = fakecloud.Exchange[Endpoint, OwnFault]
+
 // call is one request on its way through an operation. Operations run with sim.mu held.
 type call struct {
 	sim     *Simulator
@@ -38,7 +40,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.sim
-	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) fakecloud.Exchange {
+	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) exchange {
 		rt, parameters, status := fakecloud.Find(h.routes, r)
 		entry := Request{
 			Region: h.regionOf(r.Header), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: fakecloud.Excerpt(body),
@@ -48,12 +50,12 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.journal.Add(entry)
 		}
 		if rt == nil {
-			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return h.unknown(r, status) }}
+			return exchange{Record: record, Work: func() fakecloud.Answer { return h.unknown(r, status) }}
 		}
 		entry.Endpoint = rt.Name
-		f := s.faults.Next(func(f Fault) bool { return f.applies(rt.Name, entry.Region) })
-		return fakecloud.Exchange{
-			Fault:  fakecloud.CommonFault(f),
+		f := s.faults.Next(rt.Name, func(own OwnFault) bool { return own.Region == "" || own.Region == entry.Region })
+		return exchange{
+			Fault:  f,
 			Fail:   func() (fakecloud.Answer, bool) { return h.fail(f, r.Header) },
 			Work:   func() fakecloud.Answer { return h.work(rt, parameters["id"], r, body) },
 			Record: record,

@@ -72,7 +72,7 @@ type Simulator struct {
 	servers *fakecloud.Servers
 	started bool
 
-	faults  fakecloud.Faults[Fault]
+	faults  fakecloud.Faults[Endpoint, OwnFault]
 	journal fakecloud.Journal[Request]
 	scripts fakecloud.Journal[ScriptRun]
 }

@@ -186,7 +186,7 @@ func everything(t *testing.T, key simulator.Key) {
 	execution.Body.GrayFailThreshold = new(int32(2))
 	_, err = c.ExecuteScriptOrCommand(execution)
 	wantStatus(t, err, 400, "WKS.00211102")
-	sim.Inject(simulator.Fault{Throttle: true})
+	sim.Inject(simulator.Fault{Code: "APIGW.0308"})
 	_, err = c.ListScripts(&model.ListScriptsRequest{})
 	wantStatus(t, err, 429, "APIGW.0308")
 	for _, r := range sim.Requests() {

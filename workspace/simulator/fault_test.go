@@ -25,8 +25,8 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 		headers string // Retry-After and Location
 		code    string // in the journal
 	}{
-		{Fault{Throttle: true}, 429, `{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:100,time:1 minute","error_code":"APIGW.0308","request_id":"$ID"}`, " ", codeThrottled},
-		{Fault{Throttle: true, RetryAfter: "3", Message: "policy user over ratelimit,limit:10,time:1 second"}, 429, `{"error_msg":"policy user over ratelimit,limit:10,time:1 second","error_code":"APIGW.0308","request_id":"$ID"}`, "3 ", codeThrottled},
+		{Fault{Code: "APIGW.0308"}, 429, `{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:100,time:1 minute","error_code":"APIGW.0308","request_id":"$ID"}`, " ", codeThrottled},
+		{Fault{Code: "APIGW.0308", RetryAfter: "3", Message: "policy user over ratelimit,limit:10,time:1 second"}, 429, `{"error_msg":"policy user over ratelimit,limit:10,time:1 second","error_code":"APIGW.0308","request_id":"$ID"}`, "3 ", codeThrottled},
 		{Fault{Code: "WKS.00211401"}, 500, `{"error_code":"WKS.00211401","error_msg":"Operation failed. Try again later."}`, " ", codeOperation},
 		{Fault{Code: "WKS.00081102"}, 403, `{"error_code":"WKS.00081102","error_msg":"No permission to perform the operation."}`, " ", codeDenied},
 		{Fault{Code: "WKS.99999999", Message: "50% <b>"}, 500, `{"error_code":"WKS.99999999","error_msg":"50% <b>"}`, " ", "WKS.99999999"},
@@ -56,7 +56,7 @@ func TestFaultsInsteadOfTheOperation(t *testing.T) {
 
 func TestFaultOnIAM(t *testing.T) {
 	l := open(t, Options{})
-	l.Inject(Fault{Operation: OpListProjects, Code: "IAM.0001", Status: 403, Message: "no"})
+	l.Inject(Fault{Endpoint: OpListProjects, Code: "IAM.0001", Status: 403, Message: "no"})
 	eq(t, "error", l.do("GET", "/v3/projects", "").want(t, 403).raw, `{"error":{"code":403,"message":"no","title":"Forbidden"}}`)
 	l.do("GET", "scripts", "").want(t, 200)
 }
@@ -104,8 +104,8 @@ func TestKit(t *testing.T) {
 
 func TestFaultSelection(t *testing.T) {
 	l := open(t, fleet(1))
-	l.Inject(Fault{Operation: OpListScripts, After: 1, Times: 2, Status: 500})
-	l.Inject(Fault{Operation: OpListDesktops, Status: 501})
+	l.Inject(Fault{Endpoint: OpListScripts, After: 1, Times: 2, Status: 500})
+	l.Inject(Fault{Endpoint: OpListDesktops, Status: 501})
 	for _, want := range []int{200, 500, 500, 200} {
 		l.do("GET", "scripts", "").want(t, want)
 		l.do("GET", "desktops", "").want(t, 501)
@@ -118,10 +118,10 @@ func TestFaultSelection(t *testing.T) {
 
 func TestParseFault(t *testing.T) {
 	for text, want := range map[string]Fault{
-		"execute:reset-after":                        {Operation: OpExecute, ResetAfter: true},
-		"*:throttle,times=2,retry-after=3":           {Throttle: true, Times: 2, RetryAfter: "3"},
-		"list-tasks:latency=1.5s,after=1":            {Operation: OpListTasks, Latency: 1500 * time.Millisecond, After: 1},
-		`stop:code=WKS.1,message="a,\"b",status=400`: {Operation: OpStop, Code: "WKS.1", Message: `a,"b`, Status: 400},
+		"execute:reset-after":                        {Endpoint: OpExecute, ResetAfter: true},
+		"*:times=2,retry-after=3,code=APIGW.0308":    {Times: 2, RetryAfter: "3", Code: "APIGW.0308"},
+		"list-tasks:latency=1.5s,after=1":            {Endpoint: OpListTasks, Latency: 1500 * time.Millisecond, After: 1},
+		`stop:code=WKS.1,message="a,\"b",status=400`: {Endpoint: OpStop, Code: "WKS.1", Message: `a,"b`, Status: 400},
 		"*:html=false,truncate=true,huge=9":          {Truncate: true, Huge: 9},
 	} {
 		got, err := ParseFault(text)

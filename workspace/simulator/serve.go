@@ -8,6 +8,8 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
+type exchange = fakecloud.Exchange[Operation, struct{}]
+
 // call is one request on its way through an operation. Operations run with sim.mu held.
 type call struct {
 	sim    *Simulator
@@ -20,7 +22,7 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) fakecloud.Exchange {
+	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) exchange {
 		rt, parameters, status := fakecloud.Find(routes, r)
 		sender, _ := parseAuthorization(r.Header.Get("Authorization"))
 		s.mu.Lock()
@@ -36,16 +38,16 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.journal.Add(entry)
 		}
 		if rt == nil {
-			return fakecloud.Exchange{Record: record, Work: func() fakecloud.Answer { return s.unknown(status, id) }}
+			return exchange{Record: record, Work: func() fakecloud.Answer { return s.unknown(status, id) }}
 		}
 		entry.Operation = rt.Name
 		if ofIAM(rt.Name) {
 			w.Header().Set("X-IAM-Trace-Id", id)
 		}
-		f := s.faults.Next(func(f Fault) bool { return f.Operation == "" || f.Operation == rt.Name })
-		return fakecloud.Exchange{
-			Fault:  fakecloud.CommonFault(f),
-			Fail:   func() (fakecloud.Answer, bool) { return f.fail(rt.Name, id) },
+		f := s.faults.Next(rt.Name, nil)
+		return exchange{
+			Fault:  f,
+			Fail:   func() (fakecloud.Answer, bool) { return failWith(f, rt.Name, id) },
 			Work:   func() fakecloud.Answer { return s.work(rt, parameters, r, body, id) },
 			Record: record,
 		}

@@ -60,7 +60,7 @@ type Simulator struct {
 	servers    *fakecloud.Servers
 	started    bool
 
-	faults  fakecloud.Faults[Fault]
+	faults  fakecloud.Faults[Operation, struct{}]
 	journal fakecloud.Journal[Request]
 }
 
