@@ -201,7 +201,9 @@ func (w *watch) look(ctx context.Context) {
 		return
 	}
 	w.status, w.endedAt = in.Status, in.EndedAt
-	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) {
+	// One that was still stopping ends by itself, which says nothing about the restart.
+	stopped := !ended(w.before.Status) && ended(in.Status)
+	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) && !stopped {
 		w.moved = true
 	}
 	if w.moved {

@@ -204,6 +204,19 @@ func TestRestartWithAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+// An instance that stops by itself while nobody knows what became of its restart has not been restarted.
+func TestRestartOfWhatWasStoppingIsNotMistaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), timing: simulator.Timing{Stopping: 30 * time.Second}})
+		w.confirmed(t, "stop_instances", arguments{"instance_ids": ids(1)})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointRestart, Reset: true})
+		r := w.call(t, "restart_instance", restart.with(arguments{"wait_seconds": 40}))
+		if wantOutcomes(t, r, "unknown", "unknown"); w.Instances(home)[0].Status != simulator.Terminated {
+			t.Errorf("%+v", w.Instances(home))
+		}
+	})
+}
+
 func TestRestartRefusedByTheService(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault simulator.Fault
