@@ -41,10 +41,11 @@ type world struct {
 
 type setup struct {
 	instances []simulator.Instance
-	elsewhere []simulator.Instance // in a second region
-	others    []simulator.Region   // further ones
-	region    string               // the configured one
-	images    []simulator.Image    // simulator.DemoImages() when nil
+	elsewhere []simulator.Instance      // in a second region
+	others    []simulator.Region        // further ones
+	region    string                    // the configured one
+	images    []simulator.Image         // simulator.DemoImages() when nil
+	groups    []simulator.ResourceGroup // simulator.DemoGroups() when nil
 	quirks    simulator.Quirks
 	timing    simulator.Timing
 	rules     toolbox.Rules // policy, budget, audit log
@@ -59,12 +60,14 @@ func newWorld(t testing.TB, o setup) *world {
 	if o.rules.Now == nil {
 		o.rules.Now = time.Now
 	}
-	regions := []simulator.Region{{ID: home, Name: "华东一区【昆山】", Instances: o.instances, Images: o.images, Storage: o.storage}}
+	regions := []simulator.Region{{
+		ID: home, Name: "华东一区【昆山】", Instances: o.instances, Images: o.images, Groups: o.groups, Storage: o.storage,
+	}}
 	if o.storage != "" {
 		regions[0].HomePath = o.storage
 	}
 	if o.elsewhere != nil {
-		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere})
+		regions = append(regions, simulator.Region{ID: away, Name: "华东三区【乌镇】", Instances: o.elsewhere, Groups: o.groups})
 	}
 	regions = append(regions, o.others...)
 	sim := simulator.New(simulator.Options{
