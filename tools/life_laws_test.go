@@ -278,9 +278,6 @@ func (l *life) judge(d *deed) {
 	if errors.As(d.err, &refusal) {
 		l.seen["rule "+refusal.Rule]++
 	}
-	if d.err != nil && strings.Contains(d.err.Error(), "716865") {
-		l.seen["fault 716865"]++
-	}
 	if d.err != nil && strings.Contains(toolbox.Explain(d.err), "fault in the server") {
 		l.breaks("no fault", "%s: %v", d.name(), d.err)
 	}
