@@ -119,7 +119,7 @@ func newHistory(seed uint64) (history []move) {
 		"create_instance", "restart_instance", "list_instances", "get_instance", "fault", "fault", "fault", "fault", "time passes", "time passes", "the console",
 	})
 	faults := []simulator.Fault{
-		{Reset: true}, {ResetAfter: true}, {ResetAfter: true}, {HangAfter: true}, {Truncate: true}, {Status: 503}, {HTML: true}, {ExpireToken: true},
+		{Reset: true}, {ResetAfter: true}, {ResetAfter: true}, {HangAfter: true}, {Truncate: true}, {Status: 503}, {HTML: true}, {Own: simulator.OwnFault{ExpireToken: true}},
 		{Code: "10001"}, {Code: "716865"}, {Code: "716868"}, {Code: "10004"}, {Latency: 4 * time.Second}, {Latency: 30 * time.Second},
 	}
 	spans := []time.Duration{time.Second, 4 * time.Second, 20 * time.Second, 2 * time.Minute, 11 * time.Minute, 31 * time.Minute}
