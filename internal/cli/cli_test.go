@@ -382,7 +382,7 @@ func TestDoctor(t *testing.T) {
 		"expired for days":      {token(time.Now().Add(-80 * time.Hour)), 1, []string{"expired at 20", "the token has expired 3 days ago", "→ Get a new token"}},
 		"wrong clock":           {with(account(slow), "SCNET_CLUSTER_ID", "11250"), 1, []string{"FAIL  clock", "this machine is 1h0m", "ahead of SCNet's time", "→ Set the clock"}},
 		"no container service":  {account(none), 1, []string{"FAIL  region 20091", "no container service", "→ Use another region"}},
-		"no region chosen":      {account(good), 1, []string{"FAIL  region ", "several regions", "11250", "20057", "→ Set SCNET_CLUSTER_ID"}},
+		"no region chosen":      {account(good), 0, []string{"note  region ", "none is the default", "ok    region 11250", "ok    region 20057", "→ Set SCNET_CLUSTER_ID"}},
 		"unreachable":           {with(ok, "SCNET_LOGIN_URL", "http://127.0.0.1:1"), 1, []string{"FAIL  connection", "was not sent", "→ Nothing listens at that address: correct SCNET_LOGIN_URL"}},
 		"no such host":          {with(ok, "SCNET_LOGIN_URL", "https://api.scnet.invalid"), 1, []string{"FAIL  connection", "→ The host name does not exist: correct SCNET_LOGIN_URL"}},
 		"no secret file":        {with(ok, "SCNET_SECRET_KEY", "", "SCNET_SECRET_KEY_FILE", "/absent"), 1, []string{"FAIL  configuration", "SCNET_SECRET_KEY_FILE: ", "→ Put the secret into this file"}},

@@ -232,14 +232,18 @@ func (e *examination) clock(ctx context.Context, client *scnet.Client, address s
 
 // regions checks every region. A region that cannot be used is a failure only if calls would go there.
 func (e *examination) regions(ctx context.Context, client *scnet.Client, regions []*scnet.Region) {
-	chosen, err := client.Region(ctx, "")
-	if err != nil {
+	chosen, err := defaultRegion(ctx, client)
+	switch {
+	case err != nil:
 		fix := "Set SCNET_CLUSTER_ID to one of them."
 		if errors.Is(err, scnet.ErrSuspended) {
 			fix = "Top up in the SCNet console, or set SCNET_CLUSTER_ID to another region."
 		}
 		e.fail("region", err, fix)
-	} else if chosen.Name != "" {
+	case chosen == nil:
+		e.note("region", "Set SCNET_CLUSTER_ID to make one of them the default.",
+			"none is the default: lists and names go to all of them, and create_instance has to name one")
+	case chosen.Name != "":
 		e.ok("region", "%s is used when a call does not name a region", chosen)
 	}
 	for _, r := range regions {

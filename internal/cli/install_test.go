@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -60,7 +59,6 @@ func TestInstallWithSecrets(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	env["SCNET_LOGIN_URL"], env["SCNET_AC_URL"], env["SCNET_USER"] = s.URL(), s.URL(), cfg.User
 	env["SCNET_ACCESS_KEY"], env["SCNET_SECRET_KEY"] = cfg.AccessKey.Reveal(), cfg.SecretKey.Reveal()
-	env["SCNET_CLUSTER_ID"] = simulator.DemoRegions(time.Now())[0].ID
 	code, out, errs := run(t, env, "", "install", "cursor", "--yes", "--command", "/opt/scnet-mcp")
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
