@@ -186,6 +186,9 @@ func (row instanceRow) instance() Instance {
 
 // parseTime reads the service's times, which carry no zone and are China's.
 func parseTime(t text) time.Time {
+	if t == "" {
+		return time.Time{}
+	}
 	at, err := time.ParseInLocation(time.DateTime, string(t), ChinaTime)
 	if err != nil {
 		return time.Time{}

@@ -1,7 +1,6 @@
 package scnet
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -39,19 +38,33 @@ func (in Instance) Ran(now time.Time) (time.Duration, bool) {
 // TotalAccelerators returns the accelerators of all containers together.
 func (in Instance) TotalAccelerators() int { return in.Accelerators * max(in.Containers, 1) }
 
-var spanPattern = regexp.MustCompile(`^(?:(\d{1,5})d)? ?(?:(\d{1,5})h)? ?(?:(\d{1,5})m)? ?(?:(\d{1,5})s)?$`)
+// spanUnits are the units of a duration, in the order in which they come.
+var spanUnits = []struct {
+	letter byte
+	unit   time.Duration
+}{{'d', 24 * time.Hour}, {'h', time.Hour}, {'m', time.Minute}, {'s', time.Second}}
+
+// maxSpanDigits is how many digits a number of a duration may have.
+const maxSpanDigits = 5
 
 // parseSpan reads the service's durations: 14d 23h 48m.
-func parseSpan(text string) (time.Duration, bool) {
-	parts := spanPattern.FindStringSubmatch(strings.TrimSpace(text))
-	if parts == nil || strings.TrimSpace(text) == "" {
-		return 0, false
-	}
-	total := time.Duration(0)
-	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
-		if n, err := strconv.Atoi(parts[i+1]); err == nil {
-			total += time.Duration(n) * unit
+func parseSpan(text string) (total time.Duration, known bool) {
+	rest := strings.TrimSpace(text)
+	for _, each := range spanUnits {
+		rest = strings.TrimPrefix(rest, " ")
+		digits := 0
+		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+			digits++
 		}
+		if digits == 0 || digits > maxSpanDigits || digits == len(rest) || rest[digits] != each.letter {
+			continue
+		}
+		n, _ := strconv.Atoi(rest[:digits]) // at most five digits
+		total += time.Duration(n) * each.unit
+		rest, known = rest[digits+1:], true
+	}
+	if !known || rest != "" {
+		return 0, false
 	}
 	return total, true
 }

@@ -69,6 +69,18 @@ func TestFaultsOfOursStayInTheLog(t *testing.T) {
 	}
 }
 
+// Only a program that is served lets results out unchecked: whatever makes a toolbox without a word on it checks them.
+func TestTrustedResultsAreNotChecked(t *testing.T) {
+	broken := declared("breaks_its_schema", func(context.Context, nothing) (empty, error) { return empty{}, nil })
+	for _, trusted := range []bool{false, true} {
+		box := toolbox.New(toolbox.Rules{TrustResults: trusted}, []toolbox.Tool{broken})
+		result, err := box.Call(t.Context(), toolbox.Call{Tool: broken.Name})
+		if (err == nil) != trusted || (len(result.Structured) > 0) != trusted {
+			t.Errorf("trusted %v: %s, %v", trusted, result.Structured, err)
+		}
+	}
+}
+
 func TestUnknownTool(t *testing.T) {
 	box := toolbox.New(toolbox.Rules{}, tools.Instances{}.Tools())
 	_, err := box.Call(t.Context(), toolbox.Call{Tool: "list_instance"})

@@ -48,6 +48,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	warnUnconfigured(service, log)
 	warnOfAudit(service, log)
+	service.TrustResults = isTrusted(log)
 	toolbox := newToolbox(service)
 
 	c.apply(&options)

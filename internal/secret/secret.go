@@ -20,7 +20,8 @@ func New(text string) Value {
 	if text == "" {
 		return Value{}
 	}
-	return Value{text: &text}
+	kept := text // else the parameter would be on the heap, an empty one too
+	return Value{text: &kept}
 }
 
 // Reveal returns the text. Call it only where the text goes on the wire.

@@ -238,7 +238,7 @@ func (c *connection) isCancelled(call *pendingCall) bool {
 
 // write sends one message. The first failure ends the connection.
 func (c *connection) write(message any) error {
-	encoded, err := json.Marshal(message)
+	encoded, err := encode(message)
 	if err != nil {
 		c.server.log.Error().Err(err).Msg("a message cannot be encoded")
 		return err

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"log"
 	"math"
@@ -39,7 +38,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	encoded, err := json.Marshal(body)
+	encoded, err := encode(body)
 	if err != nil {
 		status, encoded = http.StatusInternalServerError, []byte(`{}`)
 	}

@@ -375,7 +375,7 @@ func (e *exchange) send(message any) error {
 	if !e.stream {
 		return ErrOutputClosed
 	}
-	encoded, err := json.Marshal(message)
+	encoded, err := encode(message)
 	if err != nil {
 		return err
 	}

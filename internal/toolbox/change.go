@@ -214,7 +214,7 @@ func (c change[In, Work, Out, InP, OutP]) render(a *attempt, out Out) (Result, e
 		}
 		changed.Targets[i] = t
 	}
-	result, err := render(c.tool.Output, OutP(&out))
+	result, err := a.toolbox.render(c.tool.Output, OutP(&out))
 	if err != nil {
 		return result, err
 	}

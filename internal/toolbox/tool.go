@@ -92,20 +92,22 @@ func ReadUnderPolicy[In any, Out Output](
 		if err != nil {
 			return ending{err: err}
 		}
-		e.result, e.err = render(t.Output, out)
+		e.result, e.err = b.render(t.Output, out)
 		return e
 	}
 	return t
 }
 
-// render encodes what a tool returned, after a check against the schema that clients were told.
-func render(schema *schemas.Schema, out Output) (Result, error) {
+// render encodes what a tool returned, and checks it against the schema that clients were told unless it is trusted.
+func (b *Toolbox) render(schema *schemas.Schema, out Output) (Result, error) {
 	structured, err := json.Marshal(out)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := schema.Validate(json.RawMessage(structured)); err != nil {
-		return Result{}, &internalError{what: "the result does not match its schema", cause: err}
+	if !b.rules.TrustResults {
+		if err := schema.Validate(json.RawMessage(structured)); err != nil {
+			return Result{}, &internalError{what: "the result does not match its schema", cause: err}
+		}
 	}
 	return Result{Structured: structured, Text: out.Text()}, nil
 }
