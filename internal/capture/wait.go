@@ -227,7 +227,7 @@ func (r *Run) container(ctx context.Context, w Watch, name string, s sighting, a
 	default:
 		c.State = Unwritable
 	}
-	c.Stdout, c.Stderr = r.stream(ctx, w, name+".out", rec.out), r.stream(ctx, w, name+".err", rec.errOut)
+	c.Stdout, c.Stderr = r.stream(ctx, w, s, name, "out", rec.out), r.stream(ctx, w, s, name, "err", rec.errOut)
 	return c
 }
 
@@ -265,27 +265,33 @@ func (r *Run) record(ctx context.Context, name string) (rec record, err error) {
 	return rec, err
 }
 
-// stream reads what a script wrote that is over: all of it, or its two ends.
-func (r *Run) stream(ctx context.Context, w Watch, name string, size int64) Stream {
+// stream reads what a script wrote that is over: all of it, or its two ends. It reads what was listed as a file and nothing
+// else: a program can put a link there that leads to what the file service may read and its container does not see.
+func (r *Run) stream(ctx context.Context, w Watch, s sighting, name, kind string, size int64) Stream {
 	out := Stream{Bytes: size}
-	if size == 0 {
+	switch {
+	case size == 0:
 		return out
-	}
-	if size <= wholeStream {
-		content, ok := r.exactly(ctx, name, size)
+	case !s.has(kind):
+		out.Unread, out.Truncated = true, true
+		return out
+	case size <= wholeStream:
+		content, ok := r.exactly(ctx, name+"."+kind, size)
 		out.Text, out.Truncated = w.shown(content, 0, nil)
 		out.Unread = !ok && len(content) == 0
 		out.Truncated = out.Truncated || !ok
 		return out
 	}
-	head, okHead := r.exactly(ctx, name+".head", streamEnd)
-	tail, okTail := r.exactly(ctx, name+".tail", streamEnd)
-	if !okHead || !okTail {
-		return r.tail(ctx, w, name, scnet.File{Size: size})
+	if s.has(kind+".head") && s.has(kind+".tail") {
+		head, okHead := r.exactly(ctx, name+"."+kind+".head", streamEnd)
+		tail, okTail := r.exactly(ctx, name+"."+kind+".tail", streamEnd)
+		if okHead && okTail {
+			out.Text, _ = w.shown(head, size-2*streamEnd, tail)
+			out.Truncated = true
+			return out
+		}
 	}
-	out.Text, _ = w.shown(head, size-2*streamEnd, tail)
-	out.Truncated = true
-	return out
+	return r.tail(ctx, w, name+"."+kind, scnet.File{Size: size})
 }
 
 // exactly reads size bytes, again if a late back end gives fewer.
