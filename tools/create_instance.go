@@ -282,12 +282,14 @@ func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work c
 			return out, err
 		}
 		if id = out.settle(ctx, work, before, "the answer was lost"); id == "" {
+			out.Next = s.listNamed(work)
 			return out, nil
 		}
 	case id == "":
 		t.Outcome = toolbox.OutcomeUnknown
 		out.Targets = []toolbox.Target{t}
 		if id = out.settle(ctx, work, before, "the service told no id"); id == "" {
+			out.Next = s.listNamed(work)
 			return out, nil
 		}
 	}
@@ -337,9 +339,16 @@ func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, befo
 	case err != nil:
 		out.Note = fmt.Sprintf("It may have been created all the same: %s, and looking afterwards failed: %s.", why, toolbox.Briefly(err))
 	}
-	out.Next = fmt.Sprintf("Look with list_instances, name=%q, before creating it again: it was not sent twice, and each of two instances costs money.",
-		text.Field(work.target.Name))
 	return ""
+}
+
+// listNamed is the read that settles whether an instance was created.
+func (s Instances) listNamed(work creation) string {
+	words := fmt.Sprintf("Call list_instances with name=%q", text.Field(work.target.Name))
+	if !s.SCNet.SingleRegion() {
+		words += " and region=" + text.Field(work.region.ID)
+	}
+	return words + " before creating it again: it was not sent twice, and each of two instances costs money."
 }
 
 // awaitRunning looks at the new instance until it shows, and until it is Running or has ended if there is time for it.
@@ -386,8 +395,12 @@ func (s Instances) awaitRunning(ctx context.Context, out *CreateInstanceOutput, 
 		notes = append(notes, strings.TrimSpace("It was created and is not Running yet. "+describeStatus(last.Status)))
 	}
 	out.Note = strings.TrimSpace(strings.Join(notes, " "))
-	if out.State != toolbox.Done {
-		out.Next = fmt.Sprintf("Look at %s with list_instances; do not create it again.", out.InstanceID)
+	switch out.State {
+	case toolbox.Done:
+	case toolbox.Failed:
+		out.Next = lookAt(id, "") + " for what is known about why. Do not create it again: restart_instance starts it, delete_instances removes it."
+	default:
+		out.Next = lookAt(id, "Running") + ", which waits for it. Do not create it again."
 	}
 }
 
@@ -412,7 +425,7 @@ func (out CreateInstanceOutput) Text() string {
 	}
 	words += ". " + out.Note
 	for _, t := range out.Targets {
-		if t.Note != "" && t.Note != out.Note {
+		if !strings.Contains(out.Note, t.Note) {
 			words += " " + t.Note + "."
 		}
 		for _, m := range t.Mounts {

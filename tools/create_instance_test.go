@@ -69,7 +69,7 @@ func TestCreateInstance(t *testing.T) {
 		wantParts(t, r.Text, "1 dcu (1 container × 1)", "It has no time limit: it costs money until somebody stops it", "start script of 25 bytes")
 		r = w.call(t, "create_instance", confirm)
 		wantOutcomes(t, r, "waiting", "created")
-		wantParts(t, r.Text, "queueing for", r.InstanceID, "do not create it again")
+		wantParts(t, r.Text, "queueing for", "get_instance with instance_id="+r.InstanceID+" and wait_for=Running", "Do not create it again")
 		in := w.Instances(home)[1]
 		if in.TaskType != "ssh" || in.CPUNumber != 8 || in.GPUNumber != 1 || in.TaskNumber != 1 || in.StartScriptContent != model().StartScriptContent ||
 			len(in.Mounts) != 1 || len(in.Ports) != 1 || in.TimeLimit != 0 {
@@ -147,7 +147,7 @@ func TestCreateInstanceOutcomes(t *testing.T) {
 		exist   int
 		words   []string
 	}{
-		"lost, and done":     {simulator.Fault{ResetAfter: true}, "waiting", "created", 2, []string{"the answer was lost", "appeared since", "do not create it again"}},
+		"lost, and done":     {simulator.Fault{ResetAfter: true}, "waiting", "created", 2, []string{"the answer was lost", "appeared since", "Do not create it again"}},
 		"lost, and not done": {simulator.Fault{Reset: true}, "unknown", "unknown", 1, []string{"No instance of that name has appeared", `name="new-one"`, "not sent twice"}},
 		"not documented":     {simulator.Fault{Code: "716020"}, "unknown", "unknown", 1, []string{"may have been created"}},
 	} {

@@ -133,8 +133,8 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 	}
 	settleDeletes(ctx, work, targets, present)
 	out := DeleteInstancesOutput{toolbox.Changed{State: deleteState(targets), Targets: targets}}
-	if toolbox.Count(targets, toolbox.OutcomeUnknown, toolbox.StillListed) > 0 {
-		out.Next = "What is unknown or still listed was not sent again: look with list_instances before repeating."
+	if look := lookAtEach(targets, "", toolbox.OutcomeUnknown, toolbox.StillListed); look != "" {
+		out.Next = look + ": \"no such instance\" means that it is deleted. What is still there after a minute can be deleted again."
 	}
 	return out, nil
 }
@@ -183,7 +183,7 @@ func settled(sent toolbox.Target, look error) (toolbox.Outcome, string) {
 	case look != nil:
 		return sent.Outcome, sent.Note + "; looking afterwards failed: " + toolbox.Briefly(look)
 	case accepted:
-		return toolbox.StillListed, "the delete was accepted, but it is still listed; look again with list_instances"
+		return toolbox.StillListed, "the delete was accepted, but it is still listed"
 	case sent.Outcome == toolbox.OutcomeUnknown:
 		return sent.Outcome, sent.Note + "; it is still listed"
 	}

@@ -62,7 +62,7 @@ func (s Instances) executeScript() toolbox.Tool {
 		Plan: s.planScript,
 		Nothing: func(_ ExecuteScriptInput, plan toolbox.Plan) ExecuteScriptOutput {
 			return ExecuteScriptOutput{
-				Changed: toolbox.Changed{State: toolbox.Failed, Next: nothingRan}, Summary: countScripts(plan.Targets, nil),
+				Changed: toolbox.Changed{State: toolbox.Failed, Next: afterNothingRan(plan.Targets)}, Summary: countScripts(plan.Targets, nil),
 			}
 		},
 		Ask: askScript,
@@ -206,8 +206,19 @@ func (out ExecuteScriptOutput) Text() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// nothingRan is the next step where no instance could run the script.
-const nothingRan = "Start a stopped instance with restart_instance, or wait for one with get_instance and wait_for=Running; then repeat the call."
+// afterNothingRan is the next step where no instance could run the script.
+func afterNothingRan(targets []toolbox.Target) string {
+	for _, t := range targets {
+		switch {
+		case t.Outcome != toolbox.SkippedNotRunning:
+		case ended(scnet.Status(t.Status)):
+			return fmt.Sprintf("Start %s with restart_instance, or choose instances that are Running; then repeat the call.", t)
+		default:
+			return lookAt(t.ID, "Running") + ", which waits for it; then repeat the call."
+		}
+	}
+	return ""
+}
 
 // nextOfScripts is the next step after scripts that are not over, or of which it is not known whether they ran: the read that
 // tells, or, where none can, where to look.
@@ -216,14 +227,14 @@ func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) string {
 	for _, r := range runs {
 		captured[r.InstanceID] = true
 		if r.goesOn() {
-			return fmt.Sprintf("get_script_output with run_id=%s shows how it goes on, likewise for every other run that is not over; stop_script ends "+
-				"one. Do not run the script again.", r.RunID)
+			return fmt.Sprintf("Call get_script_output with run_id=%s and wait_seconds=40 to see how it goes on, and likewise for every other run that is "+
+				"not over; stop_script ends one. Do not run the script again.", r.RunID)
 		}
 	}
 	for _, t := range targets {
 		if t.Outcome == toolbox.OutcomeUnknown && !captured[text.Field(t.ID)] {
 			return fmt.Sprintf("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes "+
-				"(get_instance with show_access=true says how to get there), and run it again only if it did not run.", t)
+				"(get_instance with instance_id=%s and show_access=true says how to get there), and run it again only if it did not run.", t, text.Field(t.ID))
 		}
 	}
 	return ""

@@ -155,7 +155,7 @@ func TestExecuteCanaries(t *testing.T) {
 			parts: []string{"code 716864 执行脚本错误", "5 not run of 5"}},
 		"one is lost": {more: arguments{"canary": 1, "canary_wait_seconds": 40}, fault: simulator.Fault{Reset: true}, state: "unknown",
 			outcomes: "unknown not_attempted not_attempted not_attempted not_attempted", runs: []string{"5@0"},
-			parts: []string{"may have run in", "show_access=true", "run it again only if it did not run"}},
+			parts: []string{"may have run in", "get_instance with instance_id=" + id(5) + " and show_access=true", "run it again only if it did not run"}},
 		"all are canaries": {more: arguments{"canary": 5, "canary_wait_seconds": 7, "concurrency": 1}, leaves: 6 * time.Second, state: "partial",
 			outcomes: "accepted accepted accepted accepted accepted", runs: []string{"5@0", "4@0", "3@0", "2@0", "1@0"}, parts: []string{"it left Running"}},
 	} {

@@ -98,7 +98,7 @@ func (s Instances) readInstance(ctx context.Context, live guard.Live, in GetInst
 	if reached != nil {
 		ok := reached(l.instance.Status)
 		if out.Reached = &ok; !ok {
-			out.Next = "It was not reached. Repeat the call to go on waiting."
+			out.Next = afterWait(l.instance.Status, in.WaitFor)
 		}
 	}
 	out.explain(ctx, l)
@@ -122,6 +122,22 @@ func condition(word string) (func(scnet.Status) bool, error) {
 		return nil, err
 	}
 	return func(s scnet.Status) bool { return s.Is(status) }, nil
+}
+
+// afterWait is the next step after a wait that did not reach what it was for. To wait on helps only with what changes by itself.
+func afterWait(status scnet.Status, word string) string {
+	wanted, _ := parseStatus(word) // "" for settled
+	switch {
+	case ended(status) && ended(wanted):
+		return fmt.Sprintf("It has ended, as %s, and so does not become %s.", status, wanted)
+	case ended(status):
+		return fmt.Sprintf("It is %s, and does not start by itself: restart_instance starts it.", status)
+	case status.Is(scnet.Running) && wanted.Is(scnet.Terminated):
+		return "It is still Running, and goes on until its time limit: stop_instances stops it. If it is being stopped, repeat the call to go on waiting."
+	case status.Is(scnet.Running) && !ended(wanted):
+		return "It is Running already, and does not go back by itself."
+	}
+	return fmt.Sprintf("It is still %s. Repeat the call to go on waiting.", text.Field(string(status)))
 }
 
 // explain adds what is known about why an instance waits or failed.

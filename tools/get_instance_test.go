@@ -50,6 +50,26 @@ func TestGetInstanceWaits(t *testing.T) {
 	}
 }
 
+// A wait that did not reach its end says what would: to wait on is no help where nothing changes by itself.
+func TestGetInstanceAfterAWaitInVain(t *testing.T) {
+	for name, c := range map[string]struct{ status, wait, next string }{
+		"ended":       {simulator.Terminated, "Running", "does not start by itself: restart_instance starts it"},
+		"ended so":    {simulator.Completed, "stopped", "It has ended, as Completed, and so does not become Terminated"},
+		"runs on":     {simulator.Running, "Terminated", "stop_instances stops it"},
+		"runs":        {simulator.Running, "Waiting", "Running already"},
+		"not over":    {simulator.Running, "Completed", "still Running. Repeat the call"},
+		"queueing":    {simulator.Waiting, "Running", "still Waiting. Repeat the call"},
+		"not settled": {simulator.Waiting, "settled", "still Waiting. Repeat the call"},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			w := newWorld(t, setup{instances: jobs(1, c.status), timing: simulator.Timing{Waiting: 1000 * time.Hour}})
+			r := w.call(t, "get_instance", arguments{"instance_id": id(1), "wait_for": c.wait, "wait_seconds": 3})
+			wantParts(t, r.Next, c.next)
+			wantParts(t, r.Text, r.Next)
+		})
+	}
+}
+
 func TestGetInstanceTellsWhatIsKnown(t *testing.T) {
 	for _, status := range []string{simulator.Waiting, simulator.Failed} {
 		bubble(t, status, func(t *testing.T) {

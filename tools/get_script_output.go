@@ -45,7 +45,7 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 		out = GetScriptOutputOutput{ScriptRun: scriptRun(run, run.Await(ctx, watch)), Region: text.Field(region.ID)}
 		out.Summary = countContainers(out.ScriptRun)
 		if out.goesOn() {
-			out.Next = "Call get_script_output again with this run_id. Do not run the script again."
+			out.Next = "Call get_script_output again with this run_id and wait_seconds=40. Do not run the script again."
 		}
 		return out, nil
 	}, s.options()...)

@@ -103,7 +103,7 @@ func afterRecords(task workspace.Task, records []workspace.Record) string {
 	}
 	for _, r := range records {
 		if r.State() == workspace.StateFailed {
-			return fmt.Sprintf("Call again with output_of=[%q] to see what a failed script printed.", text.Field(r.ID))
+			return fmt.Sprintf("Call get_workspace_run with run_id=%s and output_of=[%q] to see what a failed script printed.", text.Field(task.ID), text.Field(r.ID))
 		}
 	}
 	return ""

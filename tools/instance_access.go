@@ -43,10 +43,10 @@ func access(ctx context.Context, live guard.Live, l located) (access InstanceAcc
 		return InstanceAccess{Reason: err.Error()}, inConsole
 	case status.Is(scnet.Waiting), status.Is(scnet.Deploying):
 		return InstanceAccess{Reason: fmt.Sprintf("the address exists only while the instance is Running; it is %s", status)},
-			"Call get_instance with wait_for=Running and show_access=true."
+			lookAt(l.instance.ID, "Running") + " and show_access=true."
 	case status.Is(scnet.Terminated), status.Is(scnet.Failed), status.Is(scnet.Completed):
 		return InstanceAccess{Reason: fmt.Sprintf("the address exists only while the instance is Running; it is %s", status)},
-			"Start it with restart_instance, then call get_instance with wait_for=Running and show_access=true."
+			"Start it with restart_instance. Then: " + lookAt(l.instance.ID, "Running") + " and show_access=true."
 	}
 	secret, err := l.region.AccessURL(ctx, l.instance.ID)
 	if err != nil {

@@ -1,6 +1,11 @@
 package tools
 
-import "time"
+import (
+	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+)
 
 // Looks at what a change did: the first pause between two, and the longest.
 const (
@@ -16,3 +21,31 @@ const leastLook = 3 * time.Second
 
 // settleTimeout bounds all looks at one change together.
 const settleTimeout = 15 * time.Second
+
+// lookAt is the read that settles what became of an instance, as a step to take. It waits for a status unless wait is "".
+func lookAt(id, wait string) string {
+	words := "Call get_instance with instance_id=" + text.Field(id)
+	if wait != "" {
+		words += " and wait_for=" + wait
+	}
+	return words
+}
+
+// lookAtEach is lookAt for the targets with one of the outcomes, of which it names the first.
+func lookAtEach(targets []toolbox.Target, wait string, outcomes ...toolbox.Outcome) string {
+	var first string
+	more := 0
+	for _, t := range targets {
+		switch {
+		case toolbox.Count([]toolbox.Target{t}, outcomes...) == 0:
+		case first == "":
+			first = lookAt(t.ID, wait)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		return first + ", and likewise for " + text.Count(more, "other")
+	}
+	return first
+}

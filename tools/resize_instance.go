@@ -110,7 +110,7 @@ func (s Instances) planResize(ctx context.Context, policy guard.Policy, in *Resi
 	t := &plan.Targets[0]
 	in.Region, in.InstanceID = "", t.ID // the target says where it is
 	if !ended(before.Status) {
-		return plan, work, fmt.Errorf("%s is %s, and only a stopped instance can be resized. Nothing was changed. Stop it with stop_instances, which ends its processes, and wait until it has stopped",
+		return plan, work, fmt.Errorf("%s is %s, and only a stopped instance can be resized. Nothing was changed. Stop it with stop_instances, which ends its processes, wait with get_instance and wait_for=Terminated, and repeat this call",
 			t, text.Field(t.Status))
 	}
 	size := scnet.Size{CPUs: cmp.Or(in.CPUs, before.CPUs), Accelerators: before.Accelerators, MemoryMB: cmp.Or(in.MemoryMB, before.MemoryMB)}
@@ -190,8 +190,12 @@ func (s Instances) actResize(ctx context.Context, _ ResizeInstanceInput, work re
 		t.Outcome, out.State = toolbox.Accepted, toolbox.Waiting
 		out.Note = strings.TrimSpace("The resize was accepted, but the new size does not show yet. " + out.Note)
 	}
-	if out.State != toolbox.Done {
-		out.Next = "Look at its size with list_instances, detail=true, before anything else."
+	switch out.State {
+	case toolbox.Waiting:
+		out.Next = lookAt(t.ID, "") + " until the new size shows, before it is started."
+	case toolbox.Unknown:
+		out.Next = lookAt(t.ID, "") + " for its size. If it still has the old one after a minute, the resize did not happen, and can be repeated."
+	default:
 	}
 	out.Targets = []toolbox.Target{t}
 	return out, nil

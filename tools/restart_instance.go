@@ -28,7 +28,7 @@ type RestartInstanceInput struct {
 // RestartInstanceOutput is the result of restart_instance.
 type RestartInstanceOutput struct {
 	toolbox.Changed
-	ReturnedID    string `json:"returned_id,omitempty" jsonschema_description:"The id in the service's answer"`
+	ReturnedID    string `json:"returned_id,omitempty" jsonschema_description:"The id in the answer, which SCNet does not explain; the instance keeps its own unless note says otherwise"`
 	LastStatus    string `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
 	WaitedSeconds int    `json:"waited_seconds" jsonschema_description:"Seconds waited"`
 	Note          string `json:"note,omitempty" jsonschema_description:"What to know"`
@@ -128,8 +128,14 @@ func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work
 	case err != nil:
 		out.Note = strings.TrimSpace("The answer was lost (" + toolbox.Briefly(err) + "), but the instance shows that it was restarted. " + out.Note)
 	}
-	if out.State == toolbox.Waiting || out.State == toolbox.Unknown {
-		out.Next = "Look with get_instance, which can wait (wait_for=Running)."
+	switch out.State {
+	case toolbox.Waiting:
+		out.Next = lookAt(w.id, "Running") + ", which waits for it."
+	case toolbox.Unknown:
+		out.Next = fmt.Sprintf("%s. If it still is %s then, the restart did not happen, and can be repeated.", lookAt(w.id, "Running"), text.Field(t.Status))
+	case toolbox.Failed:
+		out.Next = lookAt(w.id, "") + " for what is known about why."
+	default:
 	}
 	out.Targets = []toolbox.Target{t}
 	return out, nil
@@ -146,10 +152,10 @@ func (w *watch) verdict() (state toolbox.State, note string) {
 		state, note = toolbox.Waiting, "The restart was accepted, but does not show yet."
 	default:
 		state = toolbox.Waiting
-		note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status) + "")
+		note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status))
 	}
-	if w.returnedID != "" && w.returnedID != w.target.ID {
-		note = strings.TrimSpace(note + " The service answered with another id than it was sent; the status is that of " + text.Field(w.id) + ".")
+	if w.id != w.target.ID {
+		note = strings.TrimSpace(note + " It goes on under another id: use " + text.Field(w.id) + " from now on.")
 	}
 	if w.err != nil {
 		note = strings.TrimSpace(note + " Its status could not be read: " + toolbox.Briefly(w.err) + ".")
@@ -226,9 +232,6 @@ func (out RestartInstanceOutput) Text() string {
 	words += ", status " + out.LastStatus
 	if out.WaitedSeconds > 0 {
 		words += fmt.Sprintf(" after %d s", out.WaitedSeconds)
-	}
-	if out.ReturnedID != "" {
-		words += ", the service returned id " + out.ReturnedID
 	}
 	return strings.TrimSpace(words + ". " + out.Note)
 }

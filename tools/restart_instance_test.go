@@ -22,7 +22,7 @@ func TestRestartOfWhatHasEnded(t *testing.T) {
 			if r.State != "waiting" || r.LastStatus != "Waiting" || r.Targets[0].Status != status || r.WaitedSeconds != 0 || r.ReturnedID == id(1) {
 				t.Errorf("%+v", r)
 			}
-			wantParts(t, r.Text, "Waiting means queueing for cards, not broken", "get_instance", r.ReturnedID, id(1), "the status is that of "+id(1))
+			wantParts(t, r.Text, "Waiting means queueing for cards, not broken", "get_instance with instance_id="+id(1)+" and wait_for=Running")
 			w.wantSent(t, simulator.EndpointRestart, 1)
 		})
 	}
@@ -150,9 +150,9 @@ func TestRestartUnderAnotherID(t *testing.T) {
 		returned func(simulator.Instance) string
 		note     string
 	}{
-		"of the task": {simulator.RestartTaskID, func(in simulator.Instance) string { return in.HeaderNotebookID }, "the status is that of " + id(1)},
+		"of the task": {simulator.RestartTaskID, func(in simulator.Instance) string { return in.HeaderNotebookID }, ""},
 		"the same":    {simulator.RestartSameID, func(simulator.Instance) string { return id(1) }, ""},
-		"new":         {simulator.RestartNewID, func(in simulator.Instance) string { return in.ID }, "the status is that of "},
+		"new":         {simulator.RestartNewID, func(in simulator.Instance) string { return in.ID }, "It goes on under another id"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			w := newWorld(t, setup{instances: jobs(1, simulator.Terminated), quirks: simulator.Quirks{RestartID: c.quirk}})
@@ -161,9 +161,9 @@ func TestRestartUnderAnotherID(t *testing.T) {
 			if r.State != "done" || r.ReturnedID != c.returned(now) || r.Targets[0].ID != id(1) {
 				t.Errorf("%+v", r)
 			}
-			wantParts(t, r.Text, id(1), r.ReturnedID, c.note)
+			wantParts(t, r.Text, id(1), c.note)
 			if c.quirk == simulator.RestartNewID {
-				wantParts(t, r.Note, "the status is that of "+now.ID)
+				wantParts(t, r.Note, "use "+now.ID+" from now on")
 			}
 			if (r.Note == "") != (c.note == "") {
 				t.Errorf("note %q", r.Note)

@@ -111,7 +111,7 @@ type claimed struct {
 
 // TestClaims: whatever happens, a result says what is known and no more. The rows are those of the design's list of results.
 func TestClaims(t *testing.T) {
-	const again = "Call get_script_output again with this run_id. Do not run the script again."
+	const again = "Call get_script_output again with this run_id and wait_seconds=40. Do not run the script again."
 	for name, c := range map[string]struct {
 		containers int
 		happens    func(t *testing.T, s *storage)
@@ -294,7 +294,7 @@ func TestClaimsBeforeAndWithoutARun(t *testing.T) {
 		wantParts(t, r.Next, "get_script_output", scriptRuns(t, r)[0].RunID)
 		// Another process knows no more: it must not say that SCNet accepted the script.
 		s.holds(t, s.call(t, "get_script_output", arguments{"run_id": scriptRuns(t, r)[0].RunID}), dir, claimed{
-			state: tools.ScriptUnknown, notSeen: 1, kept: true, next: "Call get_script_output again with this run_id. Do not run the script again.",
+			state: tools.ScriptUnknown, notSeen: 1, kept: true, next: "Call get_script_output again with this run_id and wait_seconds=40. Do not run the script again.",
 			reason: "Whether SCNet took the script is not known, and no container has reported in. It was not sent again",
 		})
 		s.end(t, "c", "exited", "0", "hi\n")

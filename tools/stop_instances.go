@@ -131,10 +131,22 @@ func (s Instances) actStop(ctx context.Context, in StopInstancesInput, work chos
 	}
 	w.until(ctx, time.Duration(in.WaitSeconds)*time.Second)
 	out := StopInstancesOutput{Changed: toolbox.Changed{State: stopState(targets), Targets: targets}, WaitedSeconds: int(w.waited / time.Second)}
-	if out.State != toolbox.Done {
-		out.Next = "Look with list_instances before anything is repeated; what is still active may still be on its way down."
-	}
+	out.Next = afterStop(targets)
 	return out, nil
+}
+
+// afterStop is the next step for what a stop has left.
+func afterStop(targets []toolbox.Target) string {
+	if look := lookAtEach(targets, "Terminated", toolbox.StillActive, toolbox.OutcomeUnknown); look != "" {
+		return look + ": it waits for the end. What still runs then was not stopped, and can be stopped again."
+	}
+	if look := lookAtEach(targets, "", toolbox.RefusedByService); look != "" {
+		return look + ": SCNet refused to stop it, and its status may say why."
+	}
+	if toolbox.Count(targets, toolbox.NotAttempted, toolbox.OutcomeFailed) > 0 {
+		return "Repeat the call for the instances that nothing was sent for."
+	}
+	return ""
 }
 
 // stopWatch follows instances that a stop was sent for.

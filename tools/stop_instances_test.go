@@ -31,7 +31,7 @@ func TestStopInstances(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(2, simulator.Running), timing: simulator.Timing{Stopping: 20 * time.Second}})
 		r := w.confirmed(t, "stop_instances", deletion(ids(2)...))
 		wantOutcomes(t, r, "waiting", "still_active", "still_active")
-		wantParts(t, r.Text, "now Stopping", "list_instances")
+		wantParts(t, r.Text, "now Stopping", "get_instance with instance_id=", "wait_for=Terminated")
 		w.wantSent(t, simulator.EndpointStop, 1)
 	})
 	bubble(t, "waits with progress", func(t *testing.T) {

@@ -73,6 +73,39 @@ func TestNextStepsExist(t *testing.T) {
 	}
 }
 
+// proposed is a call that a text proposes: get_instance with instance_id=x and wait_for=Running.
+var (
+	proposed = regexp.MustCompile(`\b([a-z]+(?:_[a-z]+)+) (?:with|and) ((?:[a-z_]+=(?:"[^"]*"|\[[^\]]*\]|[^\s,:]+)(?:, | and )?)+)`)
+	given    = regexp.MustCompile(`([a-z_]+)=("[^"]*"|\[[^\]]*\]|[^\s,:]*[^\s,:.])`)
+)
+
+// TestProposedCallsAreValid makes sure that the calls which next steps propose have arguments that the tool takes.
+func TestProposedCallsAreValid(t *testing.T) {
+	byName, seen := map[string]toolbox.Tool{}, map[string]bool{}
+	for _, tool := range tools.Catalogue() {
+		byName[tool.Name] = tool
+	}
+	for _, answer := range transcripts(t) {
+		next, _ := answer.data["next"].(string)
+		for _, match := range proposed.FindAllStringSubmatch(next, -1) {
+			tool, known := byName[match[1]]
+			call := map[string]any{}
+			for _, argument := range given.FindAllStringSubmatch(match[2], -1) {
+				call[argument[1]] = strings.Trim(argument[2], `"`) // clients may send numbers and lists as text too
+			}
+			encoded, _ := json.Marshal(call)
+			var into map[string]any
+			if err := tool.Input.Decode(encoded, &into); !known || err != nil {
+				t.Errorf("%s, %s: %q is not a call that works: %v", answer.file, answer.call, match[0], err)
+			}
+			seen[match[1]] = true
+		}
+	}
+	if len(seen) < 3 {
+		t.Errorf("calls of %v only were found", slices.Sorted(maps.Keys(seen)))
+	}
+}
+
 // toldOf is what is told of a tool: name, title, description, and the arguments with their descriptions.
 func toldOf(tool toolbox.Tool) string {
 	var input struct {
