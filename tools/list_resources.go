@@ -205,11 +205,6 @@ func (out *ListResourcesOutput) readImages(ctx context.Context, region *scnet.Re
 	return nil
 }
 
-// holds reports whether a name has a part, without regard to case.
-func holds(name, part string) bool {
-	return strings.Contains(strings.ToLower(name), strings.ToLower(part))
-}
-
 // window takes the rows that are asked for, of a list that the service sends whole.
 func window[T any](out *ListResourcesOutput, rows []T, in ListResourcesInput) []T {
 	total := len(rows)

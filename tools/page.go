@@ -2,6 +2,7 @@ package tools
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
@@ -46,4 +47,9 @@ func nextPage(start int) string {
 		return ""
 	}
 	return fmt.Sprintf("More follow: call again with start=%d.", start)
+}
+
+// holds reports whether a name has a part, without regard to case.
+func holds(name, part string) bool {
+	return strings.Contains(strings.ToLower(name), strings.ToLower(part))
 }
