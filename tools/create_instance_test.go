@@ -205,7 +205,7 @@ func TestCreateInstanceIsHeldToThePolicy(t *testing.T) {
 		"another protected": {guard.Policy{Protect: []guard.Pattern{mustPattern("id:" + id(1)), mustPattern("name:prod-*")}}, ""},
 		"accelerators":      {guard.Policy{MaxAccelerators: 3}, "4 accelerators in one call; the operator allows 3"},
 		"just enough":       {guard.Policy{MaxAccelerators: 4, MaxRunningAccelerators: 6}, ""},
-		"running":           {guard.Policy{MaxRunningAccelerators: 5}, "2 accelerators are occupied, and this call would add 4; the operator allows 5 at once"},
+		"running":           {guard.Policy{MaxRunningAccelerators: 5}, "2 accelerators are occupied or queued for, and this call would add 4; the operator allows 5 at once"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			w := newWorld(t, setup{instances: []simulator.Instance{job(1, simulator.Waiting), job(2, simulator.Terminated)}, rules: toolbox.Rules{Policy: c.policy}})
@@ -226,7 +226,7 @@ func TestCreateInstanceIsHeldToThePolicy(t *testing.T) {
 		w := newWorld(t, setup{rules: toolbox.Rules{Policy: guard.Policy{MaxRunningAccelerators: 5}}})
 		_, confirm := w.previewed(t, "create_instance", creation())
 		w.AddInstance(home, job(1, simulator.Deploying))
-		w.fails(t, "create_instance", confirm, "2 accelerators are occupied")
+		w.fails(t, "create_instance", confirm, "2 accelerators are occupied or queued for")
 		w.nothingSent(t)
 		if !w.RemoveInstance(home, id(1)) {
 			t.Fatal("it was not there")

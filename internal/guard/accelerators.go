@@ -57,11 +57,11 @@ func (p Policy) PermitsRunning(occupied, coming, wanted int) error {
 		case wanted > limit:
 			return refuse(runningRule, "this call would occupy %d accelerators; %s allows %d at once", wanted, p.owner(), limit)
 		case coming > 0:
-			return later(refuse(runningRule, "%d accelerators are occupied, other calls are about to occupy %d, and this call would add %d; %s allows %d at once",
-				occupied, coming, wanted, p.owner(), limit))
+			return later(refuse(runningRule, "%d accelerators are occupied or queued for, other calls are about to occupy %d, "+
+				"and this call would add %d; %s allows %d at once", occupied, coming, wanted, p.owner(), limit))
 		}
-		return later(refuse(runningRule, "%d accelerators are occupied, and this call would add %d; %s allows %d at once; stopping an instance makes room",
-			occupied, wanted, p.owner(), limit))
+		return later(refuse(runningRule, "%d accelerators are occupied or queued for, and this call would add %d; "+
+			"%s allows %d at once; stopping an instance makes room", occupied, wanted, p.owner(), limit))
 	})
 }
 

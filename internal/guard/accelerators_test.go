@@ -28,10 +28,10 @@ func TestAcceleratorCaps(t *testing.T) {
 		"narrowed":         {err: operator.Narrow(caller).PermitsAccelerators(5), want: "5 accelerators in one call; the policy of caller ci allows 4"},
 		"operator's, too":  {err: operator.Narrow(guard.Policy{Owner: "c", MaxAccelerators: 100}).PermitsAccelerators(9), want: "9 accelerators in one call; the operator allows 8"},
 		"running fits":     {err: operator.PermitsRunning(10, 2, 4)},
-		"running":          {err: operator.PermitsRunning(10, 0, 7), want: "10 accelerators are occupied, and this call would add 7; the operator allows 16 at once; stopping an instance makes room", later: true},
-		"coming":           {err: operator.PermitsRunning(10, 3, 4), want: "10 accelerators are occupied, other calls are about to occupy 3, and this call would add 4; the operator allows 16 at once", later: true},
+		"running":          {err: operator.PermitsRunning(10, 0, 7), want: "10 accelerators are occupied or queued for, and this call would add 7; the operator allows 16 at once; stopping an instance makes room", later: true},
+		"coming":           {err: operator.PermitsRunning(10, 3, 4), want: "10 accelerators are occupied or queued for, other calls are about to occupy 3, and this call would add 4; the operator allows 16 at once", later: true},
 		"never":            {err: operator.PermitsRunning(0, 0, 17), want: "this call would occupy 17 accelerators; the operator allows 16 at once"},
-		"running narrowed": {err: operator.Narrow(caller).PermitsRunning(4, 0, 3), want: "4 accelerators are occupied, and this call would add 3; the policy of caller ci allows 6 at once; stopping an instance makes room", later: true},
+		"running narrowed": {err: operator.Narrow(caller).PermitsRunning(4, 0, 3), want: "4 accelerators are occupied or queued for, and this call would add 3; the policy of caller ci allows 6 at once; stopping an instance makes room", later: true},
 		"none wanted":      {err: operator.PermitsRunning(100, 0, 0)},
 	} {
 		if c.want == "" {

@@ -263,8 +263,8 @@ func simulatedDesktops(t *testing.T) (*cloudsim.Simulator, *workspace.Client) {
 	return sim, client
 }
 
-// changing is what differs each time: tokens, and the names that texts are stored under.
-var changing = regexp.MustCompile(`("token": "|preview_token(?:=|":"))[^", ]+|(scnet-mcp-[0-9a-f]{12}-)[a-z0-9]+`)
+// changing is what differs each time: tokens, the names that texts are stored under, and the ids of runs.
+var changing = regexp.MustCompile(`("token": "|preview_token(?:=|":"))[^", ]+|(scnet-mcp-[0-9a-f]{12}-|\d{8}T\d{6}Z-)[a-z0-9]+`)
 
 func wantGolden(t *testing.T, file, got string) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -13,6 +14,7 @@ import (
 // What the conversations are about: simulator.DemoRegions.
 const (
 	qwen1      = "530491fa7c8e47348f01de73e627a6a7" // runs, 2 dcu
+	qwen2      = "9d1c0f6a2b7e4c53a8e1f4d27b60c915" // waits for 4 dcu
 	statistics = "7d64e73803de4a6e9a15a8c79c7da015" // runs, 1 gpu
 	bertTrain  = "4c1f43ddb030483e89b55413bee6c004" // stopped
 	protein    = "765aa93507c74b9eaee044cbaa51ed43" // failed
@@ -23,11 +25,15 @@ const (
 
 func conversations() []conversation {
 	return []conversation{
+		{name: "why-does-it-not-start", request: "我的 qwen 训练为什么还没开始?", model: whyDoesItNotStart},
 		{name: "stop-the-idle-ones", request: "stop the idle ones", model: stopTheIdleOnes},
 		{name: "free-the-cards", request: "free the cards of my qwen training but keep the results",
 			human: answers("accept", typed("stop")), model: freeTheCards},
 		{name: "one-more-of-the-same", request: "再开一个一样的(rstudio-统计分析)", model: oneMoreOfTheSame},
 		{name: "how-many-cards", request: "我一共占了几张卡?", model: howManyCards},
+		{name: "jupyter-address", request: "give me the Jupyter address", model: jupyterAddress, on: func(s *stage) {
+			s.Policy.AllowAccessURLs = true
+		}},
 		{name: "what-do-i-have", request: "what do I have, in every region?", model: whatDoIHave},
 		{name: "another-region", request: "看看乌镇那个气候模拟还剩多少时间", model: anotherRegion},
 		{name: "create-from-scratch", request: "create a DCU instance for qwen with my home directory mounted, for two days at most",
@@ -35,7 +41,14 @@ func conversations() []conversation {
 		{name: "more-cards", request: "bert-train needs two cards", model: moreCards},
 		{name: "tell-me-when-it-runs", request: "start bert-train and tell me when it is running", model: tellMeWhenItRuns},
 		{name: "clean-up", request: "把失败的和已经跑完的都删掉", model: cleanUp},
+		{name: "script-output", request: "run nvidia-smi, or what there is of it, in my qwen training and show me what it says", model: scriptOutput},
+		{name: "restart-a-running-one", request: "重启 rstudio-统计分析", model: restartARunningOne},
 
+		{name: "no-address-here", request: "Jupyter 的地址是什么?", model: noAddressHere},
+		{name: "more-cards-for-a-running-one", request: "rstudio-统计分析 needs two cards", model: moreCardsForARunningOne},
+		{name: "no-cards-left", request: "start bert-train", model: noCardsLeft, on: func(s *stage) {
+			s.Policy.MaxRunningAccelerators = 9
+		}},
 		{name: "ambiguous-name", request: "start bert-eval again", model: ambiguousName},
 		{name: "user-says-no", request: "delete bert-train", human: answers("decline", nil), model: userSaysNo},
 		{name: "lost-answer", request: "start bert-train", model: lostAnswer, before: func(sim *simulator.Simulator) {
@@ -236,4 +249,84 @@ func protected(m *model) {
 	m.call("delete_instances", all(others))
 	m.is("state", m.confirm().text("state"), "done")
 	m.is("the protected one", m.status(bertTrain), simulator.Terminated)
+}
+
+func whyDoesItNotStart(m *model) {
+	found := m.call("list_instances", args{"name": "qwen", "status": "waiting"}).rows("instances")
+	m.is("what waits", idsOf(found), []string{qwen2})
+	detail := m.call("get_instance", args{"instance_id": found[0].text("id")})
+	facts, _ := detail["facts"].([]any)
+	m.is("whether anything is known", len(facts) > 0, true)
+	m.answer("%s 还在排队 (%s): %v", found[0].text("name"), detail.row("instance").text("status"), facts)
+}
+
+func jupyterAddress(m *model) {
+	found := m.call("list_instances", args{"task_type": "jupyter", "status": "running"}).rows("instances")
+	m.is("Jupyter that runs", idsOf(found), []string{qwen1})
+	access := m.call("get_instance", args{"instance_id": qwen1, "show_access": true}).row("access")
+	m.is("whether the text has it too", strings.Contains(m.seen.text, access.text("url")), true)
+	m.answer("%s", access.text("url"))
+}
+
+func noAddressHere(m *model) {
+	access := m.call("get_instance", args{"instance_id": "qwen-finetune-01", "show_access": true}).row("access")
+	m.is("address", access.text("url"), "")
+	m.answer("%s", m.seen.data.text("next"))
+}
+
+func restartARunningOne(m *model) {
+	found := m.everywhere(args{"name": "统计分析"})
+	m.stumble("restart_instance", at(found[0]).with(args{"confirm": true}), "stop_instances", "Nothing was changed")
+	m.answer("It runs. To restart it means to stop it first, which ends its processes. Shall I?")
+	m.user("是")
+	m.call("stop_instances", all(found).with(args{"wait_seconds": 50}))
+	m.is("state", m.confirm().text("state"), "done")
+	m.is("state", m.call("restart_instance", at(found[0]).with(args{"wait_seconds": 50, "confirm": true})).text("state"), "done")
+	m.is("status", m.status(statistics), simulator.Running)
+}
+
+func moreCardsForARunningOne(m *model) {
+	more := args{"instance_id": "rstudio-统计分析", "accelerators": 2}
+	m.stumble("resize_instance", more, "stop_instances", "Nothing was changed")
+	m.answer("Only a stopped instance can be resized. Shall I stop it, which ends its processes, and start it again with two cards?")
+	m.user("yes")
+	m.call("stop_instances", args{"instance_ids": []string{statistics}, "wait_seconds": 50})
+	m.is("state", m.confirm().text("state"), "done")
+	m.call("resize_instance", more)
+	m.is("state", m.confirm().text("state"), "done")
+	started := m.call("restart_instance", args{"instance_id": statistics, "wait_seconds": 50, "confirm": true})
+	m.is("state", started.text("state"), "done")
+	m.is("cards", started.rows("targets")[0].number("total_accelerators"), 2)
+	m.answer("It runs with two cards.")
+}
+
+func noCardsLeft(m *model) {
+	m.stumble("restart_instance", args{"instance_id": "bert-train", "confirm": true}, "9 accelerators are occupied or queued for", "allows 9", "stop")
+	m.answer("The operator allows 9 cards at once, and 9 are taken. Which instance shall I stop to make room?")
+	m.user("qwen-finetune-02, it only queues")
+	m.call("stop_instances", args{"instance_ids": []string{"qwen-finetune-02"}, "wait_seconds": 50})
+	m.answer("%s", m.seen.data.row("preview").text("effect"))
+	m.user("yes")
+	m.is("state", m.confirm().text("state"), "done")
+	m.is("state", m.call("restart_instance", args{"instance_id": "bert-train", "wait_seconds": 50, "confirm": true}).text("state"), "done")
+	m.is("status", m.status(bertTrain), simulator.Running)
+}
+
+func scriptOutput(m *model) {
+	m.call("execute_script", args{"instance_ids": []string{"qwen-finetune-01"}, "script": "sleep 20; nvidia-smi", "wait_seconds": 5})
+	m.answer("%s", m.seen.data.row("preview").text("effect"))
+	m.user("yes")
+	ran := m.confirm()
+	m.is("state", ran.text("state"), "waiting")
+	run := ran.rows("runs")[0].text("run_id")
+	m.is("whether the text names the run", strings.Contains(m.seen.text, run), true)
+	m.answer("It still runs.")
+	<-time.After(time.Minute)
+	m.user("and now?")
+	out := m.call("get_script_output", args{"run_id": run})
+	m.is("state", out.text("state"), "succeeded")
+	container := out.rows("per_container")[0]
+	m.is("exit code", container.number("exit_code"), 0)
+	m.is("whether it shows", strings.Contains(m.seen.text, "SMI"), true)
+	m.answer("%s", container.text("stdout"))
 }
