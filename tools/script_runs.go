@@ -178,7 +178,7 @@ func briefly(err error) string {
 // writeRun writes what became of a script in one instance.
 func (r ScriptRun) write(b *strings.Builder, name string) {
 	fmt.Fprintf(b, "%s: %s", name, r.State)
-	if r.Left != "" {
+	if r.RunID != "" {
 		fmt.Fprintf(b, ", run_id %s", r.RunID)
 	}
 	if r.Reason != "" {
