@@ -14,7 +14,7 @@ LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
 # The race detector needs a C compiler; without one the tests still run.
 RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: build demo run test sdk interop conformance e2e lint vet format bench fuzz generate drift readme ci clean
+.PHONY: build demo run test budget sdk interop conformance e2e lint vet format bench fuzz generate drift readme ci clean
 
 build: ## the static binary, bin/scnet-mcp
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
@@ -27,6 +27,9 @@ run: build ## serve MCP over stdio with the environment's credentials
 
 test: ## all tests, with the race detector where there is a C compiler
 	$(GO) test $(RACE) ./...
+
+budget: ## fails when a call allocates more, or the binary weighs more, than internal/bench/testdata/budget.json says
+	$(GO) test -count=1 -run TestBudget ./internal/bench
 
 sdk: ## the official Huawei Cloud SDK against our simulator; a module of its own keeps the SDK out of ours
 	cd workspace/sdktest && $(GO) vet ./... && $(GO) test ./... && $(GO) mod tidy -diff
@@ -75,6 +78,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) test ./tools -run TestTranscripts -update
 	$(GO) test ./internal/server -run TestConversations -update
 	$(GO) test . -run 'TestArchitecture|TestTable' -update
+	$(GO) test ./internal/bench -run TestBudget -update
 	$(GO) mod tidy
 
 drift: ## fails when something generated, or go.mod, is out of date
@@ -85,7 +89,7 @@ drift: ## fails when something generated, or go.mod, is out of date
 readme: ## run the commands of both READMEs as a new user would
 	./.ci/readme
 
-ci: format vet lint drift test sdk interop conformance e2e fuzz readme
+ci: format vet lint drift test budget sdk interop conformance e2e fuzz readme
 
 clean:
 	rm -rf bin .tools
