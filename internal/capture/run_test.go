@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,7 @@ type world struct {
 	home   string
 	runs   int // containers that run a script
 	shell  string
+	closed func(*http.Request) bool // whether an address cannot be reached; nil: all can
 }
 
 func open(t *testing.T, change ...func(*world, *simulator.Options)) *world {
@@ -46,20 +48,39 @@ func open(t *testing.T, change ...func(*world, *simulator.Options)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Close() })
+	w.region = w.process(t)
+	return w
+}
+
+// process is the region as a process sees it that has just begun.
+func (w *world) process(t *testing.T) *scnet.Region {
+	t.Helper()
 	account := simulator.DemoAccount()
+	direct := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(direct.CloseIdleConnections)
 	client, err := scnet.New(scnet.Config{
 		User: account.User, AccessKey: scnet.NewSecret(account.AccessKey), SecretKey: scnet.NewSecret(account.SecretKey),
-		LoginURL: w.URL(), PlatformURL: w.URL(),
+		LoginURL: w.URL(), PlatformURL: w.URL(), Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if w.closed != nil && w.closed(r) {
+				return nil, errors.New("no route to host")
+			}
+			return direct.RoundTrip(r)
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	if w.region, err = client.Region(t.Context(), ""); err != nil {
+	region, err := client.Region(t.Context(), "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return region
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // run is the containers' part. Signs of life come every second.
 func (w *world) run(t *testing.T, content string) {
@@ -131,6 +152,48 @@ func TestRunToItsEnd(t *testing.T) {
 	}
 	if _, err := capture.Lookup(t.Context(), w.region, run.ID, ""); !errors.Is(err, capture.ErrNoRun) {
 		t.Errorf("after it was read: %v", err)
+	}
+}
+
+// TestAddresses: a run is read where it was made, by whichever process, although the other back end does not show it yet.
+func TestAddresses(t *testing.T) {
+	for name, bare := range map[string]bool{"bare": true, "with the service's path": false} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, func(w *world, o *simulator.Options) {
+				o.Quirks = simulator.Quirks{SecondFileURL: true, FileLag: time.Hour, URLsWithService: !bare}
+				w.runs = 0
+			})
+			first := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/efile/") }
+			w.closed = first
+			run := w.start(t, "echo\n")
+			w.closed = nil
+			again, err := capture.Lookup(t.Context(), w.process(t), run.ID, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := again.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			report := again.Await(t.Context(), watch(0))
+			if report.State != capture.Accepted || report.Err != nil {
+				t.Errorf("%+v", report)
+			}
+			began := false
+			for _, r := range w.Requests() { // once the run is found, everything about it goes to one address
+				began = began || r.Endpoint == simulator.EndpointFileTouch && strings.HasSuffix(r.Body, "cancel")
+				if began && strings.HasPrefix(r.Path, "/efile/") {
+					t.Errorf("%s went to the other address", r.Path)
+				}
+			}
+			w.closed = first // and a process that has found it there does not go elsewhere
+			if report := again.Await(t.Context(), watch(0)); report.Err != nil {
+				t.Errorf("%+v", report)
+			}
+			other, err := capture.Lookup(t.Context(), w.process(t), "20261121T000000Z-0123456789abcdef0123456789abcdef", "")
+			if !errors.Is(err, capture.ErrNoRun) {
+				t.Errorf("%+v, %v", other, err)
+			}
+		})
 	}
 }
 

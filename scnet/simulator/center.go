@@ -1,6 +1,9 @@
 package simulator
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // center describes the one region a token belongs to, page get-center-info. The platform's token does not do; what it gets
 // has a string for data.
@@ -32,17 +35,22 @@ func (c *call) center() reply {
 	case AIURLsNull:
 		aiURLs = nil
 	}
+	efileURLs := []any{c.service(at("/efile"), "2.6.1", map[string]any{
+		"nodeName": "efile01", "fastTransEnable": "true", "udpPort": "65104"})}
+	if q.SecondFileURL {
+		url := strings.Replace(at("/efile"), r.host.url, r.host.url+secondBackEnd, 1)
+		efileURLs = append(efileURLs, c.service(url, "2.6.1", map[string]any{"nodeName": "efile02"}))
+	}
 	info := map[string]any{
 		"id":              r.ID,
 		"name":            r.Name,
 		"description":     r.Name,
 		"clusterUserInfo": map[string]string{"userName": r.ClusterUser, "homePath": r.HomePath},
 		"ingressUrls":     []any{c.service(c.sim.main.url, "5.2.2", map[string]any{"isManagerNode": "true"})},
-		"efileUrls": []any{c.service(at("/efile"), "2.6.1", map[string]any{
-			"nodeName": "efile01", "fastTransEnable": "true", "udpPort": "65104"})},
-		"eshellUrls": []any{c.service(at("/eshell"), "2.4.3", nil)},
-		"hpcUrls":    []any{c.service(at("/hpc"), "5.2.2", map[string]any{"isManagerNode": "true"})},
-		"aiUrls":     aiURLs,
+		"efileUrls":       efileURLs,
+		"eshellUrls":      []any{c.service(at("/eshell"), "2.4.3", nil)},
+		"hpcUrls":         []any{c.service(at("/hpc"), "5.2.2", map[string]any{"isManagerNode": "true"})},
+		"aiUrls":          aiURLs,
 	}
 	if n, err := strconv.Atoi(r.ID); err == nil && !q.CenterIDString {
 		info["id"] = n

@@ -40,6 +40,8 @@ func TestCenter(t *testing.T) {
 		{Quirks{URLsWithService: true}, `"aiUrls":[{"enable":"true",` + url + `/ai","version":"2.4.3"}]`},
 		{Quirks{URLsWithService: true}, url + `/hpc","version":"5.2.2"}]`},
 		{Quirks{URLsWithService: true}, url + `/efile","version":"2.6.1"}]`},
+		{Quirks{SecondFileURL: true}, url + `/second","version":"2.6.1"}]`},
+		{Quirks{SecondFileURL: true, URLsWithService: true}, url + `/second/efile","version":"2.6.1"}]`},
 		{Quirks{AIURLs: AIURLsEmpty}, `"aiUrls":[]`},
 		{Quirks{AIURLs: AIURLsNull}, `"aiUrls":null`},
 		{Quirks{AIURLDecoy: true}, `"aiUrls":[{"enable":"false","url":"http://127.0.0.1:9/ai","version":"2.4.3"},{"enable":"true",` + url},

@@ -99,7 +99,7 @@ func (f *folder) inside(name string) []fs.FileInfo {
 	var infos []fs.FileInfo
 	for _, e := range found {
 		info, err := e.Info()
-		if err != nil || f.hidden(info) {
+		if err != nil || f.hidden(path.Join(name, e.Name()), info) {
 			continue // gone meanwhile, or not to be seen yet
 		}
 		infos = append(infos, info)

@@ -255,6 +255,29 @@ func TestFileLag(t *testing.T) {
 	eq(t, "later", into[listing](t, l.list(home)).names(), "run")
 }
 
+// TestSecondFileURL: each of two back ends shows at once what was made through it, and the rest after the lag.
+func TestSecondFileURL(t *testing.T) {
+	l, _ := disk(t, Options{Quirks: Quirks{FileLag: 10 * time.Second, SecondFileURL: true}})
+	at := func(backEnd, method, operation, path string) result {
+		return l.send(method, l.RegionURL(kunshan)+backEnd+filePath+"/"+operation+"?"+url.Values{"path": {home + path}}.Encode(), "",
+			"token", l.Token(kunshan))
+	}
+	for one, other := range map[string]string{"": "/second", "/second": ""} {
+		dir := "/run" + strings.TrimPrefix(one, "/")
+		at(one, "POST", "mkdir", dir).want(t, "0")
+		at(one, "GET", "list", dir).want(t, "0")
+		at(other, "GET", "list", dir).want(t, "911020")
+		at(other, "POST", "mkdir", dir).want(t, "911021") // all the same
+	}
+	l.clock.Advance(10 * time.Second)
+	at("", "GET", "list", "/runsecond").want(t, "0")
+	at("/second", "GET", "list", "/run").want(t, "0")
+	at("/second", "GET", "nothing", "/run").want(t, "1001")
+	last := l.Requests()[len(l.Requests())-2]
+	eq(t, "the address is in the journal", last.Path, "/second"+filePath+"/list")
+	l.send("GET", l.RegionURL(kunshan)+"/second/ai/openapi/v2/instance-service/task", "", "token", l.Token(kunshan)).wantPage(t, 404)
+}
+
 // TestTemporaryHome: without a storage of its own a region makes one when it is needed, and leaves nothing behind.
 func TestTemporaryHome(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())

@@ -110,19 +110,27 @@ func (f *folder) look(name string) (fs.FileInfo, bool) {
 		return nil, false
 	}
 	info, err := f.root.Lstat(name)
-	if err == nil && f.hidden(info) && name != "." {
+	if err == nil && f.hidden(name, info) && name != "." {
 		err = fs.ErrNotExist
 	}
 	return info, f.check(err)
 }
 
-func (f *folder) hidden(info fs.FileInfo) bool {
-	lag := f.call.quirks.FileLag
-	return lag > 0 && info.ModTime().After(f.call.now.Add(-lag))
+// hidden reports whether the back end does not know of a file yet.
+func (f *folder) hidden(name string, info fs.FileInfo) bool {
+	q := f.call.quirks
+	maker, made := f.call.region.makers[name]
+	if q.SecondFileURL && made && maker == f.call.backEnd {
+		return false
+	}
+	return q.FileLag > 0 && info.ModTime().After(f.call.now.Add(-q.FileLag))
 }
 
 // stamp gives what was just made the time of the simulator's clock.
-func (f *folder) stamp(name string) { f.check(f.root.Chtimes(name, f.call.now, f.call.now)) }
+func (f *folder) stamp(name string) {
+	f.check(f.root.Chtimes(name, f.call.now, f.call.now))
+	f.call.region.makers[name] = f.call.backEnd
+}
 
 // entry is one row of a list.
 type entry struct {

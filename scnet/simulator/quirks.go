@@ -92,6 +92,9 @@ type Quirks struct {
 	// FileLag hides what was made or changed in the file service less than this long ago, as a back end does whose view of
 	// the storage is late.
 	FileLag time.Duration `key:"file-lag"`
+	// SecondFileURL gives the file service a second address, which is another back end: with a FileLag, each of the two shows at
+	// once what was made through it, and what came from elsewhere only later.
+	SecondFileURL bool `key:"second-file-url"`
 	// ImagesRecords puts the images in data.records instead of data.data.
 	ImagesRecords bool `key:"images-records"`
 }

@@ -67,14 +67,16 @@ type region struct {
 	host   *host
 	byAge  []*instance // by CreateTime, oldest first
 	byID   map[string]*instance
-	files  *os.Root  // HomePath; nil until it is needed
-	acting []acting  // scripts that are imitated and not over
-	dealt  time.Time // up to when accelerators have been dealt out
+	files  *os.Root          // HomePath; nil until it is needed
+	makers map[string]string // the back ends that made files, by name
+	acting []acting          // scripts that are imitated and not over
+	dealt  time.Time         // up to when accelerators have been dealt out
 }
 
 func (s *Simulator) newRegion(o Region, now time.Time) *region {
-	r := &region{Region: o, byID: map[string]*instance{}}
+	r := &region{Region: o, byID: map[string]*instance{}, makers: map[string]string{}}
 	r.host = &host{sim: s, region: r, routes: containerRoutes, url: "https://region-" + o.ID + ".scnet.test"}
+	r.host.second = &host{sim: s, region: r, routes: containerRoutes, prefix: secondBackEnd}
 	if r.ClusterUser == "" {
 		r.ClusterUser = s.accounts[0].User
 	}

@@ -18,7 +18,12 @@ type host struct {
 	region *region // nil on the platform
 	routes []route
 	url    string // guarded by sim.mu
+	prefix string // of the paths, which routes do not have
+	second *host  // the second back end of a region's file service; nil on the platform and on a second one
 }
+
+// secondBackEnd is where the second back end of the file service is, below a region's address.
+const secondBackEnd = "/second"
 
 type exchange = fakecloud.Exchange[Endpoint, OwnFault]
 
@@ -34,16 +39,21 @@ type call struct {
 	query   url.Values
 	body    []byte
 	id      string // from the path
+	backEnd string // of the file service
 	after   func() // what is to be done once the simulator is unlocked; nil for nothing
 }
 
 // ServeHTTP implements http.Handler.
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.second != nil && strings.HasPrefix(r.URL.Path, secondBackEnd+"/efile/") {
+		http.StripPrefix(secondBackEnd, h.second).ServeHTTP(w, r)
+		return
+	}
 	s := h.sim
 	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) exchange {
 		rt, parameters, status := fakecloud.Find(h.routes, r)
 		entry := Request{
-			Region: h.regionOf(r.Header), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: fakecloud.Excerpt(body),
+			Region: h.regionOf(r.Header), Method: r.Method, Path: h.prefix + r.URL.Path, Query: r.URL.RawQuery, Body: fakecloud.Excerpt(body),
 		}
 		record := func(a fakecloud.Answer) {
 			entry.Time, entry.Code, entry.Status = s.now(), a.Code, a.Written()
@@ -80,7 +90,7 @@ func (h *host) work(rt *route, id string, r *http.Request, body []byte) fakeclou
 	s.mu.Lock()
 	c := &call{
 		sim: s, region: h.region, now: now, quirks: s.quirks,
-		request: r, header: r.Header, query: query, body: body, id: id,
+		request: r, header: r.Header, query: query, body: body, id: id, backEnd: h.prefix,
 	}
 	if h.region != nil {
 		h.region.deal(now, s.timing)
