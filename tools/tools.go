@@ -4,11 +4,13 @@
 package tools
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // Tools returns the tools. Policy decides which of them are offered.
@@ -62,6 +64,23 @@ func Offered(instances Instances, desktops Desktops) []toolbox.Tool {
 // user wants to be told what is missing.
 func DesktopsAlone(instances Instances, desktops Desktops) bool {
 	return desktops.Workspace != nil && instances.SCNet == nil && errors.Is(instances.Unconfigured, scnet.ErrNoCredential)
+}
+
+// Missing tells of the tools that Offered leaves out why they are not there. Why is the reason that Workspace is nil, if one
+// is known.
+func Missing(instances Instances, desktops Desktops, why error) map[string]error {
+	reasons := map[string]error{}
+	if DesktopsAlone(instances, desktops) {
+		for _, tool := range instances.Tools() {
+			reasons[tool.Name] = instances.Unconfigured
+		}
+	}
+	if desktops.Workspace == nil {
+		for _, tool := range desktops.Tools() {
+			reasons[tool.Name] = cmp.Or(why, workspace.ErrConfig)
+		}
+	}
+	return reasons
 }
 
 // Catalogue returns every tool that there is, for whoever needs to know them without calling one.

@@ -71,6 +71,12 @@ func TestOfferedToolsFollowTheCredentials(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+		missing := tools.Missing(c.instances, c.desktops, nil)
+		for _, tool := range tools.Catalogue() {
+			if offered := slices.Contains(got, tool.Toolset); offered != (missing[tool.Name] == nil) {
+				t.Errorf("%s: %s is offered: %v, missing because %v", name, tool.Name, offered, missing[tool.Name])
+			}
+		}
 	}
 }
 

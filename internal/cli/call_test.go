@@ -213,6 +213,29 @@ func FuzzParseArguments(f *testing.F) {
 	})
 }
 
+// Who has keys of one cloud only, and calls a tool of the other, is told what to set.
+func TestCallWithoutTheKeys(t *testing.T) {
+	for tool, c := range map[string]struct {
+		env  map[string]string
+		says []string
+	}{
+		"list_instances": {
+			map[string]string{"HUAWEICLOUD_SDK_AK": "hwaccesskey", "HUAWEICLOUD_SDK_SK": "hwsecretkey", "HUAWEICLOUD_SDK_REGION": "cn-north-4"},
+			[]string{"list_instances is not offered", "no credential", "SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY"},
+		},
+		"list_workspace_desktops": {
+			map[string]string{"SCNET_USER": "demo", "SCNET_ACCESS_KEY": "accesskey", "SCNET_SECRET_KEY": "secretkey"},
+			[]string{"list_workspace_desktops is not offered", "HUAWEICLOUD_SDK_AK"},
+		},
+	} {
+		code, out, errs := run(t, c.env, "", "call", tool)
+		if code != toolbox.ExitFailed || out != "" {
+			t.Errorf("%s: exit %d; %s", tool, code, out)
+		}
+		contains(t, tool, errs, c.says...)
+	}
+}
+
 func TestErrorAsJSON(t *testing.T) {
 	s := simulate(t, simulator.Options{})
 	s.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Status: http.StatusForbidden, Code: "10007", Message: "用户已被冻结"})

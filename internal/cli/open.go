@@ -202,7 +202,9 @@ func startSimulator(
 
 // newToolbox returns the tools that service offers.
 func newToolbox(service services) *toolbox.Toolbox {
-	return toolbox.New(service.Rules, tools.Offered(service.Instances, service.Desktops))
+	rules := service.Rules
+	rules.Missing = tools.Missing(service.Instances, service.Desktops, service.WorkspaceUnconfigured)
+	return toolbox.New(rules, tools.Offered(service.Instances, service.Desktops))
 }
 
 // newServer returns the MCP server of box.

@@ -36,7 +36,9 @@ type Rules struct {
 	// quarter of its time on it.
 	TrustResults bool
 	Server       string // what this replica is called in audit records; may be ""
-	Now          func() time.Time
+	// Missing tells of tools that other settings would add why they are not there, by their names.
+	Missing map[string]error
+	Now     func() time.Time
 	// Observe, unless nil, is called when a call begins, and what it returns when the call ends, also when it panicked. Calls
 	// may overlap.
 	Observe func() (ended func(Observation))
@@ -149,6 +151,9 @@ func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error
 }
 
 func (b *Toolbox) unknown(tool string) error {
+	if err := b.rules.Missing[tool]; err != nil {
+		return fmt.Errorf("%s is not offered: %w", tool, err)
+	}
 	var names []string
 	for _, t := range b.Tools() {
 		names = append(names, t.Name)
