@@ -6,6 +6,7 @@ import "github.com/scnet-mcp/scnet-mcp/internal/upstream"
 // nothing was done; every other code leaves a write uncertain.
 type code struct {
 	meaning, hint upstream.Text
+	ofID          bool   // the hint is about the id that was sent, which a list does not have
 	refused       string // the operation that it refuses, or anyOp
 	internal      bool   // a failure inside the service, which may pass
 
@@ -45,7 +46,7 @@ var codes = map[string]code{
 	"10012": {internal: true, meaning: upstream.Text{English: "connection interrupted", Chinese: "连接中断"}, hint: upstream.Text{
 		English: "Look at the instance before trying again.", Chinese: "重试之前请先查看实例。",
 	}},
-	"716020": {internal: true, meaning: upstream.Text{English: "database query error", Chinese: "查询数据库错误"}, hint: upstream.Text{
+	"716020": {internal: true, ofID: true, meaning: upstream.Text{English: "database query error", Chinese: "查询数据库错误"}, hint: upstream.Text{
 		English: "Often an id that does not exist; list the instances and compare.", Chinese: "通常是 ID 不存在；请列出实例并核对。",
 	}},
 	"716864": {refused: opExecute, meaning: upstream.Text{English: "the script could not be started", Chinese: "执行脚本错误"}, hint: upstream.Text{

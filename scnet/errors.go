@@ -224,7 +224,9 @@ func (c call) answerError(resp *upstream.Response) error {
 		f.Code = clean.Line(c.redact(string(env.Code)), 20)
 		f.Message = clean.Line(c.redact(string(env.Msg)), 200)
 		known = codes[f.Code]
-		f.Meaning, f.Hint = known.meaning, known.hint
+		if f.Meaning = known.meaning; !known.ofID || c.op != opList {
+			f.Hint = known.hint
+		}
 	}
 	if c.login && f.Code == "10009" { // this stands there for every failed verification
 		f.Meaning, f.Hint = upstream.Text{English: "verification failed", Chinese: "校验失败"}, upstream.Text{}

@@ -242,6 +242,7 @@ func TestListErrors(t *testing.T) {
 		"no such region":     {arguments: `{"region":"nowhere"}`, want: []string{"nowhere", regions[0].Name, regions[1].ID}},
 		"the platform":       {arguments: `{"region":"ac"}`, want: []string{"platform", regions[0].ID}},
 		"a code":             {fault: simulator.Fault{Code: "10007"}, arguments: `{"region":"11250"}`, want: []string{"10007", "用户已被冻结", "frozen", "Nothing was changed"}},
+		"a failure":          {fault: simulator.Fault{Code: "716020"}, arguments: `{"region":"11250"}`, want: []string{"716020", "This may pass; try again"}},
 		"gateway":            {fault: simulator.Fault{Status: 503}, arguments: `{"region":"11250"}`, want: []string{"HTTP 503", "try again"}},
 		"html":               {fault: simulator.Fault{HTML: true, Status: 200}, arguments: `{"region":"11250"}`, want: []string{"not what SCNet documents"}},
 		"with a Retry-After": {fault: simulator.Fault{Status: 429, RetryAfter: "47"}, arguments: `{"region":"11250"}`, want: []string{"wait 47s"}},

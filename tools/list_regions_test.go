@@ -172,6 +172,15 @@ func TestListRegionFails(t *testing.T) {
 			t.Errorf("%+v", out)
 		}
 	})
+	bubble(t, "one is slower than a call may last", func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(2, simulator.Running), elsewhere: jobs(9, simulator.Running), quirks: simulator.Quirks{ListMaxLimit: 1}})
+		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: away}, Latency: 15 * time.Second})
+		r, out := w.instances(t, nil)
+		if len(out.Instances) != 2 || out.Regions[1].Error == nil {
+			t.Errorf("%+v", out)
+		}
+		wantParts(t, r.Text, "reading the list took too long")
+	})
 	bubble(t, "all of them", func(t *testing.T) {
 		w := everywhere(t, "")
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Own: simulator.OwnFault{Region: home}, Code: "10007"})
@@ -241,7 +250,7 @@ func TestListStatuses(t *testing.T) {
 		var got []string
 		start := 0
 		for {
-			_, out := w.instances(t, arguments{"status": "running waiting", "limit": 7, "start": start})
+			_, out := w.instances(t, arguments{"status": "running waiting", "limit": 13, "start": start})
 			if at := out.Regions[0]; *at.Total != 40 || out.Summary.Of != "all" || out.Summary.Instances != 40 || out.Summary.Accelerators != 40 {
 				t.Errorf("%+v %+v", at, out.Summary)
 			}
