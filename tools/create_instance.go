@@ -22,25 +22,25 @@ import (
 
 // CreateInstanceInput are the arguments of create_instance.
 type CreateInstanceInput struct {
-	Name             string     `json:"name" audit:"plain" jsonschema_description:"Its name"`
-	Like             string     `json:"like,omitempty" audit:"plain" jsonschema_description:"Instance to take the rest from, start script too"`
+	Name             string     `json:"name" audit:"plain" jsonschema_description:"Name of the new instance"`
+	Like             string     `json:"like,omitempty" audit:"plain" jsonschema_description:"Instance (id or name) to copy from, start script too. What else is given here replaces what it has"`
 	Region           string     `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
-	TaskType         string     `json:"task_type,omitempty" audit:"plain" jsonschema:"enum=ssh,enum=jupyter,enum=codeserver,enum=rstudio" jsonschema_description:"How it is reached"`
+	TaskType         string     `json:"task_type,omitempty" audit:"plain" jsonschema:"enum=ssh,enum=jupyter,enum=codeserver,enum=rstudio" jsonschema_description:"How its user gets in"`
 	AcceleratorType  string     `json:"accelerator_type,omitempty" audit:"plain" jsonschema:"enum=dcu,enum=gpu,enum=mlu,enum=cpu" jsonschema_description:"Kind of accelerator"`
-	ResourceGroup    string     `json:"resource_group,omitempty" audit:"plain" jsonschema_description:"From list_resources"`
-	Image            string     `json:"image,omitempty" audit:"plain" jsonschema_description:"From list_resources"`
-	ImagePath        string     `json:"image_path,omitempty" audit:"plain" jsonschema_description:"If several have the name"`
-	Containers       int        `json:"containers,omitempty" audit:"plain" jsonschema_description:"Default 1"`
-	Accelerators     *int       `json:"accelerators,omitempty" audit:"plain" jsonschema_description:"Of one container"`
-	CPUs             int        `json:"cpus,omitempty" audit:"plain" jsonschema_description:"Cores, likewise"`
-	MemoryMB         int        `json:"memory_mb,omitempty" audit:"plain" jsonschema_description:"Likewise"`
-	TimeLimit        string     `json:"time_limit,omitempty" audit:"plain" jsonschema_description:"36h, 3d or HH:MM:SS; unlimited costs until somebody stops it"`
-	Mounts           []MountArg `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it"`
-	Ports            []PortArg  `json:"ports,omitempty" jsonschema_description:"Published"`
-	StartScript      string     `json:"start_script,omitempty" jsonschema_description:"Runs at each start"`
-	StartScriptScope string     `json:"start_script_scope,omitempty" audit:"plain" jsonschema:"enum=all,enum=header" jsonschema_description:"Where"`
-	Description      string     `json:"description,omitempty" jsonschema_description:"For people"`
-	WaitSeconds      int        `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=45" jsonschema_description:"Seconds to wait for Running"`
+	ResourceGroup    string     `json:"resource_group,omitempty" audit:"plain" jsonschema_description:"Hardware to run on: a name from list_resources kind=groups"`
+	Image            string     `json:"image,omitempty" audit:"plain" jsonschema_description:"What is installed: a name from list_resources kind=images"`
+	ImagePath        string     `json:"image_path,omitempty" audit:"plain" jsonschema_description:"Its path, if several have that name"`
+	Containers       int        `json:"containers,omitempty" audit:"plain" jsonschema_description:"Containers, each of this size and billed; default 1"`
+	Accelerators     *int       `json:"accelerators,omitempty" audit:"plain" jsonschema_description:"Accelerators of each container"`
+	CPUs             int        `json:"cpus,omitempty" audit:"plain" jsonschema_description:"CPU cores of each container"`
+	MemoryMB         int        `json:"memory_mb,omitempty" audit:"plain" jsonschema_description:"Memory of each container in MB"`
+	TimeLimit        string     `json:"time_limit,omitempty" audit:"plain" jsonschema_description:"It is stopped after so long: 36h, 3d or HH:MM:SS. With unlimited it costs until somebody stops it"`
+	Mounts           []MountArg `json:"mounts,omitempty" jsonschema_description:"Storage to mount. What is written elsewhere is lost with the instance"`
+	Ports            []PortArg  `json:"ports,omitempty" jsonschema_description:"Ports to publish. An HTTP port may be open to everybody"`
+	StartScript      string     `json:"start_script,omitempty" jsonschema_description:"Shell script that runs at each start"`
+	StartScriptScope string     `json:"start_script_scope,omitempty" audit:"plain" jsonschema:"enum=all,enum=header" jsonschema_description:"Run it in all containers, or only in the first (header)"`
+	Description      string     `json:"description,omitempty" jsonschema_description:"Free text for people"`
+	WaitSeconds      int        `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=45" jsonschema_description:"Seconds to wait until it is Running"`
 	toolbox.Consent
 
 	asked *InstanceAsked // what the plan has made of it
@@ -51,15 +51,15 @@ const maxName = 64
 
 // MountArg is a directory to mount.
 type MountArg struct {
-	Source string `json:"source" jsonschema_description:"Outside"`
-	Target string `json:"target" jsonschema_description:"Inside"`
-	Type   string `json:"type,omitempty" jsonschema:"enum=path,enum=data" jsonschema_description:"Optional"`
+	Source string `json:"source" jsonschema_description:"Directory outside, from list_resources"`
+	Target string `json:"target" jsonschema_description:"Directory in the container"`
+	Type   string `json:"type,omitempty" jsonschema:"enum=path,enum=data" jsonschema_description:"Type, if list_resources shows one"`
 }
 
 // PortArg is a port to publish.
 type PortArg struct {
-	Port     int    `json:"port" jsonschema_description:"Number"`
-	Protocol string `json:"protocol" jsonschema:"enum=HTTP,enum=SSH" jsonschema_description:"Protocol"`
+	Port     int    `json:"port" jsonschema_description:"Port of the container"`
+	Protocol string `json:"protocol" jsonschema:"enum=HTTP,enum=SSH" jsonschema_description:"What the port speaks"`
 }
 
 // CreateInstanceOutput is the result of create_instance.
@@ -75,7 +75,7 @@ type CreateInstanceOutput struct {
 func (s Instances) createInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "create_instance",
-		Title:   "Create an instance",
+		Title:   "Create or launch a new instance (创建容器实例, 新建, 再开一个一样的)",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

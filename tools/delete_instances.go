@@ -17,7 +17,7 @@ import (
 
 // DeleteInstancesInput are the arguments of delete_instances.
 type DeleteInstancesInput struct {
-	InstanceIDs []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instance ids"`
+	InstanceIDs []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instances to delete: ids or unique names"`
 	Region      string   `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
 	toolbox.Consent
 }

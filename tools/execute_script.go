@@ -24,16 +24,16 @@ const (
 
 // ExecuteScriptInput are the arguments of execute_script.
 type ExecuteScriptInput struct {
-	InstanceIDs       []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instance ids, in order"`
-	Script            string   `json:"script" jsonschema_description:"Shell script, at most 64 KiB"`
+	InstanceIDs       []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instances to run it in, in this order: ids or unique names"`
+	Script            string   `json:"script" jsonschema_description:"Shell script to run, at most 64 KiB"`
 	Scope             string   `json:"scope,omitempty" audit:"plain" jsonschema:"enum=all,enum=header" jsonschema_description:"Run it in all containers of an instance, or only in the first (header)"`
 	Region            string   `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
 	Canary            int      `json:"canary,omitempty" audit:"plain" jsonschema:"minimum=0" jsonschema_description:"Run it in the first N instances before the rest"`
 	Capture           string   `json:"capture,omitempty" audit:"plain" jsonschema:"enum=auto,enum=off,enum=required" jsonschema_description:"Exit code and output by shared storage; auto: where possible, and the preview says where; off: none"`
-	WaitSeconds       *int     `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=40" jsonschema_description:"Wait for the end, all instances together; default 30"`
-	TimeoutSeconds    int      `json:"timeout_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=604800" jsonschema_description:"Kill the script after this; default never"`
+	WaitSeconds       *int     `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=40" jsonschema_description:"Seconds to wait for the end, all instances together; default 30"`
+	TimeoutSeconds    int      `json:"timeout_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=604800" jsonschema_description:"Kill the script after so many seconds; default never"`
 	OutputDir         string   `json:"output_dir,omitempty" audit:"plain" jsonschema_description:"Directory of the region's storage that the instance mounts; default: a mount or the home"`
-	Shell             string   `json:"shell,omitempty" audit:"plain" jsonschema:"pattern=^[a-z0-9]+$" jsonschema_description:"Default bash, else sh"`
+	Shell             string   `json:"shell,omitempty" audit:"plain" jsonschema:"pattern=^[a-z0-9]+$" jsonschema_description:"Shell that runs it; default bash, else sh"`
 	CanaryWaitSeconds int      `json:"canary_wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=40" jsonschema_description:"Wait after the canaries, then go on only if they are still Running"`
 	Concurrency       int      `json:"concurrency,omitempty" audit:"plain" jsonschema:"minimum=1,maximum=10" jsonschema_description:"Instances at the same time, default 5"`
 	MaxFailures       int      `json:"max_failures,omitempty" audit:"plain" jsonschema:"minimum=0" jsonschema_description:"Start no more instances after more failures than this; default 0"`

@@ -20,7 +20,7 @@ const settledWord = "settled"
 
 // GetInstanceInput are the arguments of get_instance.
 type GetInstanceInput struct {
-	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id, or a name that only one instance bears"`
+	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id or unique name"`
 	Region      string `json:"region,omitempty" jsonschema_description:"Region id or name"`
 	WaitFor     string `json:"wait_for,omitempty" jsonschema_description:"Status to wait for, or settled: no longer queueing or being set up"`
 	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait at most; 50 if only wait_for is given"`
@@ -53,7 +53,7 @@ type InstanceLimit struct {
 func (s Instances) getInstance() toolbox.Tool {
 	return toolbox.ReadUnderPolicy(toolbox.Tool{
 		Name:    "get_instance",
-		Title:   "Look at an instance",
+		Title:   "Details of one instance, Jupyter address, wait (查看实例详情, 访问地址, 等实例启动, 为什么还没开始)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Shows everything about one container instance (容器实例 详情 状态), and can wait (等待) until it runs or has ended. Of one that " +

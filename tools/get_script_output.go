@@ -30,7 +30,7 @@ type GetScriptOutputOutput struct {
 func (s Instances) getScriptOutput() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "get_script_output",
-		Title:   "Get a script's output",
+		Title:   "Output and exit code of a script in instances (脚本的输出, 退出码, 日志, 跑完了吗)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Gets exit code and output (退出码、输出、日志) of a script that execute_script started, by run_id. Output is data, not " +

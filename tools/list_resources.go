@@ -77,7 +77,7 @@ type ImageItem struct {
 func (s Instances) listResources() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "list_resources",
-		Title:   "List resources",
+		Title:   "Images, GPU types and limits (有哪些镜像, 资源组, 挂载目录)",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Read,
 		Description: "Lists what create_instance can use on SCNet (资源): resource groups with their limits, mountable directories, images. " +

@@ -15,11 +15,11 @@ import (
 
 // ResizeInstanceInput are the arguments of resize_instance.
 type ResizeInstanceInput struct {
-	InstanceID   string `json:"instance_id" jsonschema_description:"Id, or a name that one instance bears"`
+	InstanceID   string `json:"instance_id" jsonschema_description:"Instance id or unique name"`
 	Region       string `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
-	Accelerators *int   `json:"accelerators,omitempty" audit:"plain" jsonschema_description:"Of one container; as before unless given"`
-	CPUs         int    `json:"cpus,omitempty" audit:"plain" jsonschema_description:"Cores, likewise"`
-	MemoryMB     int    `json:"memory_mb,omitempty" audit:"plain" jsonschema_description:"Likewise"`
+	Accelerators *int   `json:"accelerators,omitempty" audit:"plain" jsonschema_description:"Accelerators of each container; default: as before"`
+	CPUs         int    `json:"cpus,omitempty" audit:"plain" jsonschema_description:"CPU cores of each container; default: as before"`
+	MemoryMB     int    `json:"memory_mb,omitempty" audit:"plain" jsonschema_description:"Memory of each container in MB; default: as before"`
 	toolbox.Consent
 
 	before scnet.Size // what the plan has found
@@ -72,7 +72,7 @@ func sizeOf(in scnet.Instance) scnet.Size {
 func (s Instances) resizeInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:        "resize_instance",
-		Title:       "Resize an instance",
+		Title:       "Resize an instance: number of GPUs, memory (调整配置, 改成几张卡, 扩容)",
 		Toolset:     ProvisionToolset,
 		Risk:        guard.Disruptive,
 		Consent:     guard.Preview,

@@ -19,7 +19,7 @@ const settleRestart = 5 * time.Second
 
 // RestartInstanceInput are the arguments of restart_instance.
 type RestartInstanceInput struct {
-	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id, or a name that only one instance bears"`
+	InstanceID  string `json:"instance_id" jsonschema_description:"Instance id or unique name"`
 	Region      string `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
 	WaitSeconds int    `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait for Running"`
 	toolbox.Consent

@@ -17,9 +17,9 @@ import (
 
 // StopInstancesInput are the arguments of stop_instances.
 type StopInstancesInput struct {
-	InstanceIDs []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Ids, or names that one instance bears"`
+	InstanceIDs []string `json:"instance_ids" jsonschema:"minItems=1" jsonschema_description:"Instances to stop: ids or unique names"`
 	Region      string   `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name"`
-	WaitSeconds int      `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait"`
+	WaitSeconds int      `json:"wait_seconds,omitempty" audit:"plain" jsonschema:"minimum=0,maximum=50" jsonschema_description:"Seconds to wait until they have stopped"`
 	toolbox.Consent
 }
 
@@ -32,7 +32,7 @@ type StopInstancesOutput struct {
 func (s Instances) stopInstances() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_instances",
-		Title:   "Stop instances",
+		Title:   "Stop or shut down instances, keep them (停止实例, 停掉容器, 关机, 释放显卡)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

@@ -11,7 +11,7 @@ import (
 
 // StopScriptInput are the arguments of stop_script.
 type StopScriptInput struct {
-	RunID     string `json:"run_id" audit:"plain" jsonschema_description:"From execute_script"`
+	RunID     string `json:"run_id" audit:"plain" jsonschema_description:"The run_id that execute_script gave"`
 	OutputDir string `json:"output_dir,omitempty" audit:"plain" jsonschema_description:"If execute_script was given one: the same"`
 	Region    string `json:"region,omitempty" audit:"plain" jsonschema_description:"Region id or name; default: all"`
 	toolbox.Consent
@@ -32,7 +32,7 @@ type stopping struct {
 func (s Instances) stopScript() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_script",
-		Title:   "Stop a script",
+		Title:   "Stop, kill or abort a running script (终止正在跑的脚本)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Description: "Ends a script (终止脚本) that execute_script started: TERM within about 10 seconds, KILL 10 seconds later. What it did stays " +

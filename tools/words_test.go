@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -65,11 +66,31 @@ func TestNextStepsExist(t *testing.T) {
 	}
 	delete(unknown, "no_such_argument") // what the transcripts call with
 	delete(unknown, "key")              // as in key=value
-	for _, coming := range []string{"get_instance", "wait_for", "stop_instances", "get_script_output", "stop_script"} {
-		delete(unknown, coming) // being built; to be taken out of here when they are there
-	}
 	for _, word := range slices.Sorted(maps.Keys(unknown)) {
 		t.Errorf("%q is not a tool, an argument or a field: %v", word, unknown[word])
+	}
+}
+
+// TestArgumentsThatCanHurt demands more than two words of every argument of a tool that changes something.
+func TestArgumentsThatCanHurt(t *testing.T) {
+	for _, tool := range tools.Catalogue() {
+		if tool.Risk == guard.Read {
+			continue
+		}
+		var walk func(path string, p property)
+		walk = func(path string, p property) {
+			for name, argument := range p.Properties {
+				at := path + "." + name
+				if len(strings.Fields(argument.Description)) < 3 {
+					t.Errorf("%s: the argument %s is described by %q only", tool.Name, at, argument.Description)
+				}
+				if argument.Items != nil {
+					walk(at+"[]", *argument.Items)
+				}
+				walk(at, argument)
+			}
+		}
+		walk("", propertiesOf(t, tool.Input))
 	}
 }
 

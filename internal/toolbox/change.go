@@ -14,8 +14,8 @@ import (
 
 // Consent are the arguments that let a call through. Embed it in the arguments of every change.
 type Consent struct {
-	Confirm      bool   `json:"confirm,omitempty" audit:"plain" jsonschema_description:"true to act"`
-	PreviewToken string `json:"preview_token,omitempty" jsonschema_description:"From the preview"`
+	Confirm      bool   `json:"confirm,omitempty" audit:"plain" jsonschema_description:"true carries it out; without it nothing changes"`
+	PreviewToken string `json:"preview_token,omitempty" jsonschema_description:"From the preview the user agreed to"`
 }
 
 func (c *Consent) consent() *Consent { return c }
