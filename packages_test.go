@@ -41,6 +41,7 @@ var packages = map[string][]string{
 	"internal/capture":   append([]string{module + "scnet"}, small...),
 	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
 	"internal/fakecloud": {},
+	"internal/golden":    {},
 	"internal/filelock":  {},
 	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},
 	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -307,10 +308,7 @@ func laboratory(t testing.TB, n int) (*simulator.Simulator, []string) {
 		})
 	}
 	s := simulator.New(simulator.Options{Regions: []simulator.Region{region}, Quirks: simulator.Quirks{ListForm: simulator.ListAny}})
-	if err := s.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	fakecloudtest.Start(t, s)
 	account := simulator.DemoAccount()
 	return s, []string{
 		"SCNET_LOGIN_URL=" + s.URL(), "SCNET_AC_URL=" + s.URL(), "SCNET_CLUSTER_ID=11250",

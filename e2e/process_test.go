@@ -2,6 +2,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -69,10 +71,7 @@ func simulate(t testing.TB, o simulator.Options, faults ...simulator.Fault) []st
 	for _, fault := range faults {
 		s.Inject(fault)
 	}
-	if err := s.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	fakecloudtest.Start(t, s)
 	account := simulator.DemoAccount()
 	return []string{
 		"SCNET_LOGIN_URL=" + s.URL(), "SCNET_AC_URL=" + s.URL(), "SCNET_CLUSTER_ID=11250",
@@ -156,23 +155,15 @@ func begin(t testing.TB, cmd *exec.Cmd, stderr *os.File) *process {
 // read passes lines on until stdout ends. What follows the last line end counts as a line, which is never valid.
 func (p *process) read() {
 	defer close(p.lines)
-	var rest []byte
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := p.out.Read(buffer)
-		rest = append(rest, buffer[:n]...)
-		for {
-			line, after, found := bytes.Cut(rest, []byte("\n"))
-			if !found {
-				break
-			}
-			p.lines <- bytes.Clone(line)
-			rest = after
-		}
-		if err != nil {
-			if len(rest) > 0 {
-				p.lines <- append(rest, " without a line end"...)
-			}
+	for in := bufio.NewReader(p.out); ; {
+		line, err := in.ReadBytes('\n')
+		switch {
+		case err == nil:
+			p.lines <- line[:len(line)-1]
+		case len(line) > 0:
+			p.lines <- append(line, " without a line end"...)
+			return
+		default:
 			return
 		}
 	}

@@ -3,8 +3,6 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,9 +10,9 @@ import (
 	"time"
 
 	"github.com/invopop/jsonschema"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/scnet-mcp/scnet-mcp/internal/golden"
+)
 
 // sample uses everything that a tool may declare.
 type sample struct {
@@ -50,19 +48,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		got.WriteByte('\n')
-		file := "testdata/" + name + ".json"
-		if *update {
-			if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("%s: run the tests with -update if this is intended:\n%s", file, got.String())
-		}
+		golden.Check(t, "testdata/"+name+".json", got.String())
 	}
 }
 

@@ -138,10 +138,10 @@ func (r *Region) do(ctx context.Context, call call) (envelope, error) {
 			each.url = addresses[at] + "/ai/openapi/v2/" + strings.TrimPrefix(call.url, "/")
 			env, err := r.client.exchange(ctx, each)
 			var f *Error
-			if errors.As(err, &f) && f.Delivery == NotSent && i+1 < len(addresses) && ctx.Err() == nil {
+			if errors.As(err, &f) && f.Delivery == upstream.NotSent && i+1 < len(addresses) && ctx.Err() == nil {
 				continue
 			}
-			if i > 0 && (err == nil || f == nil || f.Delivery != NotSent) {
+			if i > 0 && (err == nil || f == nil || f.Delivery != upstream.NotSent) {
 				r.remember(func(route *route) { route.current = at })
 			}
 			return env, err

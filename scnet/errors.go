@@ -13,17 +13,6 @@ import (
 // Error is a call that did not succeed.
 type Error = upstream.Failure
 
-// Delivery tells how far a request got. It is known through net/http/httptrace: with a Transport that does not call its
-// hooks, a request that failed passes for NotSent, and a write may be repeated.
-type Delivery = upstream.Delivery
-
-// What can be known about a request.
-const (
-	NotSent  = upstream.NotSent
-	Unknown  = upstream.Unknown
-	Answered = upstream.Answered
-)
-
 // Causes that a caller can tell apart with errors.Is.
 var (
 	ErrSignature     = errors.New("the signature was refused")
@@ -183,7 +172,7 @@ var hints = []upstream.Advice{
 }
 
 func hintOf(cause error) upstream.Text {
-	f := Error{Err: cause, Delivery: Answered}
+	f := Error{Err: cause, Delivery: upstream.Answered}
 	f.Advise(upstream.Text{}, hints)
 	return f.Hint
 }
@@ -212,13 +201,13 @@ func (c call) useless(err error) error {
 		errors.Is(err, ErrNoAccessURL):
 		kind = upstream.NotFound
 	}
-	return c.fail(Error{Kind: kind, Delivery: Answered, Status: 200, Err: err})
+	return c.fail(Error{Kind: kind, Delivery: upstream.Answered, Status: 200, Err: err})
 }
 
 // answerError turns an answer without success into an error.
 func (c call) answerError(resp *upstream.Response) error {
 	env, isEnvelope := parseEnvelope(resp.Body, nil)
-	f := Error{Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter}
+	f := Error{Delivery: upstream.Answered, Status: resp.Status, RetryAfter: resp.RetryAfter}
 	var known code
 	if isEnvelope {
 		f.Code = clean.Line(c.redact(string(env.Code)), 20)

@@ -53,7 +53,7 @@ func TestErrorCodes(t *testing.T) {
 					err := op.run(t.Context(), r)
 					e := asError(t, err)
 					wantStatus := max(status, 200)
-					if e.Code != c.code || e.Message != c.message || e.Status != wantStatus || e.Delivery != scnet.Answered {
+					if e.Code != c.code || e.Message != c.message || e.Status != wantStatus || e.Delivery != upstream.Answered {
 						t.Errorf("%s: %+v", op.name, e)
 					}
 					if c.cause != nil && !errors.Is(err, c.cause) {
@@ -194,7 +194,7 @@ func TestMessageThatRepeatsACredential(t *testing.T) {
 }
 
 func TestDeliveryWords(t *testing.T) {
-	for d, want := range map[scnet.Delivery]string{scnet.NotSent: "not sent", scnet.Unknown: "unknown", scnet.Answered: "answered", 9: "9"} {
+	for d, want := range map[upstream.Delivery]string{upstream.NotSent: "not sent", upstream.Unknown: "unknown", upstream.Answered: "answered", 9: "9"} {
 		if d.String() != want {
 			t.Errorf("%d = %q", int(d), d)
 		}

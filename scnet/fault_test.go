@@ -37,7 +37,7 @@ func TestMisbehaviour(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault     simulator.Fault
 		deadline  bool
-		delivery  scnet.Delivery
+		delivery  upstream.Delivery
 		status    int
 		cause     error // nil for any
 		list      int   // requests of a list; 0 as reads
@@ -47,25 +47,25 @@ func TestMisbehaviour(t *testing.T) {
 		happens   bool // a write happens all the same
 		writeMay  bool // a write may be repeated by the caller
 	}{
-		"slow":               {fault: simulator.Fault{Latency: time.Minute}, deadline: true, delivery: scnet.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true},
-		"hangs":              {fault: simulator.Fault{HangAfter: true}, deadline: true, delivery: scnet.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true, happens: true},
-		"reset before":       {fault: simulator.Fault{Reset: true}, delivery: scnet.Unknown, list: 5, reads: 3, retryable: true},
-		"reset after":        {fault: simulator.Fault{ResetAfter: true}, delivery: scnet.Unknown, list: 5, reads: 3, retryable: true, happens: true},
-		"429":                {fault: simulator.Fault{Status: 429}, delivery: scnet.Answered, status: 429, reads: 3, retryable: true, certain: true, writeMay: true},
-		"429 for an hour":    {fault: simulator.Fault{Status: 429, RetryAfter: "3600"}, delivery: scnet.Answered, status: 429, reads: 1, retryable: true, certain: true, writeMay: true},
-		"502":                {fault: simulator.Fault{Status: 502}, delivery: scnet.Answered, status: 502, reads: 3, retryable: true},
-		"503":                {fault: simulator.Fault{Status: 503}, delivery: scnet.Answered, status: 503, reads: 3, retryable: true},
-		"504":                {fault: simulator.Fault{Status: 504, HTML: true}, delivery: scnet.Answered, status: 504, reads: 3, retryable: true},
-		"500":                {fault: simulator.Fault{Status: 500}, delivery: scnet.Answered, status: 500, cause: scnet.ErrMalformed, reads: 1},
-		"403":                {fault: simulator.Fault{Status: 403}, delivery: scnet.Answered, status: 403, cause: scnet.ErrMalformed, reads: 1},
-		"404":                {fault: simulator.Fault{Status: 404, HTML: true}, delivery: scnet.Answered, status: 404, cause: scnet.ErrNoContainers, list: 3, reads: 1, certain: true},
-		"HTML 502":           {fault: simulator.Fault{HTML: true}, delivery: scnet.Answered, status: 502, reads: 3, retryable: true},
-		"HTML 200":           {fault: simulator.Fault{HTML: true, Status: 200}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1},
-		"code as int":        {fault: simulator.Fault{Code: "10004", Own: simulator.OwnFault{CodeAsInt: true}}, delivery: scnet.Answered, status: 200, list: 3, reads: 1, certain: true},
-		"truncated":          {fault: simulator.Fault{Truncate: true}, delivery: scnet.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1, happens: true},
-		"redirect":           {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: scnet.Answered, status: 307, cause: scnet.ErrRedirect, reads: 1},
-		"permanent redirect": {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: scnet.Answered, status: 301, cause: scnet.ErrRedirect, reads: 1},
-		"huge":               {fault: simulator.Fault{Huge: 17 << 20}, delivery: scnet.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true},
+		"slow":               {fault: simulator.Fault{Latency: time.Minute}, deadline: true, delivery: upstream.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true},
+		"hangs":              {fault: simulator.Fault{HangAfter: true}, deadline: true, delivery: upstream.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true, happens: true},
+		"reset before":       {fault: simulator.Fault{Reset: true}, delivery: upstream.Unknown, list: 5, reads: 3, retryable: true},
+		"reset after":        {fault: simulator.Fault{ResetAfter: true}, delivery: upstream.Unknown, list: 5, reads: 3, retryable: true, happens: true},
+		"429":                {fault: simulator.Fault{Status: 429}, delivery: upstream.Answered, status: 429, reads: 3, retryable: true, certain: true, writeMay: true},
+		"429 for an hour":    {fault: simulator.Fault{Status: 429, RetryAfter: "3600"}, delivery: upstream.Answered, status: 429, reads: 1, retryable: true, certain: true, writeMay: true},
+		"502":                {fault: simulator.Fault{Status: 502}, delivery: upstream.Answered, status: 502, reads: 3, retryable: true},
+		"503":                {fault: simulator.Fault{Status: 503}, delivery: upstream.Answered, status: 503, reads: 3, retryable: true},
+		"504":                {fault: simulator.Fault{Status: 504, HTML: true}, delivery: upstream.Answered, status: 504, reads: 3, retryable: true},
+		"500":                {fault: simulator.Fault{Status: 500}, delivery: upstream.Answered, status: 500, cause: scnet.ErrMalformed, reads: 1},
+		"403":                {fault: simulator.Fault{Status: 403}, delivery: upstream.Answered, status: 403, cause: scnet.ErrMalformed, reads: 1},
+		"404":                {fault: simulator.Fault{Status: 404, HTML: true}, delivery: upstream.Answered, status: 404, cause: scnet.ErrNoContainers, list: 3, reads: 1, certain: true},
+		"HTML 502":           {fault: simulator.Fault{HTML: true}, delivery: upstream.Answered, status: 502, reads: 3, retryable: true},
+		"HTML 200":           {fault: simulator.Fault{HTML: true, Status: 200}, delivery: upstream.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1},
+		"code as int":        {fault: simulator.Fault{Code: "10004", Own: simulator.OwnFault{CodeAsInt: true}}, delivery: upstream.Answered, status: 200, list: 3, reads: 1, certain: true},
+		"truncated":          {fault: simulator.Fault{Truncate: true}, delivery: upstream.Answered, status: 200, cause: scnet.ErrMalformed, list: 3, reads: 1, happens: true},
+		"redirect":           {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: upstream.Answered, status: 307, cause: scnet.ErrRedirect, reads: 1},
+		"permanent redirect": {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: upstream.Answered, status: 301, cause: scnet.ErrRedirect, reads: 1},
+		"huge":               {fault: simulator.Fault{Huge: 17 << 20}, delivery: upstream.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true},
 	} {
 		for _, op := range operations {
 			t.Run(name+"/"+op.name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestHangWithoutADeadline(t *testing.T) {
 			began := time.Now()
 			err := op.run(t.Context(), r)
 			e := asError(t, err)
-			if !errors.Is(err, upstream.ErrTimeout) || e.Delivery != scnet.Unknown || e.Uncertain != op.write || time.Since(began) != upstream.DefaultTimeout {
+			if !errors.Is(err, upstream.ErrTimeout) || e.Delivery != upstream.Unknown || e.Uncertain != op.write || time.Since(began) != upstream.DefaultTimeout {
 				t.Errorf("%s: %+v after %s", op.name, e, time.Since(began))
 			}
 			wantSent(t, sim, op.endpoint, 1)
@@ -182,7 +182,7 @@ func TestServiceIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := asError(t, op.run(t.Context(), pick(t, client, "")))
-			if e.Delivery != scnet.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
+			if e.Delivery != upstream.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -197,7 +197,7 @@ func TestCancelledBeforeTheCall(t *testing.T) {
 	cancel()
 	before := len(sim.Requests())
 	for _, op := range operations {
-		if e := asError(t, op.run(ctx, r)); !errors.Is(e, context.Canceled) || e.Delivery != scnet.NotSent || e.Uncertain {
+		if e := asError(t, op.run(ctx, r)); !errors.Is(e, context.Canceled) || e.Delivery != upstream.NotSent || e.Uncertain {
 			t.Errorf("%s: %+v", op.name, e)
 		}
 	}
@@ -216,7 +216,7 @@ func TestDeadPooledConnectionDoesNotRepeatAWrite(t *testing.T) {
 		list(t, r) // leaves a connection in the pool
 		sim.Inject(simulator.Fault{Endpoint: op.endpoint, ResetAfter: true})
 		e := asError(t, op.run(t.Context(), r))
-		if e.Delivery != scnet.Unknown || !e.Uncertain {
+		if e.Delivery != upstream.Unknown || !e.Uncertain {
 			t.Errorf("%s: %+v", op.name, e)
 		}
 		wantSent(t, sim, op.endpoint, 1)

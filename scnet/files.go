@@ -280,7 +280,7 @@ func (f *Files) do(ctx context.Context, c call, name string) (env envelope, resp
 				env, err = f.region.client.exchange(ctx, each)
 			}
 			var failed *Error
-			if !errors.As(err, &failed) || failed.Delivery != NotSent {
+			if !errors.As(err, &failed) || failed.Delivery != upstream.NotSent {
 				f.pin(at)
 				return env, err
 			}

@@ -208,7 +208,7 @@ func TestFilesStayAtOneAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	down = true
-	if err := files.Mkdir(t.Context(), homePath+"/y"); asError(t, err).Delivery != scnet.NotSent ||
+	if err := files.Mkdir(t.Context(), homePath+"/y"); asError(t, err).Delivery != upstream.NotSent ||
 		!strings.HasPrefix(asError(t, err).Endpoint, "POST "+strings.TrimPrefix(sim.RegionURL(kunshan), "http://")) {
 		t.Errorf("%v", err)
 	}

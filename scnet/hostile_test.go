@@ -145,7 +145,7 @@ func TestHugeArgumentsAreNotSent(t *testing.T) {
 	_, named := r.List(t.Context(), scnet.ListOptions{Limit: 1, Name: huge})
 	_, status := r.List(t.Context(), scnet.ListOptions{Limit: 1, Status: scnet.Status(huge)})
 	for i, err := range []error{detail, restart, named, status, r.Delete(t.Context(), huge), r.ExecuteScript(t.Context(), huge, scnet.Script{Content: "x"})} {
-		if e := asError(t, err); e.Kind != upstream.Argument || e.Delivery != scnet.NotSent || len(err.Error()) > 500 {
+		if e := asError(t, err); e.Kind != upstream.Argument || e.Delivery != upstream.NotSent || len(err.Error()) > 500 {
 			t.Errorf("%d: %.300s", i, fmt.Sprint(err))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -149,7 +150,7 @@ func TestListShapes(t *testing.T) {
 		if !errors.Is(err, c.err) || err == nil && (len(page.Rows) != c.rows || page.Total != c.total) {
 			t.Errorf("%s: %+v, %v", name, page, err)
 		}
-		if c.err != nil && asError(t, err).Delivery != scnet.Answered {
+		if c.err != nil && asError(t, err).Delivery != upstream.Answered {
 			t.Errorf("%s: %+v", name, err)
 		}
 	}
@@ -162,7 +163,7 @@ func TestDetailOfAnUnknownID(t *testing.T) {
 	} {
 		_, r := open(t, simulator.Options{Quirks: quirks})
 		_, err := r.Detail(t.Context(), "00000000000000000000000000000000")
-		if e := asError(t, err); !errors.Is(err, scnet.ErrNotFound) || e.Delivery != scnet.Answered || e.Retryable || !strings.Contains(e.Hint.English, "List the instances") {
+		if e := asError(t, err); !errors.Is(err, scnet.ErrNotFound) || e.Delivery != upstream.Answered || e.Retryable || !strings.Contains(e.Hint.English, "List the instances") {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
@@ -264,7 +265,7 @@ func FuzzDecodeList(f *testing.F) {
 			if err == nil && page.Total != -1 && page.Total < len(page.Rows) {
 				t.Errorf("%d rows of %d", len(page.Rows), page.Total)
 			}
-			if e := (*scnet.Error)(nil); err != nil && (!errors.As(err, &e) || e.Delivery != scnet.Answered) {
+			if e := (*scnet.Error)(nil); err != nil && (!errors.As(err, &e) || e.Delivery != upstream.Answered) {
 				t.Errorf("err = %v", err)
 			}
 		}

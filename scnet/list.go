@@ -134,7 +134,7 @@ func hasCode(err error, codes ...string) bool {
 // rejectsVariant reports whether err may mean that the region wants the parameters sent in another way.
 func rejectsVariant(err error) bool {
 	var f *Error
-	if !errors.As(err, &f) || f.Delivery != Answered {
+	if !errors.As(err, &f) || f.Delivery != upstream.Answered {
 		return false
 	}
 	switch f.Status {
@@ -147,7 +147,7 @@ func rejectsVariant(err error) bool {
 // broke reports whether the connection was dropped after the request had left. A timeout does not count.
 func broke(err error) bool {
 	var f *Error
-	return errors.As(err, &f) && f.Delivery == Unknown && f.Kind == upstream.Unavailable &&
+	return errors.As(err, &f) && f.Delivery == upstream.Unknown && f.Kind == upstream.Unavailable &&
 		!errors.Is(err, upstream.ErrTimeout) && !errors.Is(err, upstream.ErrTooLarge) && !errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -242,7 +243,7 @@ func TestListRefusesNonsense(t *testing.T) {
 	sim, r := open(t, simulator.Options{})
 	for _, o := range []scnet.ListOptions{{}, {Limit: -1}, {Limit: 1, Start: -1}} {
 		_, err := r.List(t.Context(), o)
-		if e := asError(t, err); e.Delivery != scnet.NotSent {
+		if e := asError(t, err); e.Delivery != upstream.NotSent {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -97,7 +97,7 @@ func TestCreateRefusals(t *testing.T) {
 		n := wanted()
 		spoil(&n)
 		_, err := region.Create(t.Context(), n)
-		if e := asError(t, err); e.Kind != upstream.Argument || e.Delivery != scnet.NotSent {
+		if e := asError(t, err); e.Kind != upstream.Argument || e.Delivery != upstream.NotSent {
 			t.Errorf("%s: %v", name, e)
 		}
 	}
@@ -111,7 +111,7 @@ func TestCreateRefusals(t *testing.T) {
 	}
 	sim.Inject(simulator.Fault{Endpoint: simulator.EndpointCreate, ResetAfter: true})
 	_, err = region.Create(t.Context(), wanted())
-	if e := asError(t, err); !e.Uncertain || e.Delivery != scnet.Unknown || !strings.Contains(e.Hint.English, "that name") {
+	if e := asError(t, err); !e.Uncertain || e.Delivery != upstream.Unknown || !strings.Contains(e.Hint.English, "that name") {
 		t.Errorf("%v, uncertain %v", e, e.Uncertain)
 	}
 	wantSent(t, sim, simulator.EndpointCreate, 2)

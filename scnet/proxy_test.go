@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -24,7 +25,7 @@ func TestProxyChild(t *testing.T) {
 	defer client.Close()
 	err = pick(t, client, "").Delete(t.Context(), running)
 	e := asError(t, err)
-	if e.Delivery != scnet.NotSent || e.Uncertain || strings.Contains(err.Error(), "hunter2") {
+	if e.Delivery != upstream.NotSent || e.Uncertain || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("err = %+v", e)
 	}
 }

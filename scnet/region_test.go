@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -302,7 +303,7 @@ func TestStickyAddress(t *testing.T) {
 				}
 			}
 			lost = true
-			if e := asError(t, run(first)); e.Delivery != scnet.Unknown || e.Uncertain != op.write {
+			if e := asError(t, run(first)); e.Delivery != upstream.Unknown || e.Uncertain != op.write {
 				t.Errorf("lost answer: %+v", e)
 			}
 			if op.write && len(hosts) != 1 {

@@ -75,26 +75,14 @@ func decodeLimits(data json.RawMessage, acceleratorType string) NodeLimits {
 // ResourceGroups returns the region's resource groups (page container/group). The page does not show what an answer looks
 // like; known is false when some of it was not understood, so that there may be groups that are not among those returned.
 func (r *Region) ResourceGroups(ctx context.Context) (groups []ResourceGroup, known bool, err error) {
-	env, err := r.do(ctx, call{op: opGroups, region: r, method: http.MethodGet, url: "instance-service/resource-group"})
-	if err != nil {
-		return nil, false, err
-	}
-	groups, known = decodeGroups(env.Data)
-	return groups, known, nil
-}
-
-func decodeGroups(data json.RawMessage) (groups []ResourceGroup, known bool) {
-	elements, known := elementsOf(data)
+	elements, known, err := r.elements(ctx, opGroups, "instance-service/resource-group")
 	for _, e := range elements {
 		var row struct {
 			Name            text `json:"name"`
 			ResourceGroup   text `json:"resourceGroup"`
 			AcceleratorType text `json:"acceleratorType"`
 		}
-		name := e.text()
-		if name == "" && lenient.Unmarshal(e.raw, &row) == nil {
-			name = string(firstText(row.Name, row.ResourceGroup))
-		}
+		name := e.textOr(&row, &row.Name, &row.ResourceGroup)
 		group := ResourceGroup{Name: name, AcceleratorType: string(firstText(row.AcceleratorType, text(e.key)))}
 		if group.Name == "" {
 			known = false
@@ -104,22 +92,13 @@ func decodeGroups(data json.RawMessage) (groups []ResourceGroup, known bool) {
 			groups = append(groups, group)
 		}
 	}
-	return groups, known
+	return groups, known, err
 }
 
 // MountDirectories returns the directories that the account may mount in the region (page container/allowed-mount-dir). The
 // page does not show what an answer looks like; known is as that of ResourceGroups.
 func (r *Region) MountDirectories(ctx context.Context) (directories []MountDirectory, known bool, err error) {
-	env, err := r.do(ctx, call{op: opMounts, region: r, method: http.MethodGet, url: "instance-service/allowed-mount-dir"})
-	if err != nil {
-		return nil, false, err
-	}
-	directories, known = decodeDirectories(env.Data)
-	return directories, known, nil
-}
-
-func decodeDirectories(data json.RawMessage) (directories []MountDirectory, known bool) {
-	elements, known := elementsOf(data)
+	elements, known, err := r.elements(ctx, opMounts, "instance-service/allowed-mount-dir")
 	for _, e := range elements {
 		var row struct {
 			Path        text `json:"path"`
@@ -128,10 +107,7 @@ func decodeDirectories(data json.RawMessage) (directories []MountDirectory, know
 			Type        text `json:"type"`
 			Description text `json:"description"`
 		}
-		path := e.text()
-		if path == "" && lenient.Unmarshal(e.raw, &row) == nil {
-			path = string(firstText(row.Path, row.SourcePath))
-		}
+		path := e.textOr(&row, &row.Path, &row.SourcePath)
 		if path == "" || path[0] != '/' {
 			known = false
 			continue
@@ -140,7 +116,7 @@ func decodeDirectories(data json.RawMessage) (directories []MountDirectory, know
 			Path: path, Type: string(firstText(row.MountType, row.Type, text(e.key))), Description: string(row.Description),
 		})
 	}
-	return directories, known
+	return directories, known, err
 }
 
 // element is an entry of a list whose shape no page shows, with the key of the list if it is one of several.
@@ -149,13 +125,29 @@ type element struct {
 	raw json.RawMessage
 }
 
-// text returns an entry that is a string, else "".
-func (e element) text() string {
-	var t string
-	if lenient.Unmarshal(e.raw, &t) != nil {
-		return ""
+// elements asks for a list whose shape no page shows.
+func (r *Region) elements(ctx context.Context, op, url string) (elements []element, known bool, err error) {
+	env, err := r.do(ctx, call{op: op, region: r, method: http.MethodGet, url: url})
+	if err != nil {
+		return nil, false, err
 	}
-	return t
+	elements, known = elementsOf(env.Data)
+	return elements, known, nil
+}
+
+// textOr returns an entry that is a string. Any other is decoded into row, of which the first field that is set counts.
+func (e element) textOr(row any, fields ...*text) string {
+	var t string
+	if lenient.Unmarshal(e.raw, &t) == nil {
+		return t
+	}
+	_ = lenient.Unmarshal(e.raw, row) // fails for what is not an object, of which nothing is known
+	for _, field := range fields {
+		if *field != "" {
+			return string(*field)
+		}
+	}
+	return ""
 }
 
 // elementsOf takes the shapes that clients expect: a list, or an object of lists. known is false for anything else.

@@ -244,7 +244,8 @@ func (c *Client) token(ctx context.Context, r *Region) (token, error) {
 		return token{}, err
 	}
 	if t, ok = s.tokens[r.ID]; !ok {
-		return token{}, call{op: opLogin, region: r}.fail(Error{Kind: upstream.Credential, Delivery: Answered, Err: ErrSuspended})
+		suspended := Error{Kind: upstream.Credential, Delivery: upstream.Answered, Err: ErrSuspended}
+		return token{}, call{op: opLogin, region: r}.fail(suspended)
 	}
 	return t, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -76,7 +77,7 @@ func TestLoginErrors(t *testing.T) {
 			}
 			_, err := newClient(t, sim, c.change).Regions(t.Context())
 			e := asError(t, err)
-			if !errors.Is(err, c.want) || e.Code != c.code || e.Delivery != scnet.Answered || e.Retryable || e.Uncertain {
+			if !errors.Is(err, c.want) || e.Code != c.code || e.Delivery != upstream.Answered || e.Retryable || e.Uncertain {
 				t.Errorf("err = %+v, want %v with code %q", e, c.want, c.code)
 			}
 			if !strings.Contains(e.Hint.English, c.hint) || !strings.HasSuffix(e.Endpoint, "/api/user/v3/tokens") {
@@ -127,7 +128,7 @@ func TestMeasureClockWithoutService(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = client.MeasureClock(t.Context())
-	if e := asError(t, err); e.Delivery != scnet.NotSent || !e.Retryable {
+	if e := asError(t, err); e.Delivery != upstream.NotSent || !e.Retryable {
 		t.Errorf("err = %+v", e)
 	}
 }
@@ -418,7 +419,7 @@ func TestStaticTokenBeyondRenewal(t *testing.T) {
 	for _, op := range operations {
 		err := op.run(t.Context(), r)
 		e := asError(t, err)
-		if !errors.Is(err, scnet.ErrTokenExpired) || e.Delivery != scnet.NotSent || e.Uncertain || !strings.Contains(err.Error(), "2 days ago") {
+		if !errors.Is(err, scnet.ErrTokenExpired) || e.Delivery != upstream.NotSent || e.Uncertain || !strings.Contains(err.Error(), "2 days ago") {
 			t.Errorf("%s: %v", op.name, err)
 		}
 		if !strings.Contains(e.Hint.English, "new token") {
@@ -518,7 +519,7 @@ func TestOneWaiterLeaves(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 				t.Errorf("err = %v after %s", err, time.Since(began))
 			}
-			if e := (*scnet.Error)(nil); !errors.As(err, &e) || e.Delivery != scnet.NotSent || e.Uncertain {
+			if e := (*scnet.Error)(nil); !errors.As(err, &e) || e.Delivery != upstream.NotSent || e.Uncertain {
 				t.Errorf("err = %+v", err)
 			}
 		})
@@ -541,7 +542,7 @@ func TestLoginThatHangs(t *testing.T) {
 		sim.Inject(simulator.Fault{Endpoint: simulator.EndpointToken, HangAfter: true})
 		began := time.Now()
 		_, err := newClient(t, sim, inside(sim, now)).Regions(t.Context())
-		if e := asError(t, err); e.Delivery != scnet.Unknown || !e.Retryable || time.Since(began) > 30*time.Second {
+		if e := asError(t, err); e.Delivery != upstream.Unknown || !e.Retryable || time.Since(began) > 30*time.Second {
 			t.Errorf("err = %+v after %s", e, time.Since(began))
 		}
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -183,7 +184,7 @@ func TestScripts(t *testing.T) {
 			err := r.ExecuteScript(t.Context(), running, scnet.Script{Content: c.in})
 			if c.want == "" {
 				e := asError(t, err)
-				if !errors.Is(err, scnet.ErrInvalidScript) || e.Delivery != scnet.NotSent || e.Uncertain || e.Retryable || len(err.Error()) > 300 {
+				if !errors.Is(err, scnet.ErrInvalidScript) || e.Delivery != upstream.NotSent || e.Uncertain || e.Retryable || len(err.Error()) > 300 {
 					t.Errorf("err = %+v", e)
 				}
 				wantSent(t, sim, simulator.EndpointExecute, 0)
@@ -216,16 +217,16 @@ func TestInvalidIDsAreNotSent(t *testing.T) {
 		for name, call := range calls {
 			err := call(id)
 			e := asError(t, err)
-			if !errors.Is(err, scnet.ErrInvalidID) || e.Delivery != scnet.NotSent || e.Retryable || e.Uncertain || len(err.Error()) > 400 {
+			if !errors.Is(err, scnet.ErrInvalidID) || e.Delivery != upstream.NotSent || e.Retryable || e.Uncertain || len(err.Error()) > 400 {
 				t.Errorf("%s(%q): %v", name, id, err)
 			}
 		}
 	}
-	if err := r.Delete(t.Context()); asError(t, err).Delivery != scnet.NotSent {
+	if err := r.Delete(t.Context()); asError(t, err).Delivery != upstream.NotSent {
 		t.Errorf("delete of nothing: %v", err)
 	}
 	tooMany := slices.Repeat([]string{running}, scnet.MaxDeleteIDs+1)
-	if err := r.Delete(t.Context(), tooMany...); asError(t, err).Delivery != scnet.NotSent || !strings.Contains(err.Error(), "21 ids") {
+	if err := r.Delete(t.Context(), tooMany...); asError(t, err).Delivery != upstream.NotSent || !strings.Contains(err.Error(), "21 ids") {
 		t.Errorf("delete of too many: %v", err)
 	}
 	for _, request := range sim.Requests() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,14 +14,13 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // scene is a call in a world of its own, kept with everything that it leaves behind.
 type scene struct {
@@ -256,7 +254,7 @@ func TestTranscripts(t *testing.T) {
 			}, scenes[tool.Name]...) {
 				synctest.Test(t, func(t *testing.T) { b.WriteString(s.play(t, tool)) })
 			}
-			wantGolden(t, file, b.String())
+			golden.Check(t, file, b.String())
 		})
 	}
 	stored, err := filepath.Glob(filepath.Join(transcriptFolder, "*"))
@@ -266,42 +264,12 @@ func TestTranscripts(t *testing.T) {
 	for _, file := range stored {
 		switch {
 		case files[file]:
-		case *update:
+		case golden.Updating():
 			if err := os.Remove(file); err != nil {
 				t.Error(err)
 			}
 		default:
 			t.Errorf("%s is of no tool; run the test with -update", file)
-		}
-	}
-}
-
-func wantGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; run the test with -update and look at the difference", err)
-	}
-	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(gotLines), len(wantLines)) {
-		var g, w string
-		if i < len(gotLines) {
-			g = gotLines[i]
-		}
-		if i < len(wantLines) {
-			w = wantLines[i]
-		}
-		if g != w || i >= len(gotLines) || i >= len(wantLines) {
-			t.Fatalf("%s, line %d:\n got %s\nwant %s\nrun the test with -update and look at the difference", file, i+1, g, w)
 		}
 	}
 }

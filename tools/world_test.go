@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -75,10 +76,7 @@ func newWorld(t testing.TB, o setup) *world {
 	})
 	w := &world{Simulator: sim, wire: sim.Transport(), rules: o.rules, caller: toolbox.Caller{Name: "local", Client: "test", Transport: "stdio"}}
 	if o.listens {
-		if err := sim.Start("127.0.0.1:0"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = sim.Close() })
+		fakecloudtest.Start(t, sim)
 	}
 	account := simulator.DemoAccount()
 	cfg := scnet.Config{

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -74,7 +75,7 @@ func TestExecutionRules(t *testing.T) {
 			}
 			e := asError(t, err)
 			var arguments *workspace.ArgumentError
-			if !errors.As(err, &arguments) || e.Delivery != workspace.NotSent || e.Retryable || e.Uncertain || e.Hint.English != "" {
+			if !errors.As(err, &arguments) || e.Delivery != upstream.NotSent || e.Retryable || e.Uncertain || e.Hint.English != "" {
 				t.Fatalf("err = %+v", e)
 			}
 			var got []string
@@ -179,7 +180,7 @@ func TestFilterRules(t *testing.T) {
 	} {
 		e := asError(t, run(t.Context()))
 		text := strings.ReplaceAll(e.Error(), `" "`, `""`)
-		if e.Delivery != workspace.NotSent || !strings.Contains(text, strings.ReplaceAll(want, `" "`, `""`)) {
+		if e.Delivery != upstream.NotSent || !strings.Contains(text, strings.ReplaceAll(want, `" "`, `""`)) {
 			t.Errorf("err = %v, want %q", e, want)
 		}
 	}

@@ -41,8 +41,10 @@ type Config struct {
 	IAMEndpoint string // default https://iam.<Region>.myhuaweicloud.com; used only for the look-up
 
 	UserAgent string
-	Transport http.RoundTripper // default: a pool of its own that honours the proxy environment; see Delivery
-	Now       func() time.Time  // default time.Now; the service refuses signatures that are 15 minutes off
+	// Transport is by default a pool of its own that honours the proxy environment. One that does not call the hooks of
+	// net/http/httptrace makes a request that failed pass for one that was not sent, so that a write may be repeated.
+	Transport http.RoundTripper
+	Now       func() time.Time // default time.Now; the service refuses signatures that are 15 minutes off
 
 	// Observe, unless nil, is called once after each HTTP request, retries included, with the status of the answer and the
 	// time that it took. The status is 0 when no complete answer came. Calls may overlap.

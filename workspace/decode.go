@@ -122,7 +122,7 @@ func rows[T any](op string, pages iter.Seq2[Page[T], error]) iter.Seq2[T, error]
 	return func(yield func(T, error) bool) {
 		for page, err := range pages {
 			if errors.Is(err, ErrRepeatedRows) || errors.Is(err, upstream.ErrIgnoresStart) {
-				err = (&call{op: op}).fail(Error{Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK, Err: err})
+				err = (&call{op: op}).fail(Error{Kind: upstream.Malformed, Delivery: upstream.Answered, Status: http.StatusOK, Err: err})
 			}
 			if err != nil {
 				yield(*new(T), err)

@@ -14,17 +14,6 @@ import (
 // Error is a call that did not succeed.
 type Error = upstream.Failure
 
-// Delivery tells how far a request got. It is known through net/http/httptrace: with a Transport that does not call its
-// hooks, a request that failed passes for NotSent, and a write may be repeated.
-type Delivery = upstream.Delivery
-
-// What can be known about a request.
-const (
-	NotSent  = upstream.NotSent
-	Unknown  = upstream.Unknown
-	Answered = upstream.Answered
-)
-
 // Causes that a caller can tell apart with errors.Is. An argument that breaks a rule is an *ArgumentError.
 var (
 	ErrCredential   = errors.New("the keys or the signature were refused")
@@ -75,7 +64,7 @@ func (call *call) invalid(err error) error {
 func (call *call) answerError(resp *upstream.Response) *Error {
 	said, known := parseFailure(resp.Body)
 	f := Error{
-		Delivery: Answered, Status: resp.Status, RetryAfter: resp.RetryAfter,
+		Delivery: upstream.Answered, Status: resp.Status, RetryAfter: resp.RetryAfter,
 		Code:    clean.Line(call.redact(said.code), 40),
 		Message: clean.Line(call.redact(said.message), 300),
 		RequestID: clean.Line(call.redact(first(

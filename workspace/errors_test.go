@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -64,7 +65,7 @@ func TestErrorShapes(t *testing.T) {
 					t.Errorf("%s: request id %q", name, want)
 				}
 			}
-			if !errors.Is(err, c.cause) || e.Status != c.status || e.Code != c.code || e.Message != c.message || e.RequestID != want || e.Delivery != workspace.Answered || e.Uncertain {
+			if !errors.Is(err, c.cause) || e.Status != c.status || e.Code != c.code || e.Message != c.message || e.RequestID != want || e.Delivery != upstream.Answered || e.Uncertain {
 				t.Errorf("%s: %+v", name, e)
 			}
 			for _, word := range []string{c.code, c.message, want, "list the scripts", "GET workspace.cn-north-4.myhuaweicloud.com/v2/p1/scripts"} {

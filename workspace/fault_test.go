@@ -36,7 +36,7 @@ func TestMisbehaviour(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault     simulator.Fault
 		deadline  bool
-		delivery  workspace.Delivery
+		delivery  upstream.Delivery
 		status    int
 		cause     error // nil for any
 		reads     int   // requests of a read
@@ -46,24 +46,24 @@ func TestMisbehaviour(t *testing.T) {
 		writeMay  bool  // a write may be repeated by the caller
 		hasBody   bool  // only where an answer has a body that can be spoilt
 	}{
-		"slow":         {fault: simulator.Fault{Latency: time.Minute}, deadline: true, delivery: workspace.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true},
-		"hangs":        {fault: simulator.Fault{HangAfter: true}, deadline: true, delivery: workspace.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true, happens: true},
-		"reset before": {fault: simulator.Fault{Reset: true}, delivery: workspace.Unknown, reads: 3, retryable: true},
-		"reset after":  {fault: simulator.Fault{ResetAfter: true}, delivery: workspace.Unknown, reads: 3, retryable: true, happens: true},
-		"429":          {fault: simulator.Fault{Status: 429}, delivery: workspace.Answered, status: 429, cause: workspace.ErrThrottled, reads: 3, retryable: true, certain: true, writeMay: true},
-		"502":          {fault: simulator.Fault{Status: 502}, delivery: workspace.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
-		"503":          {fault: simulator.Fault{Status: 503}, delivery: workspace.Answered, status: 503, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
-		"503 gateway":  {fault: simulator.Fault{Code: "APIGW.0613"}, delivery: workspace.Answered, status: 503, cause: workspace.ErrUnavailable, reads: 3, retryable: true, certain: true, writeMay: true},
-		"504":          {fault: simulator.Fault{Status: 504, HTML: true}, delivery: workspace.Answered, status: 504, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
-		"500":          {fault: simulator.Fault{Code: "WKS.00211401"}, delivery: workspace.Answered, status: 500, cause: workspace.ErrFailed, reads: 1, retryable: true},
-		"403":          {fault: simulator.Fault{Code: "WKS.00081102"}, delivery: workspace.Answered, status: 403, cause: workspace.ErrDenied, reads: 1, certain: true},
-		"404":          {fault: simulator.Fault{Status: 404, HTML: true}, delivery: workspace.Answered, status: 404, cause: workspace.ErrNoAPI, reads: 1},
-		"HTML 502":     {fault: simulator.Fault{HTML: true}, delivery: workspace.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
-		"HTML 200":     {fault: simulator.Fault{HTML: true, Status: 200}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, hasBody: true},
-		"truncated":    {fault: simulator.Fault{Truncate: true}, delivery: workspace.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, happens: true, hasBody: true},
-		"redirect":     {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: workspace.Answered, status: 307, cause: workspace.ErrRedirect, reads: 1},
-		"moved":        {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: workspace.Answered, status: 301, cause: workspace.ErrRedirect, reads: 1},
-		"huge":         {fault: simulator.Fault{Huge: 5 << 20}, delivery: workspace.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true, hasBody: true},
+		"slow":         {fault: simulator.Fault{Latency: time.Minute}, deadline: true, delivery: upstream.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true},
+		"hangs":        {fault: simulator.Fault{HangAfter: true}, deadline: true, delivery: upstream.Unknown, cause: context.DeadlineExceeded, reads: 1, retryable: true, happens: true},
+		"reset before": {fault: simulator.Fault{Reset: true}, delivery: upstream.Unknown, reads: 3, retryable: true},
+		"reset after":  {fault: simulator.Fault{ResetAfter: true}, delivery: upstream.Unknown, reads: 3, retryable: true, happens: true},
+		"429":          {fault: simulator.Fault{Status: 429}, delivery: upstream.Answered, status: 429, cause: workspace.ErrThrottled, reads: 3, retryable: true, certain: true, writeMay: true},
+		"502":          {fault: simulator.Fault{Status: 502}, delivery: upstream.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
+		"503":          {fault: simulator.Fault{Status: 503}, delivery: upstream.Answered, status: 503, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
+		"503 gateway":  {fault: simulator.Fault{Code: "APIGW.0613"}, delivery: upstream.Answered, status: 503, cause: workspace.ErrUnavailable, reads: 3, retryable: true, certain: true, writeMay: true},
+		"504":          {fault: simulator.Fault{Status: 504, HTML: true}, delivery: upstream.Answered, status: 504, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
+		"500":          {fault: simulator.Fault{Code: "WKS.00211401"}, delivery: upstream.Answered, status: 500, cause: workspace.ErrFailed, reads: 1, retryable: true},
+		"403":          {fault: simulator.Fault{Code: "WKS.00081102"}, delivery: upstream.Answered, status: 403, cause: workspace.ErrDenied, reads: 1, certain: true},
+		"404":          {fault: simulator.Fault{Status: 404, HTML: true}, delivery: upstream.Answered, status: 404, cause: workspace.ErrNoAPI, reads: 1},
+		"HTML 502":     {fault: simulator.Fault{HTML: true}, delivery: upstream.Answered, status: 502, cause: workspace.ErrUnavailable, reads: 3, retryable: true},
+		"HTML 200":     {fault: simulator.Fault{HTML: true, Status: 200}, delivery: upstream.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, hasBody: true},
+		"truncated":    {fault: simulator.Fault{Truncate: true}, delivery: upstream.Answered, status: 200, cause: workspace.ErrMalformed, reads: 1, happens: true, hasBody: true},
+		"redirect":     {fault: simulator.Fault{Redirect: elsewhere + "/login"}, delivery: upstream.Answered, status: 307, cause: workspace.ErrRedirect, reads: 1},
+		"moved":        {fault: simulator.Fault{Redirect: elsewhere, Status: 301}, delivery: upstream.Answered, status: 301, cause: workspace.ErrRedirect, reads: 1},
+		"huge":         {fault: simulator.Fault{Huge: 5 << 20}, delivery: upstream.Unknown, cause: upstream.ErrTooLarge, reads: 1, happens: true, hasBody: true},
 	} {
 		for _, op := range operations {
 			if c.hasBody && (op.op == simulator.OpStop || op.op == simulator.OpDeleteScript) {
@@ -118,7 +118,7 @@ func TestMisbehaviour(t *testing.T) {
 			t.Run(name+"/"+op.name, func(t *testing.T) {
 				t.Parallel()
 				options := simulator.Options{Timing: simulator.Timing{Init: -1, Script: time.Hour}}
-				if c.delivery != workspace.Answered || c.reads == 1 {
+				if c.delivery != upstream.Answered || c.reads == 1 {
 					sim, _, task, record := prepared(t, options)
 					// On a connection from the pool net/http would repeat a read once more by itself.
 					check(t, sim, newClient(t, sim), task, record)
@@ -160,7 +160,7 @@ func TestDeadPooledConnectionDoesNotRepeatAWrite(t *testing.T) {
 		before := len(sent(sim, op.op))
 		sim.Inject(simulator.Fault{Endpoint: op.op, ResetAfter: true})
 		e := asError(t, op.run(t.Context(), client, task, record))
-		if e.Delivery != workspace.Unknown || !e.Uncertain {
+		if e.Delivery != upstream.Unknown || !e.Uncertain {
 			t.Errorf("%s: %+v", op.name, e)
 		}
 		wantSent(t, sim, op.op, before+1)
@@ -213,7 +213,7 @@ func TestHangWithoutADeadline(t *testing.T) {
 			began := time.Now()
 			err := op.run(t.Context(), client, "t", "r")
 			e := asError(t, err)
-			if !errors.Is(err, upstream.ErrTimeout) || e.Delivery != workspace.Unknown || e.Uncertain != op.write || time.Since(began) != 30*time.Second {
+			if !errors.Is(err, upstream.ErrTimeout) || e.Delivery != upstream.Unknown || e.Uncertain != op.write || time.Since(began) != 30*time.Second {
 				t.Errorf("%s: %+v after %s", op.name, e, time.Since(began))
 			}
 			wantSent(t, sim, op.op, 1)
@@ -233,7 +233,7 @@ func TestServiceIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := asError(t, op.run(t.Context(), client, "t", "r"))
-			if e.Delivery != workspace.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
+			if e.Delivery != upstream.NotSent || e.Uncertain || !e.Retryable || e.Status != 0 || !strings.Contains(e.Error(), "not sent") || e.Hint.English == "" {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -247,7 +247,7 @@ func TestCancelledBeforeTheCall(t *testing.T) {
 	cancel()
 	before := len(sim.Requests())
 	for _, op := range operations {
-		if e := asError(t, op.run(ctx, client, task, record)); !errors.Is(e, context.Canceled) || e.Delivery != workspace.NotSent || e.Uncertain {
+		if e := asError(t, op.run(ctx, client, task, record)); !errors.Is(e, context.Canceled) || e.Delivery != upstream.NotSent || e.Uncertain {
 			t.Errorf("%s: %+v", op.name, e)
 		}
 	}

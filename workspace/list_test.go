@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -136,7 +137,7 @@ func TestTasks(t *testing.T) {
 	if r, _ := wire.Last(); r.URL.RawQuery != "execute_time_end=2026-11-21T11%3A00%3A00Z&execute_time_start=2026-11-21T10%3A00%3A00Z&offset=3&script_name=x&status=FINISH" {
 		t.Errorf("query %s", r.URL.RawQuery)
 	}
-	if _, err := client.Task(t.Context(), "absent"); !errors.Is(err, workspace.ErrNotFound) || asError(t, err).Delivery != workspace.Answered {
+	if _, err := client.Task(t.Context(), "absent"); !errors.Is(err, workspace.ErrNotFound) || asError(t, err).Delivery != upstream.Answered {
 		t.Errorf("an absent task: %v", err)
 	}
 	other := canned(t, 200, `{"count":1,"script_tasks":[{"id":"other"}]}`)

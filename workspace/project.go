@@ -44,7 +44,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 		if errors.Is(cause, ErrMalformed) {
 			kind = upstream.Malformed
 		}
-		return "", call.fail(Error{Kind: kind, Delivery: Answered, Status: resp.Status, Err: cause})
+		return "", call.fail(Error{Kind: kind, Delivery: upstream.Answered, Status: resp.Status, Err: cause})
 	}
 	var answer struct {
 		Projects *list[struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -121,7 +122,7 @@ func TestOneCallerDoesNotWaitForAnother(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		_, err := client.Execute(ctx, example)
-		if e := asError(t, err); !errors.Is(err, context.DeadlineExceeded) || e.Delivery != workspace.NotSent || e.Uncertain || time.Since(began) != time.Second {
+		if e := asError(t, err); !errors.Is(err, context.DeadlineExceeded) || e.Delivery != upstream.NotSent || e.Uncertain || time.Since(began) != time.Second {
 			t.Errorf("%+v after %s", e, time.Since(began))
 		}
 		wait.Wait()

@@ -126,7 +126,7 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 // another says that the service answered with something else than was asked for.
 func another(call *call, id string) error {
 	return call.fail(Error{
-		Kind: upstream.Malformed, Delivery: Answered, Status: http.StatusOK,
+		Kind: upstream.Malformed, Delivery: upstream.Answered, Status: http.StatusOK,
 		Err: fmt.Errorf("%w: another one than %s came back", ErrMalformed, id),
 	})
 }

@@ -148,7 +148,9 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 			return t, nil
 		}
 	}
-	f := Error{Kind: upstream.NotFound, Delivery: Answered, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", ErrNotFound, id)}
+	f := Error{
+		Kind: upstream.NotFound, Delivery: upstream.Answered, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", ErrNotFound, id),
+	}
 	if len(found.Rows) > 0 {
 		f.Kind, f.Err = upstream.Malformed, fmt.Errorf("%w: other tasks than %s came back", ErrMalformed, id)
 	}

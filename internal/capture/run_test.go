@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -44,10 +45,7 @@ func open(t *testing.T, change ...func(*world, *simulator.Options)) *world {
 		c(w, &o)
 	}
 	w.Simulator = simulator.New(o)
-	if err := w.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
+	fakecloudtest.Start(t, w)
 	w.region = w.process(t)
 	return w
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -58,7 +59,7 @@ func (r *Run) Await(ctx context.Context, w Watch) Report {
 		if left := w.Until.Sub(now); left < pause {
 			pause = left
 		}
-		if over || pause <= 0 || !r.passes(err, now) || !sleep(ctx, pause) {
+		if over || pause <= 0 || !r.passes(err, now) || !upstream.Wait(ctx, pause) {
 			return r.report(ctx, w, seen, err)
 		}
 	}
@@ -73,17 +74,6 @@ func (r *Run) passes(err error, now time.Time) bool {
 		return false
 	}
 	return true
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // sighting is what a list of the run's directory shows of one container.
@@ -248,7 +238,7 @@ const rereads = 3
 func (r *Run) record(ctx context.Context, name string) (rec record, err error) {
 	const most = 4 << 10
 	for try := range rereads {
-		if try > 0 && !sleep(ctx, time.Second) {
+		if try > 0 && !upstream.Wait(ctx, time.Second) {
 			break
 		}
 		var content []byte
@@ -297,7 +287,7 @@ func (r *Run) stream(ctx context.Context, w Watch, s sighting, name, kind string
 // exactly reads size bytes, again if a late back end gives fewer.
 func (r *Run) exactly(ctx context.Context, name string, size int64) (content []byte, ok bool) {
 	for try := range rereads {
-		if try > 0 && !sleep(ctx, time.Second) {
+		if try > 0 && !upstream.Wait(ctx, time.Second) {
 			break
 		}
 		part, err := r.files.Read(ctx, r.Dir+"/"+name, 0, size)

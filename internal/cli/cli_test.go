@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
@@ -24,8 +25,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files and generated tables")
 
 // run runs one command line without any setting of the machine's and returns exit code, stdout and stderr.
 func run(t *testing.T, env map[string]string, stdin string, args ...string) (code int, out, errs string) {
@@ -185,7 +184,7 @@ func TestGoldenToolList(t *testing.T) {
 	if err := json.Indent(&indented, []byte(out), "", "  "); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join("..", "..", "testdata", "tools-list.json"), indented.String())
+	golden.Check(t, filepath.Join("..", "..", "testdata", "tools-list.json"), indented.String())
 }
 
 // What a model is shown of a tool is paid for by every user in every session. Output schemas serve programs and are not
@@ -225,23 +224,6 @@ func TestWhatTheListCosts(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is out of date; `make generate` rewrites it. Now:\n%s", file, got)
-	}
-}
-
 func TestToolsListIsTheSameEachTime(t *testing.T) {
 	_, first, _ := run(t, nil, "", "tools", "--demo", "--json")
 	_, second, _ := run(t, nil, "", "tools", "--demo", "--json")
@@ -266,7 +248,7 @@ func TestReadmeTables(t *testing.T) {
 			t.Errorf("%s has no place for the tool table", name)
 			continue
 		}
-		golden(t, file, before+begin+table+end+after)
+		golden.Check(t, file, before+begin+table+end+after)
 	}
 }
 
@@ -318,10 +300,7 @@ func account(s *simulator.Simulator) map[string]string {
 func simulate(t *testing.T, o simulator.Options) *simulator.Simulator {
 	t.Helper()
 	s := simulator.New(o)
-	if err := s.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	fakecloudtest.Start(t, s)
 	return s
 }
 
@@ -340,10 +319,7 @@ func TestDoctor(t *testing.T) {
 	none := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "20091", Name: "华中一区【A区】", NoContainer: true}}})
 	suspended := simulate(t, simulator.Options{Regions: []simulator.Region{{ID: "11250", Name: "昆山", Suspended: true}}})
 	hw := desktopsimulator.New(desktopsimulator.Options{})
-	if err := hw.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hw.Close() }()
+	fakecloudtest.Start(t, hw)
 	html := httptest.NewServer(http.NotFoundHandler())
 	defer html.Close()
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -223,10 +224,7 @@ func TestReady(t *testing.T) {
 	broken := simulate(t, simulator.Options{})
 	broken.Inject(simulator.Fault{Endpoint: simulator.EndpointList, Status: http.StatusNotFound})
 	hw := desktopsimulator.New(desktopsimulator.Options{})
-	if err := hw.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hw.Close() }()
+	fakecloudtest.Start(t, hw)
 	with := func(env map[string]string, more ...string) map[string]string {
 		for i := 0; i < len(more); i += 2 {
 			env[more[i]] = more[i+1]

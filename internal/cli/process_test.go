@@ -81,7 +81,7 @@ func TestSimulatorCommand(t *testing.T) {
 			[]string{"list_instances", "limit=1"}, "instances 1-1 of 8",
 		},
 		"workspace": {
-			[]string{"--fault", "list-desktops-detail:throttle,times=1,retry-after=0", "--quirk", "end-time=null"}, "# Login",
+			[]string{"--fault", "list-desktops-detail:code=APIGW.0308,times=1,retry-after=0", "--quirk", "end-time=null"}, "# Login",
 			[]string{"list_workspace_desktops", "limit=1"}, "of 6",
 		},
 	} {

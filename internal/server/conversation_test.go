@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,14 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 	cloudsim "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const conversationFolder = "testdata/conversations"
 
@@ -193,7 +191,7 @@ func TestConversations(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				if text, held := c.hold(t); held {
 					files[file] = true
-					wantGolden(t, file, text)
+					golden.Check(t, file, text)
 				}
 			})
 		})
@@ -203,7 +201,7 @@ func TestConversations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range stored {
-		if !files[file] && !*update {
+		if !files[file] && !golden.Updating() {
 			t.Errorf("%s is of no conversation that the tools allow; run the test with -update", file)
 		} else if !files[file] {
 			if err := os.Remove(file); err != nil {
@@ -265,29 +263,3 @@ func simulatedDesktops(t *testing.T) (*cloudsim.Simulator, *workspace.Client) {
 
 // changing is what differs each time: tokens, the names that texts are stored under, and the ids of runs.
 var changing = regexp.MustCompile(`("token": "|preview_token(?:=|":"))[^", ]+|(scnet-mcp-[0-9a-f]{12}-|\d{8}T\d{6}Z-)[a-z0-9]+`)
-
-func wantGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; run the test with -update and look at the difference", err)
-	}
-	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i, line := range gotLines {
-		if i >= len(wantLines) || line != wantLines[i] {
-			t.Fatalf("%s, line %d: got %s\nwant the file; run the test with -update and look at the difference", file, i+1, line)
-		}
-	}
-	if len(gotLines) != len(wantLines) {
-		t.Fatalf("%s has %d lines, got %d", file, len(wantLines), len(gotLines))
-	}
-}

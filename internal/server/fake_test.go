@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -278,22 +279,12 @@ func connect(t *testing.T, s *Server, grace time.Duration) *peer {
 	})
 	background.Go(func() {
 		defer close(p.lines)
-		var rest []byte
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := outReader.Read(buffer)
-			rest = append(rest, buffer[:n]...)
-			for {
-				line, after, found := bytes.Cut(rest, []byte("\n"))
-				if !found {
-					break
-				}
-				p.lines <- bytes.Clone(line)
-				rest = after
-			}
+		for in := bufio.NewReader(outReader); ; {
+			line, err := in.ReadBytes('\n')
 			if err != nil {
 				return
 			}
+			p.lines <- line[:len(line)-1]
 		}
 	})
 	t.Cleanup(func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -118,14 +119,7 @@ func FuzzStdio(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	fakes := newFakes()
-	var quick []toolbox.Tool
-	for _, tool := range fakes.tools() {
-		if tool.Name == "echo" || tool.Name == "panic" || tool.Name == "fail" {
-			quick = append(quick, tool)
-		}
-	}
-	s := New(Options{Name: "fuzz", Version: "1", Toolbox: toolbox.New(toolbox.Rules{}, quick), Log: zerolog.New(io.Discard)})
+	s := quickServer()
 	f.Fuzz(func(t *testing.T, in []byte) {
 		want, cancelled := map[string]int{}, map[string]bool{}
 		for line := range bytes.SplitSeq(in, []byte("\n")) {
@@ -182,4 +176,12 @@ func FuzzStdio(f *testing.F) {
 			}
 		}
 	})
+}
+
+// quickServer is a server of those fake tools that answer at once.
+func quickServer() *Server {
+	quick := slices.DeleteFunc(newFakes().tools(), func(t toolbox.Tool) bool {
+		return t.Name != "echo" && t.Name != "panic" && t.Name != "fail"
+	})
+	return New(Options{Name: "fuzz", Version: "1", Toolbox: toolbox.New(toolbox.Rules{}, quick), Log: zerolog.New(io.Discard)})
 }

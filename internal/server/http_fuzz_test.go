@@ -5,16 +5,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
-
-	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // leaver is a client that leaves when a stream begins, which for subscriptions would never end.
@@ -45,14 +40,7 @@ func FuzzPost(f *testing.F) {
 	} {
 		f.Add([]byte(seed.body), seed.version, seed.method, seed.name, seed.session, seed.accept, seed.further)
 	}
-	fakes := newFakes()
-	var quick []toolbox.Tool
-	for _, tool := range fakes.tools() {
-		if tool.Name == "echo" || tool.Name == "panic" || tool.Name == "fail" {
-			quick = append(quick, tool)
-		}
-	}
-	s := New(Options{Name: "fuzz", Version: "1", Toolbox: toolbox.New(toolbox.Rules{}, quick), Log: zerolog.New(io.Discard)})
+	s := quickServer()
 	h := s.NewHTTP(HTTPOptions{Key: []byte("k"), SSE: true, RequestsPerSecond: 1 << 30}).Handler()
 	f.Fuzz(func(t *testing.T, body []byte, version, method, name, session, accept, further string) {
 		ctx, leave := context.WithCancel(t.Context())

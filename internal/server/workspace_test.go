@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -18,10 +19,7 @@ func TestWorkspaceWalk(t *testing.T) {
 	for _, version := range []string{"2025-11-25", "2026-07-28"} {
 		t.Run(version, func(t *testing.T) {
 			hw := simulator.New(simulator.Options{Timing: simulator.Timing{Init: -1, Script: 100 * time.Millisecond}})
-			if err := hw.Start("127.0.0.1:0"); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = hw.Close() }()
+			fakecloudtest.Start(t, hw)
 			key := simulator.DemoAccount().Keys[0]
 			w := newWorld(t, guard.Policy{}, func(s *stage) {
 				var err error

@@ -22,6 +22,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -48,14 +49,7 @@ type world struct {
 func newWorld(t testing.TB, policy guard.Policy, changes ...func(*stage)) *world {
 	t.Helper()
 	sim := newSimulator()
-	if err := sim.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	fakecloudtest.Start(t, sim)
 	on := stage{Rules: toolbox.Rules{Policy: policy}}
 	for _, change := range changes {
 		change(&on)

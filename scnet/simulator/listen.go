@@ -12,21 +12,17 @@ import (
 // the ports that follow when addr names a port, on free ports when its port is 0. Only loopback addresses are accepted: the
 // simulator hands out what it takes for secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started {
-		return errors.New("simulator: already started")
-	}
 	hosts := s.hosts()
 	handlers := make([]http.Handler, len(hosts))
 	for i, h := range hosts {
 		handlers[i] = h
 	}
-	servers, urls, err := fakecloud.Listen(addr, handlers...)
+	urls, err := s.servers.Start(addr, handlers...)
 	if err != nil {
 		return err
 	}
-	s.servers, s.started = servers, true
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, h := range hosts {
 		h.url = urls[i]
 	}
@@ -36,14 +32,7 @@ func (s *Simulator) Start(addr string) error {
 // Close stops listening. Answers being written are finished; requests that a fault holds back are dropped. It returns once
 // all listeners are gone.
 func (s *Simulator) Close() error {
-	s.mu.Lock()
-	servers := s.servers
-	s.servers = nil
-	s.mu.Unlock()
-	var err error
-	if servers != nil {
-		err = servers.Close()
-	}
+	err := s.servers.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.regions {

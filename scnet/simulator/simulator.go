@@ -65,13 +65,12 @@ type Simulator struct {
 	regions  []*region
 	main     *host
 
-	mu      sync.Mutex // guards what follows, up to started, and the regions' contents
+	mu      sync.Mutex // guards what follows, and the regions' contents
 	rng     *rand.Rand
 	quirks  Quirks
 	revoked map[string]bool // tokens an ExpireToken fault has killed
-	servers *fakecloud.Servers
-	started bool
 
+	servers fakecloud.Servers
 	faults  fakecloud.Faults[Endpoint, OwnFault]
 	journal fakecloud.Journal[Request]
 	scripts fakecloud.Journal[ScriptRun]
@@ -84,9 +83,9 @@ func New(o Options) *Simulator {
 		lifetime: o.TokenLifetime,
 		onScript: o.OnScript,
 		timing: Timing{
-			Waiting:   duration(o.Timing.Waiting, 3*time.Second),
-			Deploying: duration(o.Timing.Deploying, 2*time.Second),
-			Stopping:  duration(o.Timing.Stopping, 0),
+			Waiting:   fakecloud.Duration(o.Timing.Waiting, 3*time.Second),
+			Deploying: fakecloud.Duration(o.Timing.Deploying, 2*time.Second),
+			Stopping:  fakecloud.Duration(o.Timing.Stopping, 0),
 		},
 		rng:     rand.New(rand.NewPCG(o.Seed, 0x5C4E7)),
 		revoked: map[string]bool{},
@@ -115,13 +114,6 @@ func New(o Options) *Simulator {
 		s.regions = append(s.regions, s.newRegion(r, now))
 	}
 	return s
-}
-
-func duration(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return max(d, 0)
 }
 
 // SetQuirks replaces all switches; it may be called while requests are served.

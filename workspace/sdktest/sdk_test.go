@@ -19,6 +19,7 @@ import (
 	sdk "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/workspace/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/workspace/v2/model"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
@@ -46,14 +47,7 @@ func start(t *testing.T, o simulator.Options) (*simulator.Simulator, *clock) {
 	c := &clock{}
 	o.Now = c.Now
 	sim := simulator.New(o)
-	if err := sim.Start("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	fakecloudtest.Start(t, sim)
 	return sim, c
 }
 

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -11,31 +10,18 @@ import (
 // Start listens on addr ("127.0.0.1:0"). Only loopback addresses are accepted: the simulator hands out what it takes for
 // secrets over plain HTTP.
 func (s *Simulator) Start(addr string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.started {
-		return errors.New("simulator: already started")
-	}
-	servers, urls, err := fakecloud.Listen(addr, s)
+	urls, err := s.servers.Start(addr, s)
 	if err != nil {
 		return err
 	}
-	s.servers, s.started, s.url = servers, true, urls[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.url = urls[0]
 	return nil
 }
 
-// Close stops listening. Answers being written are finished; requests that a fault holds back are dropped. It returns once
-// the listener is gone.
-func (s *Simulator) Close() error {
-	s.mu.Lock()
-	servers := s.servers
-	s.servers = nil
-	s.mu.Unlock()
-	if servers == nil {
-		return nil
-	}
-	return servers.Close()
-}
+// Close stops listening, as the simulator of SCNet does.
+func (s *Simulator) Close() error { return s.servers.Close() }
 
 // URL is the endpoint of Workspace and of IAM ("http://127.0.0.1:PORT"). Before Start it is a made-up address.
 func (s *Simulator) URL() string {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 )
 
 // Outcome is how a script ends on a desktop. The zero value is success.
@@ -88,7 +90,8 @@ func (s *Simulator) ending(d *Desktop, script Script, timeout time.Duration) end
 	case (script.Type == Shell) != (d.OS == "Linux"):
 		return ending{failed: true, code: o.ResultCode, reason: reasonType}
 	}
-	e := ending{takes: duration(o.Duration, s.timing.Script), code: o.ResultCode, output: o.Output, size: max(o.OutputSize, 0)}
+	takes := fakecloud.Duration(o.Duration, s.timing.Script)
+	e := ending{takes: takes, code: o.ResultCode, output: o.Output, size: max(o.OutputSize, 0)}
 	if e.output == "" && o.Kind == Succeed {
 		e.output = fmt.Sprintf("%s: %s done\n", d.Name, cmp.Or(script.Name, "command"))
 	}

@@ -46,7 +46,7 @@ type Simulator struct {
 	timing  Timing
 	pools   []Pool
 
-	mu         sync.Mutex // guards what follows, up to started
+	mu         sync.Mutex // guards what follows
 	rng        *rand.Rand
 	quirks     Quirks
 	tokens     map[string]time.Time // X-Auth-Token → expiry
@@ -57,9 +57,8 @@ type Simulator struct {
 	taskIDs    []string
 	tasks      []*task // oldest first
 	url        string
-	servers    *fakecloud.Servers
-	started    bool
 
+	servers fakecloud.Servers
 	faults  fakecloud.Faults[Operation, struct{}]
 	journal fakecloud.Journal[Request]
 }
@@ -67,10 +66,13 @@ type Simulator struct {
 // New returns a simulator that is not listening yet.
 func New(o Options) *Simulator {
 	s := &Simulator{
-		now:        o.Now,
-		account:    o.Account,
-		pools:      slices.Clone(o.Pools),
-		timing:     Timing{Init: duration(o.Timing.Init, time.Second), Script: duration(o.Timing.Script, 2*time.Second)},
+		now:     o.Now,
+		account: o.Account,
+		pools:   slices.Clone(o.Pools),
+		timing: Timing{
+			Init:   fakecloud.Duration(o.Timing.Init, time.Second),
+			Script: fakecloud.Duration(o.Timing.Script, 2*time.Second),
+		},
 		rng:        rand.New(rand.NewPCG(o.Seed, 0x5C217)),
 		tokens:     map[string]time.Time{},
 		outcomes:   map[outcomeKey]Outcome{},
@@ -102,13 +104,6 @@ func New(o Options) *Simulator {
 	}
 	s.SetQuirks(o.Quirks)
 	return s
-}
-
-func duration(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return max(d, 0)
 }
 
 // newID returns 32 hex digits, the shape of the task id on page ExecuteScriptOrCommand. The caller holds s.mu.
