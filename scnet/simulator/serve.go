@@ -53,7 +53,8 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fakecloud.Serve(w, r, s.now(), maxBody, func(body []byte) exchange {
 		rt, parameters, status := fakecloud.Find(h.routes, r)
 		entry := Request{
-			Region: h.regionOf(r.Header), Method: r.Method, Path: h.prefix + r.URL.Path, Query: r.URL.RawQuery, Body: fakecloud.Excerpt(body),
+			Region: h.regionOf(r.Header), Method: r.Method, Path: h.prefix + r.URL.Path, Query: r.URL.RawQuery,
+			Body: fakecloud.Excerpt(body),
 		}
 		record := func(a fakecloud.Answer) {
 			entry.Time, entry.Code, entry.Status = s.now(), a.Code, a.Written()
