@@ -290,7 +290,7 @@ func (r reply) text() string {
 	return r.Result.Content[0].Text
 }
 
-// listed is what list_instances answers.
+// listed is what list_instances answers of one region.
 type listed struct {
 	Returned  int `json:"returned"`
 	NextStart int `json:"next_start"`
@@ -298,11 +298,11 @@ type listed struct {
 
 func (r reply) listed(t testing.TB) listed {
 	t.Helper()
-	var l listed
-	if err := json.Unmarshal(r.Result.StructuredContent, &l); err != nil || r.Result.IsError {
-		t.Fatalf("not a list: %.300s", r.line)
+	var list struct{ Regions []listed }
+	if err := json.Unmarshal(r.Result.StructuredContent, &list); err != nil || r.Result.IsError || len(list.Regions) != 1 {
+		t.Fatalf("not a list of one region: %.300s", r.line)
 	}
-	return l
+	return list.Regions[0]
 }
 
 const handshake = `{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},` +

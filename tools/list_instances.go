@@ -327,7 +327,7 @@ func (out ListInstancesOutput) Text() string {
 	var b strings.Builder
 	for _, r := range out.Regions {
 		if r.Error == nil {
-			fmt.Fprintf(&b, "%s.\n", pageIn(r.Place.String(), "instances", out.Start, r.Returned, r.Total))
+			fmt.Fprintf(&b, "%s.\n", pageIn(r.String(), "instances", out.Start, r.Returned, r.Total))
 			continue
 		}
 		fmt.Fprintf(&b, "%s could not be listed: %s.", r.Place, r.Error.Message)

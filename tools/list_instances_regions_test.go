@@ -20,11 +20,7 @@ import (
 func (w *world) instances(t *testing.T, a arguments) (reply, tools.ListInstancesOutput) {
 	t.Helper()
 	r := w.call(t, "list_instances", a)
-	var out tools.ListInstancesOutput
-	if err := json.Unmarshal(r.Structured, &out); err != nil {
-		t.Fatal(err)
-	}
-	return r, out
+	return r, decoded[tools.ListInstancesOutput](t, r)
 }
 
 // names are the names of the rows.

@@ -1,7 +1,6 @@
 package tools_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -13,11 +12,7 @@ import (
 func (w *world) resources(t *testing.T, a arguments) (reply, tools.ListResourcesOutput) {
 	t.Helper()
 	r := w.call(t, "list_resources", a)
-	var out tools.ListResourcesOutput
-	if err := json.Unmarshal(r.Structured, &out); err != nil {
-		t.Fatal(err)
-	}
-	return r, out
+	return r, decoded[tools.ListResourcesOutput](t, r)
 }
 
 func TestListResources(t *testing.T) {
