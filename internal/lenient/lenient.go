@@ -60,15 +60,15 @@ type Text string
 // UnmarshalJSONFrom fails only where the JSON is broken, like those of the other types.
 func (t *Text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*t = ""
-	switch dec.PeekKind() {
-	case jsontext.KindString:
+	switch kind := dec.PeekKind(); {
+	case kind == jsontext.KindString:
 		token, err := dec.ReadToken()
 		if err != nil {
 			return err
 		}
 		*t = Text(token.String())
 		return nil
-	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse:
+	case kind == jsontext.KindNumber || kind == jsontext.KindTrue || kind == jsontext.KindFalse:
 		raw, err := dec.ReadValue()
 		*t = Text(raw)
 		return err

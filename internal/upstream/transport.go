@@ -18,6 +18,9 @@ import (
 
 const dialTimeout = 10 * time.Second
 
+// readBuffer holds the head of an answer and a page of 20 rows, which then take one read together.
+const readBuffer = 32 << 10
+
 // NewTransport returns the pool that New uses by default. It honours the proxy environment, and speaks HTTP/1.1 only: over
 // HTTP/2 net/http itself sends a request again, whatever its method, when the stream or the connection is reset with a code
 // that says "not processed" or nothing at all, and such codes were seen from servers that had acted.
@@ -29,6 +32,7 @@ func NewTransport() *http.Transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer.DialContext,
 		Protocols:             protocols,
+		ReadBufferSize:        readBuffer,
 		MaxIdleConns:          32,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       90 * time.Second,
