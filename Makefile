@@ -4,6 +4,7 @@ GO            ?= go
 # A number of inputs and not a time: at the end of a time, go test may report "context deadline exceeded" for no fault.
 FUZZTIME      ?= 20000x
 BENCHTIME     ?= 1s
+BENCHCOUNT    ?= 1
 LOAD          ?= 60s
 GOLANGCI      := golangci-lint-2.15.0
 TOOLS         := $(CURDIR)/.tools
@@ -14,7 +15,7 @@ LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
 # The race detector needs a C compiler; without one the tests still run.
 RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: build demo run test budget sdk interop conformance e2e lint vet format bench fuzz generate drift readme ci clean
+.PHONY: build demo run test budget sdk interop conformance e2e lint vet format bench bench-peer bench-go fuzz generate drift readme ci clean
 
 build: ## the static binary, bin/scnet-mcp
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
@@ -61,8 +62,14 @@ $(TOOLS)/golangci-lint-%:
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$*
 	mv $(TOOLS)/golangci-lint $@
 
-bench: ## ratios and sizes; compare numbers of one run only
-	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+bench: build ## one table of this server, a bare mcp-go server and the parts of a call; needs Linux
+	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME)
+
+bench-peer: build ## the same beside another server: PEER="command" TOOL=name ARGS='{"json":1}'
+	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME) -peer '$(PEER)' -tool '$(TOOL)' -args '$(or $(ARGS),{})'
+
+bench-go: ## the Go benchmarks; BENCHCOUNT=10 is for benchstat
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -count $(BENCHCOUNT) ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -57,7 +57,7 @@ func diagram(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nflowchart TD\n")
 	for _, folder := range slices.Sorted(maps.Keys(packages)) {
-		if slices.Contains(small, module+folder) || folder == "e2e" {
+		if slices.Contains(small, module+folder) || folder == "e2e" || strings.HasPrefix(folder, "internal/bench") {
 			continue
 		}
 		for _, imported := range ourImports(t, folder) {
