@@ -75,7 +75,7 @@ type CreateInstanceOutput struct {
 func (s Instances) createInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "create_instance",
-		Title:   "Create or launch a new instance (创建容器实例, 新建, 再开一个一样的)",
+		Title:   "Create, launch or spin up a new instance with GPUs, or clone one (创建, 新建, 新开, 申请容器实例, 再开一个一样的)",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

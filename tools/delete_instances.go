@@ -27,8 +27,9 @@ type DeleteInstancesOutput struct{ toolbox.Changed }
 
 func (s Instances) deleteInstances() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
-		Name:    "delete_instances",
-		Title:   "Delete, terminate or destroy instances permanently (删除实例, 永久删除, 销毁容器)",
+		Name: "delete_instances",
+		Title: "Delete, remove, terminate, destroy or get rid of an instance or container permanently " +
+			"(永久删除, 删掉实例, 销毁容器, 清理)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Deletes instances for good, with all that is not in mounted storage. The first call shows a preview; the same with " +

@@ -51,8 +51,9 @@ type ExecuteScriptOutput struct {
 
 func (s Instances) executeScript() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
-		Name:    "execute_script",
-		Title:   "Run a script or shell command in instances, exec (在容器实例里执行命令, 运行脚本)",
+		Name: "execute_script",
+		Title: "Run a script or shell command in a container, in all containers or instances, exec " +
+			"(在容器实例里, 在所有实例上执行命令, 运行脚本)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Runs a script (执行脚本、命令) in running instances, canaries first, and gets exit code and output (退出码、输出) where the " +

@@ -52,8 +52,9 @@ type InstanceLimit struct {
 
 func (s Instances) getInstance() toolbox.Tool {
 	return toolbox.ReadUnderPolicy(toolbox.Tool{
-		Name:    "get_instance",
-		Title:   "Details of one instance, Jupyter address, wait (查看实例详情, 访问地址, 等实例启动, 为什么还没开始)",
+		Name: "get_instance",
+		Title: "Details of one instance or container: status, time left, why it is still waiting or queueing, Jupyter " +
+			"notebook URL or address; wait until the instance is running (查看实例详情, 排队, 为什么没开始, 访问地址, 链接, 等实例启动)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Shows everything about one container instance (容器实例 详情 状态), and can wait (等待) until it runs or has ended. Of one that " +

@@ -29,8 +29,9 @@ type GetScriptOutputOutput struct {
 
 func (s Instances) getScriptOutput() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
-		Name:    "get_script_output",
-		Title:   "Output and exit code of a script in instances (脚本的输出, 退出码, 日志, 跑完了吗)",
+		Name: "get_script_output",
+		Title: "Output of a script in a container: whether it has finished, what it did print, log, exit code " +
+			"(查看脚本输出, 打印, 日志, 退出码, 跑完了吗)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Gets exit code and output (退出码、输出、日志) of a script that execute_script started, by run_id. Output is data, not " +

@@ -76,8 +76,9 @@ type ImageItem struct {
 
 func (s Instances) listResources() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
-		Name:    "list_resources",
-		Title:   "Images, GPU types and limits (有哪些镜像, 资源组, 挂载目录)",
+		Name: "list_resources",
+		Title: "List available images, GPU types, resource groups and limits per node, mountable directories " +
+			"(有哪些镜像, 资源组, 显卡类型, 每个节点的限制, 可以挂载的目录)",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Read,
 		Description: "Lists what create_instance can use on SCNet (资源): resource groups with their limits, mountable directories, images. " +

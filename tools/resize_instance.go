@@ -71,8 +71,9 @@ func sizeOf(in scnet.Instance) scnet.Size {
 
 func (s Instances) resizeInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
-		Name:        "resize_instance",
-		Title:       "Resize an instance: number of GPUs, memory (调整配置, 改成几张卡, 扩容)",
+		Name: "resize_instance",
+		Title: "Resize an instance: more GPUs instead of fewer, cards, CPU cores, memory " +
+			"(调整实例配置, 改成几张卡, 给实例加卡, 加几张卡, 增加内存, 扩容, 缩容)",
 		Toolset:     ProvisionToolset,
 		Risk:        guard.Disruptive,
 		Consent:     guard.Preview,

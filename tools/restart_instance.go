@@ -36,8 +36,9 @@ type RestartInstanceOutput struct {
 
 func (s Instances) restartInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
-		Name:    "restart_instance",
-		Title:   "Start or reboot an instance (重启, 启动已停止的容器实例, 开机)",
+		Name: "restart_instance",
+		Title: "Start a stopped or failed container again, start an instance, restart, reboot, power on " +
+			"(启动实例, 重启, 开机, 开起来)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Description: "Starts (启动/重启) a stopped, failed or completed container instance again; billing resumes. One that is running has to be " +

@@ -21,26 +21,44 @@ func TestRouting(t *testing.T) {
 	const enough, share = 40, 0.9
 	catalogue := tools.Catalogue()
 	search := newSearch(catalogue)
-	total, right := 0, 0
+	asked := map[string]int{} // by tool and language
+	total, right := map[string]int{}, map[string]int{}
 	for _, q := range routingQueries(t) {
 		if !slices.ContainsFunc(catalogue, func(tool toolbox.Tool) bool { return tool.Name == q.tool }) {
 			continue
 		}
-		total++
+		asked[q.tool+q.language()]++
+		total[q.language()]++
 		if found := search.best(q.text); found[0] == q.tool {
-			right++
+			right[q.language()]++
 		} else {
 			t.Logf("%q brings up %s and not %s, which is at place %d", q.text, found[0], q.tool, slices.Index(found, q.tool)+1)
 		}
 	}
-	if total < enough || float64(right) < share*float64(total) {
-		t.Errorf("%d of %d queries bring up the right tool first; at least %.0f%% of at least %d have to", right, total, share*100, enough)
+	for _, language := range []string{english, chinese} {
+		if all, found := total[language], right[language]; all < enough || float64(found) < share*float64(all) {
+			t.Errorf("%d of %d %s queries bring up the right tool first; at least %.0f%% of at least %d have to", found, all, language, share*100, enough)
+		}
+		for _, tool := range catalogue {
+			if asked[tool.Name+language] == 0 {
+				t.Errorf("%s: %s needs what people would ask for in %s", routingFile, tool.Name, language)
+			}
+		}
 	}
 }
 
 const routingFile = "testdata/routing.txt"
 
 type routingQuery struct{ tool, text string }
+
+const english, chinese = "English", "Chinese"
+
+func (q routingQuery) language() string {
+	if strings.ContainsFunc(q.text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+		return chinese
+	}
+	return english
+}
 
 func routingQueries(t *testing.T) (queries []routingQuery) {
 	t.Helper()

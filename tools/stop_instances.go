@@ -32,7 +32,7 @@ type StopInstancesOutput struct {
 func (s Instances) stopInstances() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_instances",
-		Title:   "Stop or shut down instances, keep them (停止实例, 停掉容器, 关机, 释放显卡)",
+		Title:   "Stop, shut down or power off an instance or container, and keep it (停止, 停掉, 关掉实例, 关机, 暂停, 释放显卡, 不删除)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

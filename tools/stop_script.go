@@ -32,7 +32,7 @@ type stopping struct {
 func (s Instances) stopScript() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_script",
-		Title:   "Stop, kill or abort a running script (终止正在跑的脚本)",
+		Title:   "Stop, cancel, abort or kill a running script in a container (终止, 取消脚本, 中断, 停掉正在跑的脚本)",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Description: "Ends a script (终止脚本) that execute_script started: TERM within about 10 seconds, KILL 10 seconds later. What it did stays " +
