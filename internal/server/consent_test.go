@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -292,23 +291,5 @@ func TestHumanCannotBeAsked(t *testing.T) {
 			refused(t, client.must("delete_instances", deletion(running, with("nonsense"))), want)
 			w.untouched()
 		})
-	}
-}
-
-// Every error says for programs what it is.
-func TestErrorsHaveMeta(t *testing.T) {
-	pattern, err := guard.ParsePattern("id:" + running)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, guard.Policy{Protect: []guard.Pattern{pattern}})
-	for name, c := range map[string]struct{ tool, arguments, want string }{
-		"arguments": {"list_instances", `{"limit":"x"}`, `{"kind":"argument","retryable":false}`},
-		"policy":    {"delete_instances", deletion(running, ""), `{"code":"protect","kind":"policy","retryable":false}`},
-	} {
-		r := w.once(initialize("2025-11-25"), call(`1`, c.tool, c.arguments)).tool(t)
-		if got, _ := json.Marshal(r.Meta); !r.IsError || string(got) != c.want {
-			t.Errorf("%s: _meta is %s, want %s", name, got, c.want)
-		}
 	}
 }
