@@ -40,3 +40,19 @@ func FuzzParseSpan(f *testing.F) {
 		}
 	})
 }
+
+// What is read is written in a form that means the same.
+func FuzzParseTimeLimit(f *testing.F) {
+	f.Add("360:00:00")
+	f.Add(" Unlimited")
+	f.Add("99999:59:59")
+	f.Fuzz(func(t *testing.T, text string) {
+		d, known := ParseTimeLimit(text)
+		if !known {
+			return
+		}
+		if again, ok := ParseTimeLimit(TimeLimit(d)); d < 0 || d > maxTimeLimit || !ok || again != d {
+			t.Errorf("%q is %v, written %q, read as %v", text, d, TimeLimit(d), again)
+		}
+	})
+}

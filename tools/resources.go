@@ -297,8 +297,8 @@ func spell(limit string) (string, bool) {
 		return limit, true
 	}
 	days := 1
-	if strings.HasSuffix(limit, "d") {
-		limit, days = strings.TrimSuffix(limit, "d")+"h", 24
+	if number, found := strings.CutSuffix(limit, "d"); found && !strings.ContainsAny(number, "hmsuµn") { // 2h3d says neither
+		limit, days = number+"h", 24
 	}
 	d, err := time.ParseDuration(limit)
 	if err != nil || d < time.Second || d > 100_000*time.Hour/24 {
