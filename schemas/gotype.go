@@ -18,28 +18,21 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 	numberType   = reflect.TypeFor[json.Number]()
 	durationType = reflect.TypeFor[time.Duration]()
-	ownSchema    = reflect.TypeFor[interface{ JSONSchema() *jsonschema.Schema }]()
 
-	// hooks lists the interfaces through which a type puts another type in
-	// its place, which checkType would not see.
-	hooks = []reflect.Type{
-		reflect.TypeFor[interface{ JSONSchemaAlias() any }](),
-		reflect.TypeFor[interface{ JSONSchemaProperty(string) any }](),
-	}
-
-	// ownForm lists the interfaces through which a type chooses its own JSON
-	// form, which reflection cannot see.
+	// ownForm lists the interfaces through which a type chooses its own JSON form or schema, which reflection cannot see.
 	ownForm = []reflect.Type{
 		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
 		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+		reflect.TypeFor[interface{ JSONSchema() *jsonschema.Schema }](),
+		reflect.TypeFor[interface{ JSONSchemaAlias() any }](),
+		reflect.TypeFor[interface{ JSONSchemaProperty(string) any }](),
 	}
 )
 
 var errOwnForm = errors.New("the type has a JSON form of its own, which the schema cannot show")
 
-// checkType refuses the types that the reflection library gets wrong. It must
-// run before the library does: on a recursive type that one overflows the
-// stack, which ends the process.
+// checkType refuses the types that the reflection library gets wrong. It must run before the library does: on a recursive
+// type that one overflows the stack, which ends the process.
 func checkType(t reflect.Type) error {
 	if t.Kind() != reflect.Struct || t == timeType {
 		return errors.New("the root must be a struct")
@@ -47,15 +40,9 @@ func checkType(t reflect.Type) error {
 	return checkFields(t, []reflect.Type{t}, map[string]bool{})
 }
 
-// checkFields checks the fields of a struct. The types above are the structs
-// that are being checked, and names the properties found so far on the same
-// level, over embedded structs too.
+// checkFields checks the fields of a struct. above are the structs that are being checked, and names the properties found so
+// far on the same level, over embedded structs too.
 func checkFields(t reflect.Type, above []reflect.Type, names map[string]bool) error {
-	for _, hook := range hooks {
-		if t.Implements(hook) {
-			return fmt.Errorf("%s: methods that put another type in its place are not supported", t)
-		}
-	}
 	if hasOwnForm(t) { // also by embedding a type that has one
 		return errOwnForm
 	}
@@ -108,9 +95,6 @@ func checkField(field reflect.StructField, options []string, above []reflect.Typ
 func checkValue(t reflect.Type, above []reflect.Type) error {
 	if t == timeType {
 		return nil
-	}
-	if t.Implements(ownSchema) {
-		return nil // it says itself what it looks like; Lint sees the result
 	}
 	if t == durationType {
 		return errors.New("a duration would be sent as nanoseconds: use a whole number and name the unit in the property")
@@ -171,13 +155,9 @@ var (
 	tagCount  = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
 )
 
-// checkTags refuses what the reflection library would drop in silence: a
-// misspelt key, a key on the wrong type, a value it cannot parse, the rest of
-// a description after a comma.
+// checkTags refuses what the reflection library would drop in silence: a misspelt key, a key on the wrong type, a value that
+// it cannot parse, the rest of a description after a comma.
 func checkTags(field reflect.StructField) error {
-	if field.Tag.Get("jsonschema_extras") != "" {
-		return errors.New("the tag jsonschema_extras is not supported")
-	}
 	t := field.Type
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -191,12 +171,8 @@ func checkTags(field reflect.StructField) error {
 			allowed += " default"
 		}
 	}
-	tag, ok := field.Tag.Lookup("jsonschema")
 	bounded := false
-	for _, part := range splitTag(tag) {
-		if !ok || tag == "" {
-			break
-		}
+	for _, part := range splitTag(field.Tag.Get("jsonschema")) {
 		key, value, _ := strings.Cut(part, "=")
 		if !slices.Contains(strings.Fields(allowed), key) {
 			return fmt.Errorf("jsonschema tag: %q is not supported on this type", part)
@@ -229,6 +205,9 @@ func validTag(key, value, class string) bool {
 
 // splitTag splits at the commas that have no backslash before them.
 func splitTag(tag string) []string {
+	if tag == "" {
+		return nil
+	}
 	parts := strings.Split(strings.ReplaceAll(tag, `\,`, "\x00"), ",")
 	for i, part := range parts {
 		parts[i] = strings.ReplaceAll(part, "\x00", ",")
