@@ -72,7 +72,7 @@ var packages = map[string][]string{
 	"internal/bench/compare": { // a program that is run by hand
 		module + "scnet", module + "scnet/simulator", "github.com/go-json-experiment/json", "github.com/mark3labs/mcp-go/...",
 	},
-	"e2e":             {"..."},
+	"e2e": {"..."},
 }
 
 // mcpGo may be imported by one package of the product only, so that another SDK would be a change in one place. What the
