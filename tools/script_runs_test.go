@@ -26,8 +26,8 @@ func TestScriptsComeBack(t *testing.T) {
 	})
 	bubble(t, "a canary runs on", func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(3, simulator.Running)})
-		r := w.confirmed(t, "execute_script", arguments{"instance_ids": ids(3), "script": "sleep 60\necho late", "canary": 1})
-		wantParts(t, r.Text, "Still running", "is not over yet", "get_script_output with run_id")
+		r := w.confirmed(t, "execute_script", arguments{"instance_ids": ids(3), "script": "echo go\nsleep 60\necho late", "canary": 1})
+		wantParts(t, r.Text, "Still running", "| go", "is not over yet", "get_script_output with run_id")
 		w.wantSent(t, simulator.EndpointExecute, 1)
 		_, rest, _ := strings.Cut(r.Text, "run_id ")
 		run, _, _ := strings.Cut(rest, ".")
@@ -35,7 +35,7 @@ func TestScriptsComeBack(t *testing.T) {
 		if stopped.State != "waiting" {
 			t.Errorf("%s\n%s", stopped.State, stopped.Text)
 		}
-		wantParts(t, w.call(t, "get_script_output", arguments{"run_id": run, "wait_seconds": 30}).Text, "killed on request")
+		wantParts(t, w.call(t, "get_script_output", arguments{"run_id": run, "wait_seconds": 30}).Text, "killed on request", "| go")
 	})
 	bubble(t, "it ends later", func(t *testing.T) {
 		w := newWorld(t, setup{instances: jobs(2, simulator.Running)})

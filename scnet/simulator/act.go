@@ -32,20 +32,20 @@ func (c *call) act(in *instance, run ScriptRun) {
 	if dir == "" { // the container does not see it, and runs nothing
 		return
 	}
-	stdout, stderr, exit, took := imitate(w.script)
+	says, exit, took := imitate(w.script)
 	for n := range min(w.containers, max(in.TaskNumber, 1)) {
 		name := "sim-" + in.ID[:min(len(in.ID), 8)] + "-" + strconv.Itoa(n+1)
 		a := acting{
-			dir: dir, name: name, id: w.id, began: c.now, ends: c.now.Add(took), out: stdout, err: stderr, exit: exit, state: "exited",
+			dir: dir, name: name, id: w.id, began: c.now, ends: c.now.Add(took), says: says, exit: exit, state: "exited",
 		}
 		if w.timeout > 0 && took > w.timeout {
-			a.ends, a.state, a.exit, a.out, a.err = c.now.Add(w.timeout), "timeout", 143, "", ""
+			a.ends, a.state, a.exit = c.now.Add(w.timeout), "timeout", 143
 		}
 		f.leave(a, "started", "scnet-mcp-run 1 "+w.id+"\n")
 		f.leave(a, "beat", "")
 		f.leave(a, "out", "")
 		f.leave(a, "err", "")
-		c.region.acting = append(c.region.acting, a)
+		c.region.acting = append(c.region.acting, &a)
 	}
 }
 
@@ -66,7 +66,14 @@ type acting struct {
 	began, ends   time.Time
 	state         string
 	exit          int
-	out, err      string
+	says          []saying
+	out, err      string // that was said so far
+}
+
+// saying is something that a script prints, some time after it began.
+type saying struct {
+	after    time.Duration
+	out, err string
 }
 
 // leave writes a file of a run, as the wrapper does.
@@ -80,20 +87,40 @@ func (f *folder) leave(a acting, kind, content string) {
 // proceed ends what has had its time, or was cancelled. The caller holds sim.mu.
 func (f *folder) proceed() {
 	r, now := f.call.region, f.call.now
-	r.acting = slices.DeleteFunc(r.acting, func(a acting) bool {
-		if _, err := f.root.Lstat(a.dir + "/cancel"); err == nil {
-			a.state, a.exit, a.ends, a.out, a.err = "cancelled", 143, now, "", ""
+	r.acting = slices.DeleteFunc(r.acting, func(a *acting) bool {
+		if _, err := f.root.Lstat(a.dir + "/cancel"); err == nil && now.Before(a.ends) {
+			a.state, a.exit, a.ends = "cancelled", 143, now
 		}
+		f.say(a)
 		if now.Before(a.ends) {
-			f.leave(a, "beat", strings.Repeat("\n", int(now.Sub(a.began)/(10*time.Second))))
+			f.leave(*a, "beat", strings.Repeat("\n", int(now.Sub(a.began)/(10*time.Second))))
 			return false
 		}
-		f.leave(a, "out", a.out)
-		f.leave(a, "err", a.err)
-		f.leave(a, "done", fmt.Sprintf("scnet-mcp-run 1 %s\nname=%s\nstate=%s\nexit=%d\nstart=%d\nend=%d\nshell=simulated\nuid=0\nout_bytes=%d\nerr_bytes=%d\nend_of_record\n",
+		f.leave(*a, "done", fmt.Sprintf("scnet-mcp-run 1 %s\nname=%s\nstate=%s\nexit=%d\nstart=%d\nend=%d\nshell=simulated\nuid=0\nout_bytes=%d\nerr_bytes=%d\nend_of_record\n",
 			a.id, a.name, a.state, a.exit, a.began.Unix(), a.ends.Unix(), len(a.out), len(a.err)))
 		return true
 	})
+}
+
+// say leaves what a script has printed by now.
+func (f *folder) say(a *acting) {
+	until := min(f.call.now.Sub(a.began), a.ends.Sub(a.began))
+	n, out, err := 0, "", ""
+	for _, s := range a.says {
+		if s.after > until {
+			break
+		}
+		n++
+		out, err = out+s.out, err+s.err
+	}
+	if a.says = a.says[n:]; out != "" {
+		a.out += out
+		f.leave(*a, "out", a.out)
+	}
+	if err != "" {
+		a.err += err
+		f.leave(*a, "err", a.err)
+	}
 }
 
 // wrapper is what a wrapped script says of itself.
@@ -146,8 +173,8 @@ const imitatedDisk = `(simulated) Filesystem  Size  Used Avail Use% Mounted on
 parastor                80G   12G   68G  15% /public/home
 `
 
-// imitate says what a script would print if all of its commands were among those below. It runs nothing.
-func imitate(script string) (stdout, stderr string, exit int, took time.Duration) {
+// imitate says what a script would print, and when, if all of its commands were among those below. It runs nothing.
+func imitate(script string) (says []saying, exit int, took time.Duration) {
 	for _, line := range strings.FieldsFunc(script, func(r rune) bool { return r == '\n' || r == ';' }) {
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
@@ -177,19 +204,20 @@ func imitate(script string) (stdout, stderr string, exit int, took time.Duration
 			took += time.Duration(max(min(n, 1e6), 0) * float64(time.Second))
 		case "exit":
 			n, _ := strconv.Atoi(argument)
-			return stdout, stderr, n & 255, took
+			return says, n & 255, took
 		default:
 			problem, exit = fmt.Sprintf("simulated: the command %q is not among those that are simulated\n", words[0]), 127
 		}
-		stderr += problem
+		said := saying{after: took, err: problem}
 		switch target {
 		case "":
-			stdout += out
+			said.out = out
 		case "stderr":
-			stderr += out
+			said.err += out
 		}
+		says = append(says, said)
 	}
-	return stdout, stderr, exit, took
+	return says, exit, took
 }
 
 // redirected takes redirections off a command: output to a file is nowhere to be seen.

@@ -69,7 +69,7 @@ type region struct {
 	byID   map[string]*instance
 	files  *os.Root          // HomePath; nil until it is needed
 	makers map[string]string // the back ends that made files, by name
-	acting []acting          // scripts that are imitated and not over
+	acting []*acting         // scripts that are imitated and not over
 	dealt  time.Time         // up to when accelerators have been dealt out
 }
 
