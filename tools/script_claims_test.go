@@ -25,7 +25,7 @@ type storage struct {
 
 func openStorage(t *testing.T, instances []simulator.Instance, changes ...func(*setup)) *storage {
 	t.Helper()
-	s := &storage{home: folder(t)}
+	s := &storage{home: t.TempDir()}
 	began := time.Now().Truncate(time.Second)
 	o := setup{instances: instances, storage: s.home, listens: true, onScript: func(simulator.ScriptRun) {}}
 	o.rules.Now = func() time.Time { return began.Add(time.Duration(s.ahead.Load())) }
@@ -34,17 +34,6 @@ func openStorage(t *testing.T, instances []simulator.Instance, changes ...func(*
 	}
 	s.world = newWorld(t, o)
 	return s
-}
-
-// folder is a directory for a test whose name may hold what a path of the file service may not.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "home")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 // runs are the directories of runs that are there.
@@ -120,11 +109,11 @@ func TestClaims(t *testing.T) {
 	}{
 		"completed": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "0", "hi\n") },
 			want: claimed{state: tools.ScriptSucceeded, exit: "0", each: "exit code 0 after 12s"}},
-		"completed, not with 0": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "3", "hi\n") },
+		"completed: not with 0": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "3", "hi\n") },
 			want: claimed{state: tools.ScriptFailed, exit: "3", each: "exit code 3 after 12s"}},
-		"completed, killed": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "137", "hi\n") },
+		"completed: killed": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "137", "hi\n") },
 			want: claimed{state: tools.ScriptFailed, exit: "137", each: "exit code 137 (killed, perhaps for want of memory) after 12s"}},
-		"completed, terminated": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "143", "hi\n") },
+		"completed: terminated": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "143", "hi\n") },
 			want: claimed{state: tools.ScriptFailed, exit: "143", each: "exit code 143 (terminated) after 12s"}},
 		"timeout": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "timeout", "143", "hi\n") },
 			want: claimed{state: tools.ScriptTimeout, exit: "143", each: "killed after 12s: it took longer than timeout_seconds"}},
@@ -141,13 +130,13 @@ func TestClaims(t *testing.T) {
 				reason: "SCNet accepted the script, but no container reported in within 45 s. Either it has not been scheduled yet, or the container " +
 					"does not see DIR; in that case the script was not run. Mount a directory when the instance is created, name output_dir, or use " +
 					"capture=off"}},
-		"not_seen, and the instance stopped": {later: 50 * time.Second, happens: func(_ *testing.T, s *storage) {
+		"not_seen: and the instance stopped": {later: 50 * time.Second, happens: func(_ *testing.T, s *storage) {
 			s.UpdateInstance(home, id(1), func(in *simulator.Instance) { in.Status = simulator.Terminated })
 		}, want: claimed{state: tools.ScriptNotSeen, notSeen: 1, kept: true, next: again,
 			reason: "SCNet accepted the script, but no container reported in within 50 s. Either it has not been scheduled yet, or the container " +
 				"does not see DIR; in that case the script was not run. Mount a directory when the instance is created, name output_dir, or use " +
 				"capture=off. The instance is Terminated"}},
-		"not_seen, and never any more": {later: 15 * time.Minute,
+		"not_seen: and never any more": {later: 15 * time.Minute,
 			want: claimed{state: tools.ScriptNotSeen, notSeen: 1,
 				reason: "No container reported in within 900 s, and none can any more: the script was not run"}},
 		"unreadable": {happens: func(t *testing.T, s *storage) {
@@ -166,7 +155,7 @@ func TestClaims(t *testing.T) {
 			s.UpdateInstance(home, id(1), func(in *simulator.Instance) { in.Status = simulator.Terminated })
 		}, want: claimed{state: tools.ScriptLost, each: "started, then its container stopped; exit code unknown", kept: true,
 			reason: "It started, then the instance stopped or started again; exit code unknown. The instance is Terminated"}},
-		"interrupted, deleted": {happens: func(t *testing.T, s *storage) {
+		"interrupted: deleted": {happens: func(t *testing.T, s *storage) {
 			s.start(t, "c", "hi\n")
 			s.RemoveInstance(home, id(1))
 		}, want: claimed{state: tools.ScriptLost, each: "started, then its container stopped; exit code unknown", kept: true,
@@ -185,10 +174,10 @@ func TestClaims(t *testing.T) {
 			s.start(t, "c", "hi\n")
 		}, want: claimed{state: tools.ScriptFailed, exit: "0 3", each: "exit code 0 after 12s|exit code 3 after 12s|still running", kept: true, next: again,
 			reason: "2 of 3 containers finished"}},
-		"partial, one not seen": {containers: 2, later: time.Minute, happens: func(t *testing.T, s *storage) { s.end(t, "a", "exited", "0", "hi\n") },
+		"partial: one not seen": {containers: 2, later: time.Minute, happens: func(t *testing.T, s *storage) { s.end(t, "a", "exited", "0", "hi\n") },
 			want: claimed{state: tools.ScriptNotSeen, exit: "0", each: "exit code 0 after 12s", kept: true, next: again, notSeen: 1,
 				reason: "Within 60 s, 1 of 2 containers did not report in. 1 of 2 containers finished"}},
-		"partial, one never any more": {containers: 2, later: time.Hour, happens: func(t *testing.T, s *storage) { s.end(t, "a", "exited", "0", "hi\n") },
+		"partial: one never any more": {containers: 2, later: time.Hour, happens: func(t *testing.T, s *storage) { s.end(t, "a", "exited", "0", "hi\n") },
 			want: claimed{state: tools.ScriptNotSeen, exit: "0", each: "exit code 0 after 12s", notSeen: 1,
 				reason: "1 of 2 containers did not report in within 3600 s, and cannot any more: there the script was not run. 1 of 2 containers finished"}},
 	} {
@@ -257,7 +246,7 @@ func TestClaimsBeforeAndWithoutARun(t *testing.T) {
 		wantParts(t, r.Text, r.Targets[0].Note)
 		s.nothingSent(t)
 	})
-	t.Run("no_storage, seen late", func(t *testing.T) {
+	t.Run("no_storage: seen late", func(t *testing.T) {
 		s := openStorage(t, jobs(1, simulator.Running))
 		_, confirming := s.previewed(t, "execute_script", plain)
 		s.Inject(simulator.Fault{Endpoint: simulator.EndpointFileMkdir, Code: "911501"})

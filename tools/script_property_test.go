@@ -144,7 +144,7 @@ func TestStagingHolds(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 11))
 			n := 1 + r.IntN(10)
 			log, records := auditLog(t)
-			s := &staging{home: folder(t), fates: map[string]fate{}}
+			s := &staging{home: t.TempDir(), fates: map[string]fate{}}
 			for _, id := range ids(n) {
 				s.fates[id] = chance(r)
 			}
