@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -61,9 +60,6 @@ func checkForm(t *testing.T, file string) {
 		if lines := positions.Position(f.End()).Line - positions.Position(f.Pos()).Line + 1; lines > maxLines {
 			t.Errorf("%s: %s has %d lines, more than %d", file, f.Name.Name, lines, maxLines)
 		}
-	}
-	if slices.Contains([]string{"tools", "internal/toolbox"}, filepath.ToSlash(filepath.Dir(file))) {
-		return
 	}
 	for i, line := range strings.Split(string(content), "\n") {
 		if width := utf8.RuneCountInString(line); width > maxWidth && !longText.MatchString(line) {

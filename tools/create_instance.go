@@ -98,7 +98,9 @@ type creation struct {
 	asked      InstanceAsked
 }
 
-func (s Instances) planCreate(ctx context.Context, policy guard.Policy, in *CreateInstanceInput) (plan toolbox.Plan, work creation, err error) {
+func (s Instances) planCreate(
+	ctx context.Context, policy guard.Policy, in *CreateInstanceInput,
+) (plan toolbox.Plan, work creation, err error) {
 	var source *scnet.Instance
 	if in.Like = strings.TrimSpace(in.Like); in.Like == "" {
 		work.region, err = s.region(ctx, in.Region)
@@ -128,7 +130,8 @@ func (s Instances) planCreate(ctx context.Context, policy guard.Policy, in *Crea
 	work.asked = askedOf(n, asked.notes)
 	in.asked = &work.asked
 	work.target = toolbox.Target{
-		Name: n.Name, Place: place(work.region), Exists: true, Accelerators: work.asked.TotalAccelerators, Mounts: mountsOf(n.Mounts),
+		Name: n.Name, Place: place(work.region), Exists: true, Accelerators: work.asked.TotalAccelerators,
+		Mounts: mountsOf(n.Mounts),
 		Effect: "created and started", Bound: []string{fingerprint(n)},
 	}
 	plan.Targets = []toolbox.Target{work.target}
@@ -144,8 +147,9 @@ func (s Instances) planCreate(ctx context.Context, policy guard.Policy, in *Crea
 // merge puts together what the call says and what source has.
 func (r *request) merge(in CreateInstanceInput, source *scnet.Instance) scnet.NewInstance {
 	n := scnet.NewInstance{
-		Name: strings.TrimSpace(in.Name), TaskType: in.TaskType, AcceleratorType: in.AcceleratorType, ResourceGroup: in.ResourceGroup,
-		Image: in.Image, ImagePath: in.ImagePath, Containers: in.Containers, Description: in.Description,
+		Name: strings.TrimSpace(in.Name), TaskType: in.TaskType, AcceleratorType: in.AcceleratorType,
+		ResourceGroup: in.ResourceGroup,
+		Image:         in.Image, ImagePath: in.ImagePath, Containers: in.Containers, Description: in.Description,
 		Size: scnet.Size{CPUs: in.CPUs, MemoryMB: in.MemoryMB},
 	}
 	limit := in.TimeLimit
@@ -158,7 +162,8 @@ func (r *request) merge(in CreateInstanceInput, source *scnet.Instance) scnet.Ne
 	for _, p := range in.Ports {
 		n.Ports = append(n.Ports, scnet.NewPort{Container: p.Port, Protocol: p.Protocol})
 	}
-	n.StartScript = scnet.StartScript{Enabled: in.StartScript != "", Scope: in.StartScriptScope, Content: scnet.NewSecret(in.StartScript)}
+	n.StartScript = scnet.StartScript{Enabled: in.StartScript != "", Scope: in.StartScriptScope,
+		Content: scnet.NewSecret(in.StartScript)}
 	if source != nil {
 		limit = r.copy(&n, in, *source)
 	}
@@ -306,7 +311,8 @@ var afterCreate = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Seco
 // settle looks for an instance of the name that was not there before. It returns its id, or "" when it is not known; then out
 // says so.
 func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, before map[string]bool, why string) string {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout, fmt.Errorf("looking took longer than %s", settleTimeout))
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout,
+		fmt.Errorf("looking took longer than %s", settleTimeout))
 	defer cancel()
 	var found []string
 	var err error
@@ -352,7 +358,9 @@ func (s Instances) listNamed(work creation) string {
 }
 
 // awaitRunning looks at the new instance until it shows, and until it is Running or has ended if there is time for it.
-func (s Instances) awaitRunning(ctx context.Context, out *CreateInstanceOutput, work creation, id string, limit time.Duration) {
+func (s Instances) awaitRunning(
+	ctx context.Context, out *CreateInstanceOutput, work creation, id string, limit time.Duration,
+) {
 	started := s.Now()
 	var last scnet.Instance
 	var err error
@@ -371,7 +379,8 @@ func (s Instances) awaitRunning(ctx context.Context, out *CreateInstanceOutput, 
 		if last.Status.Is(scnet.Running) || last.ID != "" && ended(last.Status) || waited >= most {
 			break
 		}
-		toolbox.ReportProgress(ctx, out.WaitedSeconds, int(max(limit, leastLook)/time.Second), "status "+text.Dash(text.Field(string(last.Status))))
+		toolbox.ReportProgress(ctx, out.WaitedSeconds, int(max(limit, leastLook)/time.Second),
+			"status "+text.Dash(text.Field(string(last.Status))))
 		if !upstream.Wait(ctx, min(pause, most-waited)) {
 			break
 		}

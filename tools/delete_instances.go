@@ -45,7 +45,9 @@ func (s Instances) deleteInstances() toolbox.Tool {
 	}, s.options()...)
 }
 
-func (s Instances) planDelete(ctx context.Context, policy guard.Policy, in *DeleteInstancesInput) (plan toolbox.Plan, work chosen, err error) {
+func (s Instances) planDelete(
+	ctx context.Context, policy guard.Policy, in *DeleteInstancesInput,
+) (plan toolbox.Plan, work chosen, err error) {
 	work, err = s.choose(ctx, policy, in.Region, in.InstanceIDs)
 	if plan.Targets = work.targets; err != nil {
 		return plan, work, err
@@ -209,7 +211,8 @@ func (out DeleteInstancesOutput) Text() string {
 	var b strings.Builder
 	count := func(o toolbox.Outcome) int { return toolbox.Count(out.Targets, o) }
 	fmt.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State, count(toolbox.Deleted),
-		count(toolbox.StillListed), count(toolbox.NotFound), count(toolbox.RefusedByService), count(toolbox.OutcomeFailed), count(toolbox.OutcomeUnknown))
+		count(toolbox.StillListed), count(toolbox.NotFound), count(toolbox.RefusedByService),
+		count(toolbox.OutcomeFailed), count(toolbox.OutcomeUnknown))
 	toolbox.WriteOutcomes(&b, out.Targets)
 	return strings.TrimSuffix(b.String(), "\n")
 }

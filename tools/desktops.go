@@ -61,8 +61,8 @@ const (
 )
 
 // resolve returns the desktop that each reference stands for: an id, or the computer name of exactly one desktop. A name with
-// other capitals stands for a desktop if no name is exactly so written. The error lists everything that stands for none or for
-// several, with what may be meant.
+// other capitals stands for a desktop if no name is exactly so written. The error lists everything that stands for none or
+// for several, with what may be meant.
 func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]workspace.Desktop, error) {
 	var ids, names []string
 	for _, ref := range refs {
@@ -162,8 +162,9 @@ func (n namesakes) wrong(name string) string {
 	}
 	var words []string
 	for _, d := range candidates[:min(len(candidates), maxCandidates)] {
-		words = append(words, fmt.Sprintf("%q (%s, %s, of %s)", text.Field(d.ComputerName), text.Field(d.ID), text.Dash(text.Field(d.Status)),
-			text.Dash(text.Field(strings.Join(d.Users, ", ")))))
+		words = append(words,
+			fmt.Sprintf("%q (%s, %s, of %s)", text.Field(d.ComputerName), text.Field(d.ID), text.Dash(text.Field(d.Status)),
+				text.Dash(text.Field(strings.Join(d.Users, ", ")))))
 	}
 	if more := len(candidates) - len(words); more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))

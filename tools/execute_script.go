@@ -63,7 +63,8 @@ func (s Instances) executeScript() toolbox.Tool {
 		Plan: s.planScript,
 		Nothing: func(_ ExecuteScriptInput, plan toolbox.Plan) ExecuteScriptOutput {
 			return ExecuteScriptOutput{
-				Changed: toolbox.Changed{State: toolbox.Failed, Next: afterNothingRan(plan.Targets)}, Summary: countScripts(plan.Targets, nil),
+				Changed: toolbox.Changed{State: toolbox.Failed, Next: afterNothingRan(plan.Targets)},
+				Summary: countScripts(plan.Targets, nil),
 			}
 		},
 		Ask: askScript,
@@ -71,7 +72,9 @@ func (s Instances) executeScript() toolbox.Tool {
 	}, s.options()...)
 }
 
-func (s Instances) planScript(ctx context.Context, policy guard.Policy, in *ExecuteScriptInput) (plan toolbox.Plan, work scripting, err error) {
+func (s Instances) planScript(
+	ctx context.Context, policy guard.Policy, in *ExecuteScriptInput,
+) (plan toolbox.Plan, work scripting, err error) {
 	if err := in.settleCapture(); err != nil {
 		return plan, work, err
 	}
@@ -102,7 +105,8 @@ func (s Instances) planScript(ctx context.Context, policy guard.Policy, in *Exec
 		}
 	}
 	plan.Effect = fmt.Sprintf("would run a script of %d bytes (SHA-256 %s…) in %s of %s in %s. %s\n%s", plan.Script.Bytes, plan.Script.SHA256[:12],
-		scopeText(in.Scope), text.Count(plan.Changes(), "instance"), plan.Where(), in.captureText(work.places, plan.Targets), text.Excerpt(in.Script))
+		scopeText(in.Scope), text.Count(plan.Changes(), "instance"), plan.Where(),
+		in.captureText(work.places, plan.Targets), text.Excerpt(in.Script))
 	return plan, work, nil
 }
 
@@ -146,7 +150,8 @@ func askScript(in ExecuteScriptInput, plan toolbox.Plan) guard.Question {
 	return guard.Question{Message: b.String(), Choices: []string{"run it in " + count, "do not run it"}}
 }
 
-// countScripts counts the instances: where the script was captured by how it came out, elsewhere by what became of its request.
+// countScripts counts the instances: where the script was captured by how it came out, elsewhere by what became of its
+// request.
 func countScripts(targets []toolbox.Target, runs []ScriptRun) *ScriptCounts {
 	captured := map[string]ScriptState{}
 	for _, r := range runs {

@@ -17,7 +17,9 @@ import (
 )
 
 // actScript runs the script in stages. What it finds out about one instance decides whether the next is begun.
-func (s Instances) actScript(ctx context.Context, in ExecuteScriptInput, work scripting) (out ExecuteScriptOutput, err error) {
+func (s Instances) actScript(
+	ctx context.Context, in ExecuteScriptInput, work scripting,
+) (out ExecuteScriptOutput, err error) {
 	targets, runnable := slices.Clone(work.targets), work.present()
 	for _, i := range runnable {
 		targets[i].Outcome = toolbox.NotAttempted
@@ -36,7 +38,8 @@ func (s Instances) actScript(ctx context.Context, in ExecuteScriptInput, work sc
 			return stillRunning(ctx, work.found[runnable[i]].region, targets[runnable[i]].ID)
 		},
 		Done: func(i int, err error, finished, total int) {
-			toolbox.ReportProgress(ctx, finished, total, fmt.Sprintf("%s %s", text.Field(targets[runnable[i]].ID), stage.words(i, err)))
+			toolbox.ReportProgress(ctx, finished, total,
+				fmt.Sprintf("%s %s", text.Field(targets[runnable[i]].ID), stage.words(i, err)))
 		},
 	})
 	if err != nil {
@@ -142,7 +145,8 @@ func (st *stage) do(ctx context.Context, i int) error {
 	place := st.work.places[st.runnable[i]]
 	until := st.share(i)
 	if place == nil {
-		return st.work.found[st.runnable[i]].region.ExecuteScript(ctx, target.ID, scnet.Script{Content: st.in.Script, Scope: st.in.Scope})
+		return st.work.found[st.runnable[i]].region.ExecuteScript(ctx, target.ID,
+			scnet.Script{Content: st.in.Script, Scope: st.in.Scope})
 	}
 	run, err := place.Start(ctx, capture.Script{
 		Content: st.in.Script, Shell: st.in.Shell, Timeout: time.Duration(st.in.TimeoutSeconds) * time.Second,

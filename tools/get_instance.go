@@ -62,7 +62,9 @@ func (s Instances) getInstance() toolbox.Tool {
 	}, s.readInstance, s.options()...)
 }
 
-func (s Instances) readInstance(ctx context.Context, live guard.Live, in GetInstanceInput) (out GetInstanceOutput, err error) {
+func (s Instances) readInstance(
+	ctx context.Context, live guard.Live, in GetInstanceInput,
+) (out GetInstanceOutput, err error) {
 	reached, err := condition(in.WaitFor)
 	if err != nil {
 		return out, err
@@ -81,7 +83,8 @@ func (s Instances) readInstance(ctx context.Context, live guard.Live, in GetInst
 		if waited >= limit {
 			break
 		}
-		toolbox.ReportProgress(ctx, int(waited/time.Second), int(limit/time.Second), "status "+text.Field(string(l.instance.Status)))
+		toolbox.ReportProgress(ctx, int(waited/time.Second), int(limit/time.Second),
+			"status "+text.Field(string(l.instance.Status)))
 		if !upstream.Wait(ctx, min(pause, limit-waited)) {
 			break
 		}
@@ -125,7 +128,8 @@ func condition(word string) (func(scnet.Status) bool, error) {
 	return func(s scnet.Status) bool { return s.Is(status) }, nil
 }
 
-// afterWait is the next step after a wait that did not reach what it was for. To wait on helps only with what changes by itself.
+// afterWait is the next step after a wait that did not reach what it was for. To wait on helps only with what changes by
+// itself.
 func afterWait(status scnet.Status, word string) string {
 	wanted, _ := parseStatus(word) // "" for settled
 	switch {
@@ -170,7 +174,8 @@ func (out *GetInstanceOutput) explain(ctx context.Context, l located) {
 		out.NotKnown = append(out.NotKnown, "The limits of its resource group could not be read: "+toolbox.Briefly(err)+".")
 		return
 	}
-	out.GroupLimits = &InstanceLimit{CPUs: limits.CPUs, Accelerators: limits.Accelerators, MemoryMB: limits.MemoryMB, Nodes: limits.Nodes}
+	out.GroupLimits = &InstanceLimit{CPUs: limits.CPUs, Accelerators: limits.Accelerators, MemoryMB: limits.MemoryMB,
+		Nodes: limits.Nodes}
 	out.Facts = append(out.Facts, fmt.Sprintf("A node of its resource group has %d accelerators, %d CPU cores and %d MB of memory; the group has %d nodes (0: not told).",
 		limits.Accelerators, limits.CPUs, limits.MemoryMB, limits.Nodes))
 	if limits.Accelerators > 0 && in.Accelerators > limits.Accelerators {

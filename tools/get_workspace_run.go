@@ -118,7 +118,8 @@ func (out GetWorkspaceRunOutput) Text() string {
 	}
 	for _, r := range out.Runs {
 		fmt.Fprintf(&b, "Run %s: %s (%s), %s on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status), r.Summary,
-			text.Count(r.Desktops, "desktop"), text.Dash(r.where()), timeWords(r.StartedAt, r.StartedAtText), timeWords(r.EndedAt, r.EndedAtText),
+			text.Count(r.Desktops, "desktop"), text.Dash(r.where()), timeWords(r.StartedAt, r.StartedAtText),
+			timeWords(r.EndedAt, r.EndedAtText),
 			text.Dash(r.scriptNames()))
 	}
 	writeRecords(&b, out.Records)

@@ -34,7 +34,8 @@ func access(ctx context.Context, live guard.Live, l located) (access InstanceAcc
 	status := l.instance.Status
 	policy, err := live()
 	if err == nil {
-		err = policy.PermitsAccess(guard.Target{ID: l.instance.ID, Name: l.instance.Name, Region: l.region.ID, RegionName: l.region.Name})
+		err = policy.PermitsAccess(guard.Target{ID: l.instance.ID, Name: l.instance.Name, Region: l.region.ID,
+			RegionName: l.region.Name})
 	}
 	switch {
 	case strings.EqualFold(l.instance.TaskType, "ssh"):

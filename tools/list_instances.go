@@ -148,7 +148,8 @@ func noneListed(asked []*scnet.Region, errs []error) error {
 	failure := &upstream.Failure{Kind: upstream.Unavailable, Service: "SCNet"}
 	var cause *upstream.Failure
 	if errors.As(first, &cause) {
-		failure.Kind, failure.Code, failure.Status, failure.Retryable, failure.Hint = cause.Kind, cause.Code, cause.Status, cause.Retryable, cause.Hint
+		failure.Kind, failure.Code, failure.Status = cause.Kind, cause.Code, cause.Status
+		failure.Retryable, failure.Hint = cause.Retryable, cause.Hint
 	}
 	failure.Err = fmt.Errorf("none of %d regions could be listed: %s", len(failed), strings.Join(failed, "; "))
 	return failure
@@ -373,7 +374,8 @@ func (out ListInstancesOutput) writeRows(b *strings.Builder) {
 	rows := make([][]string, 0, len(out.Instances)+1)
 	rows = append(rows, header)
 	for _, item := range out.Instances {
-		row := []string{item.Name, item.ID, item.Status, text.Dash(item.cards()), text.Dash(item.age(out.now)), text.Dash(item.left())}
+		row := []string{item.Name, item.ID, item.Status, text.Dash(item.cards()), text.Dash(item.age(out.now)),
+			text.Dash(item.left())}
 		if several {
 			row = append([]string{item.Place.ID}, row...)
 		}

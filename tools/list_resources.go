@@ -117,7 +117,8 @@ func (out *ListResourcesOutput) readGroups(ctx context.Context, region *scnet.Re
 	}
 	var rows []GroupItem
 	for _, g := range groups {
-		if in.AcceleratorType != "" && g.AcceleratorType != "" && g.AcceleratorType != in.AcceleratorType || !holds(g.Name, in.Name) {
+		if in.AcceleratorType != "" && g.AcceleratorType != "" && g.AcceleratorType != in.AcceleratorType ||
+			!holds(g.Name, in.Name) {
 			continue
 		}
 		item := GroupItem{
@@ -222,16 +223,19 @@ func window[T any](out *ListResourcesOutput, rows []T, in ListResourcesInput) []
 func (out ListResourcesOutput) Text() string {
 	var b strings.Builder
 	what := map[string]string{"groups": "resource groups", "mounts": "mountable directories", "images": "images"}[out.Kind]
-	fmt.Fprintf(&b, "%s.\n", pageIn(toolbox.Place{ID: out.Region, Name: out.RegionName}.String(), what, out.Start, out.Returned, out.Total))
+	fmt.Fprintf(&b, "%s.\n",
+		pageIn(toolbox.Place{ID: out.Region, Name: out.RegionName}.String(), what, out.Start, out.Returned, out.Total))
 	var rows [][]string
 	var widths []int
 	switch {
 	case out.Returned == 0:
 	case out.Kind == "groups":
-		rows, widths = [][]string{{"GROUP", "TYPE", "ACCELERATORS", "CPUS", "MEMORY MB", "NODES", "TIME LIMIT", "NOTE"}}, []int{32, 8, 12, 8, 12, 8, 14, 60}
+		rows = [][]string{{"GROUP", "TYPE", "ACCELERATORS", "CPUS", "MEMORY MB", "NODES", "TIME LIMIT", "NOTE"}}
+		widths = []int{32, 8, 12, 8, 12, 8, 14, 60}
 		for _, g := range out.Groups {
-			rows = append(rows, []string{g.Name, text.Dash(g.AcceleratorType), number(g.Accelerators), number(g.CPUs), number(g.MemoryMB),
-				number(g.Nodes), g.timeLimit(), text.Dash(g.Note)})
+			rows = append(rows,
+				[]string{g.Name, text.Dash(g.AcceleratorType), number(g.Accelerators), number(g.CPUs), number(g.MemoryMB),
+					number(g.Nodes), g.timeLimit(), text.Dash(g.Note)})
 		}
 		b.WriteString("The numbers are the limits of one node, and so of one container.\n")
 	case out.Kind == "mounts":
@@ -240,9 +244,11 @@ func (out ListResourcesOutput) Text() string {
 			rows = append(rows, []string{d.Path, text.Dash(d.Type), text.Dash(d.Description)})
 		}
 	default:
-		rows, widths = [][]string{{"IMAGE", "TYPE", "FOR", "STATUS", "OWNER", "PATH", "DESCRIPTION"}}, []int{80, 12, 6, 12, 16, 200, 40}
+		rows = [][]string{{"IMAGE", "TYPE", "FOR", "STATUS", "OWNER", "PATH", "DESCRIPTION"}}
+		widths = []int{80, 12, 6, 12, 16, 200, 40}
 		for _, i := range out.Images {
-			rows = append(rows, []string{i.Name, text.Dash(i.Type), text.Dash(i.AcceleratorType), text.Dash(i.Status), text.Dash(i.Owner), i.Path, text.Dash(i.Description)})
+			rows = append(rows, []string{i.Name, text.Dash(i.Type), text.Dash(i.AcceleratorType), text.Dash(i.Status),
+				text.Dash(i.Owner), i.Path, text.Dash(i.Description)})
 		}
 	}
 	if rows != nil {

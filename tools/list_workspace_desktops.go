@@ -88,7 +88,8 @@ func (s Desktops) readDesktops(ctx context.Context, in ListWorkspaceDesktopsInpu
 		return ListWorkspaceDesktopsOutput{}, err
 	}
 	limit := cmp.Or(in.Limit, defaultLimit)
-	orders := map[string]workspace.DesktopSort{"name": workspace.ByName, "newest": workspace.NewestFirst, "oldest": workspace.OldestFirst}
+	orders := map[string]workspace.DesktopSort{"name": workspace.ByName, "newest": workspace.NewestFirst,
+		"oldest": workspace.OldestFirst}
 	filter := workspace.DesktopFilter{
 		ComputerName: in.Name, User: in.User, Status: status, Tag: in.Tag, Sort: orders[in.Sort], Offset: in.Start, Limit: limit,
 	}
@@ -156,8 +157,8 @@ var desktopStatuses = map[string]string{
 // statusWord is what a word of the service looks like that no documentation has.
 var statusWord = regexp.MustCompile(`^[A-Z][A-Z_]{1,39}$`)
 
-// desktopStatus returns the service's word for a status. A word in capitals that is not documented passes, because the service
-// may have it.
+// desktopStatus returns the service's word for a status. A word in capitals that is not documented passes, because the
+// service may have it.
 func desktopStatus(word string) (string, error) {
 	word = strings.TrimSpace(word)
 	known := workspace.DesktopStatuses()

@@ -68,7 +68,8 @@ func (s Desktops) readScripts(ctx context.Context, in ListWorkspaceScriptsInput)
 		}
 		item := scriptItem(script)
 		clean := text.Lines(script.Content, math.MaxInt)
-		item.Content, item.ContentBytes, item.Truncated = text.Lines(clean, maxScriptBytes), new(len(script.Content)), len(clean) > maxScriptBytes
+		item.Content, item.ContentBytes = text.Lines(clean, maxScriptBytes), new(len(script.Content))
+		item.Truncated = len(clean) > maxScriptBytes
 		return ListWorkspaceScriptsOutput{Total: new(1), Returned: 1, Scripts: []ScriptItem{item}}, nil
 	}
 	limit := cmp.Or(in.Limit, defaultLimit)
@@ -101,7 +102,8 @@ func (out ListWorkspaceScriptsOutput) Text() string {
 	b.WriteString(pageText("scripts", out.Start, out.Returned, out.Total) + ".\n")
 	rows := [][]string{{"NAME", "ID", "TYPE", "UPDATED", "DESCRIPTION"}}
 	for _, s := range out.Scripts {
-		rows = append(rows, []string{text.Dash(s.Name), s.ID, text.Dash(s.Type), timeWords(s.UpdatedAt, s.UpdatedAtText), text.Dash(s.Description)})
+		rows = append(rows,
+			[]string{text.Dash(s.Name), s.ID, text.Dash(s.Type), timeWords(s.UpdatedAt, s.UpdatedAtText), text.Dash(s.Description)})
 	}
 	if out.Returned > 0 {
 		text.WriteTable(&b, rows, []int{32, 40, 10, 25, 60})

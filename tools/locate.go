@@ -55,7 +55,8 @@ func (s Instances) locate(ctx context.Context, policy guard.Policy, selector str
 		return nil, err
 	}
 	l := search{
-		regions: regions, failed: make([]error, len(regions)), found: make([]located, len(refs)), similar: make([][]located, len(refs)),
+		regions: regions, failed: make([]error, len(regions)), found: make([]located, len(refs)),
+		similar: make([][]located, len(refs)),
 	}
 	for i, ref := range refs {
 		l.found[i].ref = ref
@@ -441,7 +442,8 @@ func (c chosen) chunks(targets []int, size int) (chunks [][]int) {
 func instanceTarget(l located, now time.Time) toolbox.Target {
 	in := l.instance
 	return toolbox.Target{
-		ID: in.ID, Place: place(l.region), Exists: true, Name: in.Name, Status: string(in.Status), Owner: in.Owner, Created: in.CreatedAt,
+		ID: in.ID, Place: place(l.region), Exists: true, Name: in.Name, Status: string(in.Status), Owner: in.Owner,
+		Created:      in.CreatedAt,
 		Accelerators: in.TotalAccelerators(), Remaining: seconds(in.Left(now)), Mounts: mounts(in),
 		Bound: []string{in.HeaderTaskID, in.StartedAt.String()},
 	}

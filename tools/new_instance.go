@@ -39,7 +39,8 @@ func askedOf(n scnet.NewInstance, unchecked []string) InstanceAsked {
 		ResourceGroup: text.Field(n.ResourceGroup), Image: text.Field(n.Image), Unchecked: unchecked,
 	}
 	for _, m := range n.Mounts {
-		asked.Mounts = append(asked.Mounts, toolbox.Mount{Source: text.Field(m.Source), Target: text.Field(m.Target), Type: text.Field(m.Type)})
+		asked.Mounts = append(asked.Mounts,
+			toolbox.Mount{Source: text.Field(m.Source), Target: text.Field(m.Target), Type: text.Field(m.Type)})
 	}
 	if limit, _ := scnet.ParseTimeLimit(n.TimeLimit); limit > 0 {
 		seconds := int(limit / time.Second)

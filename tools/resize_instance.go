@@ -56,7 +56,8 @@ func changes(from, to scnet.Size) string {
 		from, to int
 		what     string
 	}{
-		{from.Accelerators, to.Accelerators, "accelerators"}, {from.CPUs, to.CPUs, "CPU cores"}, {from.MemoryMB, to.MemoryMB, "MB of memory"},
+		{from.Accelerators, to.Accelerators, "accelerators"}, {from.CPUs, to.CPUs, "CPU cores"},
+		{from.MemoryMB, to.MemoryMB, "MB of memory"},
 	} {
 		if each.from != each.to {
 			words = append(words, fmt.Sprintf("%d instead of %d %s", each.to, each.from, each.what))
@@ -100,7 +101,9 @@ type resize struct {
 	size   scnet.Size
 }
 
-func (s Instances) planResize(ctx context.Context, policy guard.Policy, in *ResizeInstanceInput) (plan toolbox.Plan, work resize, err error) {
+func (s Instances) planResize(
+	ctx context.Context, policy guard.Policy, in *ResizeInstanceInput,
+) (plan toolbox.Plan, work resize, err error) {
 	l, err := s.chooseOne(ctx, policy, in.Region, in.InstanceID)
 	if err != nil {
 		plan.Targets = []toolbox.Target{{ID: strings.TrimSpace(in.InstanceID)}}
@@ -114,7 +117,8 @@ func (s Instances) planResize(ctx context.Context, policy guard.Policy, in *Resi
 		return plan, work, fmt.Errorf("%s is %s, and only a stopped instance can be resized. Nothing was changed. Stop it with stop_instances, which ends its processes, wait with get_instance and wait_for=Terminated, and repeat this call",
 			t, text.Field(t.Status))
 	}
-	size := scnet.Size{CPUs: cmp.Or(in.CPUs, before.CPUs), Accelerators: before.Accelerators, MemoryMB: cmp.Or(in.MemoryMB, before.MemoryMB)}
+	size := scnet.Size{CPUs: cmp.Or(in.CPUs, before.CPUs), Accelerators: before.Accelerators,
+		MemoryMB: cmp.Or(in.MemoryMB, before.MemoryMB)}
 	if in.Accelerators != nil {
 		size.Accelerators = *in.Accelerators
 	}

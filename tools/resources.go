@@ -71,7 +71,9 @@ func (r *request) err() error {
 }
 
 // checkGroup holds what each container is to have, and how long it is to run, to the limits of a resource group.
-func (r *request) checkGroup(ctx context.Context, region *scnet.Region, kind, group string, size scnet.Size, timeLimit string) error {
+func (r *request) checkGroup(
+	ctx context.Context, region *scnet.Region, kind, group string, size scnet.Size, timeLimit string,
+) error {
 	r.checkSize(kind, size)
 	groups, known, err := region.ResourceGroups(ctx)
 	if err != nil {
@@ -210,7 +212,8 @@ type images struct {
 func imagesFor(ctx context.Context, region *scnet.Region, kind, name string) (found images, err error) {
 	found.known = true
 	for _, private := range []bool{false, true} {
-		for page, err := range region.ImagePages(ctx, scnet.ImageOptions{Private: private, AcceleratorType: kind, Name: name, Limit: imagePage}) {
+		for page, err := range region.ImagePages(ctx,
+			scnet.ImageOptions{Private: private, AcceleratorType: kind, Name: name, Limit: imagePage}) {
 			switch {
 			case errors.Is(err, scnet.ErrMalformed), errors.Is(err, scnet.ErrRepeatedRows):
 				found.known = false
@@ -259,7 +262,8 @@ func (r *request) checkImage(ctx context.Context, region *scnet.Region, n *scnet
 		if err != nil {
 			return err
 		}
-		r.wrong("image", "there is no %q for %s; valid are %s", text.Field(firstOf(n.Image, n.ImagePath)), n.AcceleratorType, imageNames(all.rows, false))
+		r.wrong("image", "there is no %q for %s; valid are %s", text.Field(firstOf(n.Image, n.ImagePath)), n.AcceleratorType,
+			imageNames(all.rows, false))
 	}
 	return nil
 }

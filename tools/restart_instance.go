@@ -59,7 +59,9 @@ type restart struct {
 	occupation *toolbox.Occupation
 }
 
-func (s Instances) planRestart(ctx context.Context, policy guard.Policy, in *RestartInstanceInput) (plan toolbox.Plan, work restart, err error) {
+func (s Instances) planRestart(
+	ctx context.Context, policy guard.Policy, in *RestartInstanceInput,
+) (plan toolbox.Plan, work restart, err error) {
 	l, err := s.chooseOne(ctx, policy, in.Region, in.InstanceID)
 	if err != nil {
 		plan.Targets = []toolbox.Target{{ID: strings.TrimSpace(in.InstanceID)}}
@@ -119,7 +121,8 @@ func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work
 		ctx = context.WithoutCancel(ctx)
 	}
 	w.until(ctx, limit)
-	out.LastStatus, out.WaitedSeconds, out.ReturnedID = text.Field(string(w.status)), int(w.waited/time.Second), text.Field(returned)
+	out.LastStatus, out.ReturnedID = text.Field(string(w.status)), text.Field(returned)
+	out.WaitedSeconds = int(w.waited / time.Second)
 	out.State, out.Note = w.verdict()
 	switch {
 	case err != nil && !w.moved:
@@ -210,7 +213,8 @@ func (w *watch) look(ctx context.Context) {
 	w.status, w.endedAt = in.Status, in.EndedAt
 	// One that was still stopping ends by itself, which says nothing about the restart.
 	stopped := !ended(w.before.Status) && ended(in.Status)
-	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) && !stopped {
+	if !in.StartedAt.Equal(w.before.StartedAt) || in.HeaderTaskID != w.before.HeaderTaskID || !in.Status.Is(w.before.Status) &&
+		!stopped {
 		w.moved = true
 	}
 	if w.moved {

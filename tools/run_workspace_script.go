@@ -90,7 +90,9 @@ func (b batch) failed(outcome toolbox.Outcome, err error) []toolbox.Target {
 	return targets
 }
 
-func (s Desktops) actRun(ctx context.Context, in RunWorkspaceScriptInput, work batch) (out RunWorkspaceScriptOutput, err error) {
+func (s Desktops) actRun(
+	ctx context.Context, in RunWorkspaceScriptInput, work batch,
+) (out RunWorkspaceScriptOutput, err error) {
 	whole := context.WithoutCancel(ctx) // a write that is cut off has an unknown outcome
 	scripts, stored := in.ScriptIDs, ""
 	if in.Script != "" {

@@ -72,7 +72,9 @@ func renamed(err error) error {
 	return fmt.Errorf("%w. Nothing was sent", ours)
 }
 
-func (s Desktops) planRun(ctx context.Context, policy guard.Policy, in *RunWorkspaceScriptInput) (plan toolbox.Plan, work batch, err error) {
+func (s Desktops) planRun(
+	ctx context.Context, policy guard.Policy, in *RunWorkspaceScriptInput,
+) (plan toolbox.Plan, work batch, err error) {
 	for _, refs := range [][]string{in.DesktopIDs, in.GrayResourceIDs} {
 		for i := range refs {
 			refs[i] = strings.TrimSpace(refs[i])
@@ -248,7 +250,8 @@ func (s Desktops) planScripts(
 		}
 		texts = append(texts, text.Excerpt(script.Content))
 		digest := sha256.Sum256([]byte(script.Content))
-		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", text.Field(script.Name), text.Field(script.ID), text.Field(string(script.Type)), hex.EncodeToString(digest[:6])))
+		names = append(names, fmt.Sprintf("%q (%s, %s, SHA-256 %s…)", text.Field(script.Name), text.Field(script.ID),
+			text.Field(string(script.Type)), hex.EncodeToString(digest[:6])))
 		for i := range plan.Targets {
 			plan.Targets[i].Bound = append(plan.Targets[i].Bound, script.ID, hex.EncodeToString(digest[:]))
 		}
@@ -301,5 +304,6 @@ func askRun(in RunWorkspaceScriptInput, plan toolbox.Plan) guard.Question {
 	for _, t := range plan.Targets {
 		fmt.Fprintf(&b, "- %s, %s: %s\n", t, text.Field(t.Status), t.Effect)
 	}
-	return guard.Question{Message: b.String(), Choices: []string{"run it on " + text.Count(len(in.DesktopIDs), "desktop"), "do not run it"}}
+	return guard.Question{Message: b.String(),
+		Choices: []string{"run it on " + text.Count(len(in.DesktopIDs), "desktop"), "do not run it"}}
 }

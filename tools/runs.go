@@ -143,7 +143,8 @@ func (r ScriptResult) took() string {
 	return (time.Duration(*r.DurationSeconds) * time.Second).String()
 }
 
-// writeOutput writes what the program wrote behind bars, under the name of the place. Of what was not read, it writes nothing.
+// writeOutput writes what the program wrote behind bars, under the name of the place. Of what was not read, it writes
+// nothing.
 func (r ScriptResult) writeOutput(b *strings.Builder, place string) {
 	for _, stream := range []struct {
 		name, text string

@@ -48,7 +48,9 @@ func (s Instances) stopInstances() toolbox.Tool {
 	}, s.options()...)
 }
 
-func (s Instances) planStop(ctx context.Context, policy guard.Policy, in *StopInstancesInput) (plan toolbox.Plan, work chosen, err error) {
+func (s Instances) planStop(
+	ctx context.Context, policy guard.Policy, in *StopInstancesInput,
+) (plan toolbox.Plan, work chosen, err error) {
 	work, err = s.choose(ctx, policy, in.Region, in.InstanceIDs)
 	if plan.Targets = work.targets; err != nil {
 		return plan, work, err
@@ -130,7 +132,8 @@ func (s Instances) actStop(ctx context.Context, in StopInstancesInput, work chos
 		}
 	}
 	w.until(ctx, time.Duration(in.WaitSeconds)*time.Second)
-	out := StopInstancesOutput{Changed: toolbox.Changed{State: stopState(targets), Targets: targets}, WaitedSeconds: int(w.waited / time.Second)}
+	out := StopInstancesOutput{Changed: toolbox.Changed{State: stopState(targets), Targets: targets},
+		WaitedSeconds: int(w.waited / time.Second)}
 	out.Next = afterStop(targets)
 	return out, nil
 }
@@ -174,7 +177,8 @@ func (w *stopWatch) until(ctx context.Context, limit time.Duration) {
 		if len(w.left) == 0 || rest <= 0 {
 			return
 		}
-		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), fmt.Sprintf("%d not stopped yet", len(w.left)))
+		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second),
+			fmt.Sprintf("%d not stopped yet", len(w.left)))
 		if !upstream.Wait(ctx, min(pause, rest)) {
 			return
 		}

@@ -51,14 +51,17 @@ func (s Instances) stopScript() toolbox.Tool {
 			}
 			target := work.target
 			target.Outcome, target.Note = toolbox.Accepted, "the request to end it is on the storage"
-			out = StopScriptOutput{Changed: toolbox.Changed{State: toolbox.Waiting, Targets: []toolbox.Target{target}}, RunID: in.RunID}
+			out = StopScriptOutput{Changed: toolbox.Changed{State: toolbox.Waiting, Targets: []toolbox.Target{target}},
+				RunID: in.RunID}
 			out.Next = fmt.Sprintf("get_script_output with run_id %s and wait_seconds=30 shows how it ended.", in.RunID)
 			return out, nil
 		},
 	}, s.options()...)
 }
 
-func (s Instances) planStopScript(ctx context.Context, policy guard.Policy, in *StopScriptInput) (plan toolbox.Plan, work stopping, err error) {
+func (s Instances) planStopScript(
+	ctx context.Context, policy guard.Policy, in *StopScriptInput,
+) (plan toolbox.Plan, work stopping, err error) {
 	region, run, err := s.lookUpRun(ctx, in.RunID, in.Region, in.OutputDir)
 	if err != nil {
 		return plan, work, err

@@ -44,7 +44,9 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 	})
 }
 
-func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspaceRunInput) (plan toolbox.Plan, run toolbox.Target, err error) {
+func (s Desktops) planStop(
+	ctx context.Context, _ guard.Policy, in *StopWorkspaceRunInput,
+) (plan toolbox.Plan, run toolbox.Target, err error) {
 	in.RunID = strings.TrimSpace(in.RunID)
 	task, err := s.Workspace.Task(ctx, in.RunID)
 	if err != nil {
@@ -65,7 +67,8 @@ func (s Desktops) planStop(ctx context.Context, _ guard.Policy, in *StopWorkspac
 		plan.Guarded = []toolbox.Target{{Place: s.place()}}
 	}
 	// The counts move while it runs, so consent is not bound to them.
-	run = toolbox.Target{ID: task.ID, Place: s.place(), Exists: true, Name: runItem(task).scriptNames(), Effect: "what has not begun is not run"}
+	run = toolbox.Target{ID: task.ID, Place: s.place(), Exists: true, Name: runItem(task).scriptNames(),
+		Effect: "what has not begun is not run"}
 	plan.Targets = []toolbox.Target{run}
 	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.",
 		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Where(), progressOf(task))

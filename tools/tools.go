@@ -48,8 +48,8 @@ func (s Desktops) Tools() []toolbox.Tool {
 }
 
 // Offered returns the tools of a server: those for desktops where Workspace is configured, and those for instances unless
-// Workspace alone is. Without any credential those for instances are there, because clients and registries list the tools of a
-// server that nobody has configured yet.
+// Workspace alone is. Without any credential those for instances are there, because clients and registries list the tools of
+// a server that nobody has configured yet.
 func Offered(instances Instances, desktops Desktops) []toolbox.Tool {
 	switch {
 	case desktops.Workspace == nil:

@@ -154,7 +154,8 @@ func runRecord(r workspace.Record) RunRecord {
 	item := RunRecord{
 		ID: text.Field(r.ID), DesktopID: text.Field(r.DesktopID), DesktopName: text.Field(r.DesktopName),
 		ScriptID: text.Field(r.ScriptID), ScriptName: text.Field(r.ScriptName), Status: text.Field(r.Status),
-		ResultCode: text.Field(r.ResultCode), ScriptResult: ScriptResult{State: commonState(r.State()), Reason: text.Field(r.Reason)},
+		ResultCode:    text.Field(r.ResultCode),
+		ScriptResult:  ScriptResult{State: commonState(r.State()), Reason: text.Field(r.Reason)},
 		StartedAtText: unread(r.Start), EndedAtText: unread(r.End),
 	}
 	item.SetTimes(r.Start.At, r.End.At)

@@ -65,7 +65,9 @@ type Steps[In, Work, Out any] struct {
 
 // Change completes t, as Read does, for a tool that changes something: plan, consent, act, with an audit record for every
 // attempt.
-func Change[In, Work, Out any, InP consenting[In], OutP changing[Out]](t Tool, steps Steps[In, Work, Out], options ...schemas.Option) Tool {
+func Change[In, Work, Out any, InP consenting[In], OutP changing[Out]](
+	t Tool, steps Steps[In, Work, Out], options ...schemas.Option,
+) Tool {
 	t.Input, t.Output = schemas.MustFor[In](options...), schemas.MustFor[Out]()
 	c := change[In, Work, Out, InP, OutP]{tool: t, steps: steps}
 	t.run = c.run
@@ -175,7 +177,9 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 }
 
 // show answers with a preview.
-func (c change[In, Work, Out, InP, OutP]) show(ctx context.Context, a *attempt, in In, plan Plan, decision guard.Decision) ending {
+func (c change[In, Work, Out, InP, OutP]) show(
+	ctx context.Context, a *attempt, in In, plan Plan, decision guard.Decision,
+) ending {
 	a.finish(ctx, audit.Previewed, NeedsConfirmation, nil)
 	p := plan.preview(decision.Notice, a.toolbox.rules.Now())
 	next := p.consentable(decision)
@@ -242,7 +246,8 @@ func (b *Toolbox) giveBack(ctx context.Context, receipt guard.Receipt, changes i
 func recovered[Out any](act func() (Out, error)) (out Out, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			failure := &internalError{what: "a fault in the server", uncertain: true, cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
+			failure := &internalError{what: "a fault in the server", uncertain: true,
+				cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
 			out, err = *new(Out), failure
 		}
 	}()

@@ -104,7 +104,8 @@ func Uncertain(err error) bool {
 	var failed *upstream.Failure
 	var failure *internalError
 	var panicked *rollout.PanicError
-	return errors.As(err, &failed) && failed.Uncertain || errors.As(err, &failure) && failure.uncertain || errors.As(err, &panicked)
+	return errors.As(err, &failed) && failed.Uncertain || errors.As(err, &failure) && failure.uncertain ||
+		errors.As(err, &panicked)
 }
 
 // Briefly words an error for a table: the service's code and what it means, or the cause.

@@ -8,7 +8,8 @@ import (
 
 type permissionKey struct{}
 
-// stillPermitted asks the policy of this moment about a plan: the caller may have been removed, or narrowed, since it was made.
+// stillPermitted asks the policy of this moment about a plan: the caller may have been removed, or narrowed, since it was
+// made.
 func (b *Toolbox) stillPermitted(t Tool, plan Plan) error {
 	policy, err := b.live()
 	if err != nil {

@@ -30,8 +30,9 @@ type attempt struct {
 func (b *Toolbox) newAttempt(ctx context.Context, t Tool, call Call) *attempt {
 	return &attempt{toolbox: b, answer: call.Answer, started: b.rules.Now(), record: audit.Record{
 		Call: rand.Text()[:16], Tool: t.Name, Risk: string(t.Risk),
-		Caller: call.Caller.Name, Client: call.Caller.Client, ClientVersion: call.Caller.ClientVersion, Transport: call.Caller.Transport,
-		Server: b.rules.Server, Trace: string(trace.From(ctx)),
+		Caller: call.Caller.Name, Client: call.Caller.Client, ClientVersion: call.Caller.ClientVersion,
+		Transport: call.Caller.Transport,
+		Server:    b.rules.Server, Trace: string(trace.From(ctx)),
 	}}
 }
 
@@ -44,7 +45,8 @@ func (a *attempt) end(result Result, err error) ending {
 func (a *attempt) describe(plan Plan, in any) {
 	a.record.Region = plan.Where()
 	for _, t := range plan.Targets {
-		a.record.Targets = append(a.record.Targets, audit.Target{ID: text.Field(t.ID), Name: text.Field(t.Name), Status: text.Field(t.Status)})
+		a.record.Targets = append(a.record.Targets,
+			audit.Target{ID: text.Field(t.ID), Name: text.Field(t.Name), Status: text.Field(t.Status)})
 	}
 	a.record.Script = plan.Script
 	a.record.Arguments = auditArguments(in)
