@@ -227,6 +227,8 @@ func FuzzCenter(f *testing.F) {
 func FuzzDecodeFiles(f *testing.F) {
 	f.Add([]byte(`{"total":"2","path":"/p","children":[{"id":1,"label":"d"}],"fileList":[{"name":"a.out","size":"731","isRegularFile":true,"permissionAction":{"read":false}},{"name":"d","size":4096,"isDirectory":"true"}]}`))
 	f.Add([]byte(`{"fileList":null}`))
+	f.Add([]byte(`{"total":-1,"fileList":[{"name":"a","size":"-9","lastModifiedTime":"2026-13-40"},{"name":"a"}]}`))
+	f.Add([]byte(`{"total":"9e99","fileList":{"name":"a"}}`))
 	f.Add([]byte(`{"fileList":[{"name":"../x"},{"name":""},7,null,[]]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files, total, err := decodeFiles(data)
@@ -244,6 +246,9 @@ func FuzzDecodeFiles(f *testing.F) {
 func FuzzDownload(f *testing.F) {
 	f.Add(200, "bytes 0-3/4", []byte(`{"code":"911020","data":null,"msg":"File does not exist"}`), int64(0), int64(10))
 	f.Add(206, "bytes 5-9/10", []byte("56789"), int64(6), int64(2))
+	f.Add(206, "bytes 7-9/10", []byte("789"), int64(6), int64(2))
+	f.Add(200, "", []byte(" {\"code\":911030,\"msg\":null,\"data\":null}\n"), int64(0), int64(10))
+	f.Add(200, "", []byte(`{"code":"0","data":null}`), int64(0), int64(1<<40))
 	f.Add(416, "", []byte("x"), int64(6), int64(2))
 	f.Fuzz(func(t *testing.T, status int, contentRange string, body []byte, offset, n int64) {
 		if offset < 0 || n < 1 {
