@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // wordings are the fields that decide what is done next, by their names, and how a text may word their values: a client that
@@ -39,6 +40,97 @@ var wordings = map[string]func(value any) []string{
 	"remaining_seconds":  span,
 	"stdout":             lines,
 	"stderr":             lines,
+
+	"owner":            cut(16),
+	"region":           wordOf,
+	"region_name":      cut(20),
+	"accelerator_type": wordOf,
+	"resource_group":   cut(20),
+	"image":            cut(20),
+	"task_type":        wordOf,
+	"path":             cut(40),
+	"instance_id":      wordOf,
+	"stored_script_id": wordOf,
+	"url":              wordOf,
+	"reason":           cut(60),
+	"message":          cut(60),
+	"hint":             cut(60),
+	"facts":            wordOf,
+	"not_known":        wordOf,
+	"left":             wordOf,
+	"output_error":     cut(60),
+	"stopped":          func(any) []string { return []string{"Stopped: "} },
+	"records_omitted":  func(v any) []string { return []string{"records are shown"} },
+	"queued_seconds":   span,
+	"succeeded":        counted("succeeded"),
+	"failed":           counted("failed"),
+	"running":          counted("not over"),
+	"accepted":         counted("accepted"),
+	"not_run":          counted("not run"),
+	"unknown":          counted("unknown"),
+}
+
+// undeciding are the fields that no step depends on, or that a field above decides with: what an instance is made of, where
+// in a list one is, times and sizes, and the service's own words beside ours.
+var undeciding = regexp.MustCompile(`^(accelerators|cpus|memory_mb|containers|nodes|ports?|protocol|bytes|scope|enabled|target|type|version|` +
+	`description|content|content_bytes|start_script_bytes|unchecked|private|unlimited|system|users|ip|zone|pool_id|login_status|task_status|` +
+	`in_maintenance|tags|suspended|instances|desktops|desktop_ids?|desktop_name|gray_desktops|script_name|batch|result_code|over|of|kind|` +
+	`http_status|retryable|start|returned|returned_id|reached|not_seen|truncated|stdout_bytes|stderr_bytes|image_path|` +
+	`(created|started|ended|updated)_at(_text)?|(waited|running|duration|time_limit)_seconds|per_container)$`)
+
+// TestEveryFieldIsJudged makes sure that a new field of a result is either looked for in the text, or known not to decide.
+func TestEveryFieldIsJudged(t *testing.T) {
+	for _, tool := range tools.Catalogue() {
+		var walk func(path string, p property)
+		walk = func(path string, p property) {
+			for name, field := range p.Properties {
+				at := path + "." + name
+				_, deciding := wordings[name]
+				nested := len(field.Properties) > 0 || field.Items != nil && len(field.Items.Properties) > 0
+				if !nested && deciding == undeciding.MatchString(name) {
+					t.Errorf("%s: %s is in both of wordings and undeciding, or in neither", tool.Name, at)
+				}
+				walk(at, field)
+				if field.Items != nil {
+					walk(at+"[]", *field.Items)
+				}
+			}
+		}
+		walk("", propertiesOf(t, tool.Output))
+	}
+}
+
+// counted words a number of what became of scripts; none goes without saying.
+func counted(word string) func(any) []string {
+	return func(v any) []string {
+		if number(v) == "0" {
+			return nil
+		}
+		return []string{number(v) + " " + word}
+	}
+}
+
+// TestLossIsTold: where nothing is mounted, the preview of what ends an instance says that what is in it is lost, in both halves.
+func TestLossIsTold(t *testing.T) {
+	found := 0
+	for _, r := range transcripts(t) {
+		targets, _ := r.data["targets"].([]any)
+		for _, each := range targets {
+			target, _ := each.(map[string]any)
+			effect, _ := target["effect"].(string)
+			if ends := strings.Contains(effect, "deleted for good") || strings.Contains(effect, "its processes end"); !ends || target["mounts"] != nil {
+				continue
+			}
+			found++
+			if told := regexp.MustCompile(`nothing is mounted: everything in it is lost|it has no mounts, so its files may be lost`); !told.MatchString(effect) ||
+				!told.MatchString(r.text) {
+				t.Errorf("%s, %s: %q does not say what is lost:\n%s", r.file, r.call, effect, r.text)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no transcript ends an instance without mounts")
+	}
 }
 
 // implied reports whether a text need not tell a fact that the data tells.
@@ -46,7 +138,11 @@ func implied(path string, value any, in, data map[string]any) bool {
 	targets, _ := data["targets"].([]any)
 	outcome, over := in["outcome"]
 	switch field := path[strings.LastIndexByte(path, '.')+1:]; {
-	case over && (field == "status" || field == "total_accelerators" || field == "remaining_seconds"): // before the call, which the preview has told
+	case over && slices.Contains([]string{"status", "total_accelerators", "remaining_seconds", "owner", "region", "region_name"}, field):
+		return true // before the call, which the preview has told
+	case strings.HasPrefix(path, ".asked.") && data["preview"] == nil: // likewise
+		return true
+	case path == ".instances[].owner": // a list is for finding what to look at
 		return true
 	case strings.HasPrefix(path, ".targets[].mounts") && data["preview"] == nil: // likewise
 		return true

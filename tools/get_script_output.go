@@ -70,10 +70,8 @@ func countContainers(run ScriptRun) (counts ScriptCounts) {
 // Text tells what became of the script.
 func (out GetScriptOutputOutput) Text() string {
 	var b strings.Builder
-	out.write(&b, "Instance "+out.InstanceID)
-	if out.Summary.Total > 1 {
-		fmt.Fprintf(&b, "Containers: %s.\n", out.Summary)
-	}
+	out.write(&b, fmt.Sprintf("Instance %s in region %s", out.InstanceID, out.Region))
+	fmt.Fprintf(&b, "Containers: %s.\n", out.Summary)
 	b.WriteString(out.Next)
 	return strings.TrimSuffix(b.String(), "\n")
 }
