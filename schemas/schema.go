@@ -34,7 +34,7 @@ type Schema struct {
 type Option struct{ without string }
 
 // Without leaves a property out, for an argument that is offered only
-// sometimes. A caller who sends it all the same is told that it is unknown.
+// sometimes. A caller who sends it anyway is told that it is unknown.
 func Without(property string) Option { return Option{without: property} }
 
 func (o Option) apply(schema *jsonschema.Schema) error {

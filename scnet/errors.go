@@ -135,7 +135,7 @@ var hints = []upstream.Advice{
 		Chinese: "令牌已过期，或属于其他区域或账号。请获取本区域的新令牌。",
 	}},
 	{Cause: ErrSuspended, Hint: upstream.Text{
-		English: "The account is suspended in this region, usually for want of money: top up in the SCNet console, then try again.",
+		English: "The account is suspended in this region, usually because its balance is used up: top up in the SCNet console, then try again.",
 		Chinese: "账号在该区域已停用，通常是因为欠费：请在 SCNet 控制台充值后重试。",
 	}},
 	{Cause: ErrFrozen, Hint: upstream.Text{

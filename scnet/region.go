@@ -54,7 +54,7 @@ func (c *Client) Region(ctx context.Context, selector string) (*Region, error) {
 }
 
 // Usable returns the regions that can be used, the configured one first. There is at least one. The configured one may be
-// suspended: the others can be used all the same.
+// suspended: the others can still be used.
 func (c *Client) Usable(ctx context.Context) ([]*Region, error) {
 	regions, err := c.Regions(ctx)
 	if err != nil {

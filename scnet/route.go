@@ -163,7 +163,7 @@ func (l *addressList) UnmarshalJSON(raw []byte) error {
 		var each list[json.RawMessage]
 		_ = lenient.Unmarshal(raw, &each) // list never fails
 		for _, one := range each {
-			if len(one) > 0 && one[0] != '[' { // a list of lists is nobody's
+			if len(one) > 0 && one[0] != '[' { // no service sends a list of lists
 				var inner addressList
 				_ = inner.UnmarshalJSON(one)
 				*l = append(*l, inner...)

@@ -112,7 +112,7 @@ func TestClaims(t *testing.T) {
 		"completed: not with 0": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "3", "hi\n") },
 			want: claimed{state: tools.ScriptFailed, exit: "3", each: "exit code 3 after 12s"}},
 		"completed: killed": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "137", "hi\n") },
-			want: claimed{state: tools.ScriptFailed, exit: "137", each: "exit code 137 (killed, perhaps for want of memory) after 12s"}},
+			want: claimed{state: tools.ScriptFailed, exit: "137", each: "exit code 137 (killed, perhaps because memory ran out) after 12s"}},
 		"completed: terminated": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "exited", "143", "hi\n") },
 			want: claimed{state: tools.ScriptFailed, exit: "143", each: "exit code 143 (terminated) after 12s"}},
 		"timeout": {happens: func(t *testing.T, s *storage) { s.end(t, "c", "timeout", "143", "hi\n") },

@@ -10,7 +10,7 @@ import (
 type said struct{ code, message, requestID string }
 
 // parseFailure takes the shapes of the service and the gateway (error_code, error_msg, request_id), of IAM (an object
-// error), and of other services that private clouds put in front. It reports false when body is none of them.
+// error), and of other services that private clouds put in front. It reports false for any other body.
 func parseFailure(body []byte) (said, bool) {
 	type shape struct {
 		ErrorCode  text            `json:"error_code"`

@@ -22,7 +22,7 @@ type Event string
 const (
 	Intent    Event = "intent"    // about to act
 	Result    Event = "result"    // after acting; its Call is that of the intent
-	Refused   Event = "refused"   // by policy or for want of consent
+	Refused   Event = "refused"   // by policy, or because consent is missing
 	Previewed Event = "previewed" // shown what would happen, nothing done
 	Declined  Event = "declined"  // a human said no
 

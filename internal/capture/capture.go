@@ -315,7 +315,7 @@ func gloss(code int) string {
 	case 127:
 		return "command not found"
 	case 137:
-		return "killed, perhaps for want of memory"
+		return "killed, perhaps because memory ran out"
 	case 143:
 		return "terminated"
 	}

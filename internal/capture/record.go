@@ -20,7 +20,8 @@ type record struct {
 // errRecord is for a record that is not complete, as after a full disk, or not of this run.
 var errRecord = errors.New("the record is incomplete")
 
-// parseRecord reads a record. Its first and its last line are certain, so an error that came in its place is none.
+// parseRecord reads a record. Its first and its last line are certain, so an error page that came in its place is not taken
+// for one.
 func parseRecord(content string, id ID) (record, error) {
 	lines := strings.Split(content, "\n")
 	if len(lines) < 3 || len(lines) > 40 || lines[0] != "scnet-mcp-run 1 "+string(id) || lines[len(lines)-1] != "" ||

@@ -43,7 +43,7 @@ type verdict string
 const (
 	passed verdict = "ok"
 	failed verdict = "FAIL"
-	noted  verdict = "note" // worth knowing; calls work all the same
+	noted  verdict = "note" // worth knowing; calls work anyway
 )
 
 // finding is what one check found.

@@ -130,7 +130,7 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	if p.MaxRunningAccelerators != nil {
 		service.Policy.MaxRunningAccelerators = *p.MaxRunningAccelerators
 	}
-	if len(p.Toolsets) > 0 { // an empty list of a Policy is none, that of a flag is no restriction
+	if len(p.Toolsets) > 0 { // an empty list in a Policy allows nothing, an empty flag does not restrict
 		service.Policy.Toolsets = p.Toolsets
 	}
 	if len(p.Allow) > 0 {

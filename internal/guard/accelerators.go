@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// acceleratorsRule and runningRule are the Rules of refusals for want of accelerators that the policy allows.
+	// acceleratorsRule and runningRule are the Rules of refusals because the policy does not allow that many accelerators.
 	acceleratorsRule = "max-accelerators"
 	runningRule      = "max-running-accelerators"
 

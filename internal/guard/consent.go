@@ -189,7 +189,7 @@ type Decision struct {
 	TokenID  string    // of the token that took part
 	Notice   string    // for the model: why there is only a preview, or not even that; continues "Refused: " if refused
 	Question *Question // with Ask
-	Fault    error     // of the State, for the log only; the verdict holds all the same
+	Fault    error     // of the State, for the log only; the verdict holds anyway
 
 	// With Show:
 	Token   string    // of the preview; "" when there is none to be had
@@ -199,7 +199,7 @@ type Decision struct {
 	Unconfirmable bool
 }
 
-// answerNotices are the notices for an answer that is no consent.
+// answerNotices are the notices for an answer that is not a consent.
 var answerNotices = map[Action]string{
 	Decline:  "The user said no.",
 	Cancel:   "The user closed the question without an answer, which counts as no.",

@@ -7,7 +7,7 @@ import (
 
 // Narrow returns a policy that allows what both p and by allow, with p the operator's and by a caller's. A refusal names the
 // one that refuses. Consent in by can only raise the level that a tool has under p; a tool that by does not name keeps that
-// level, also where p lowers it. A MaxTargets of 0 in by is no limit.
+// level, also where p lowers it. A MaxTargets of 0 in by does not limit.
 func (p Policy) Narrow(by Policy) Policy {
 	if by.MaxTargets == 0 {
 		by.MaxTargets = math.MaxInt

@@ -102,7 +102,7 @@ const (
 	targetsRule  = "max-targets"
 	accessRule   = "allow-access-urls"
 
-	// ConsentRule is the Rule of a Refusal for want of a consent that the client cannot give.
+	// ConsentRule is the Rule of a Refusal because the client cannot give the consent that is needed.
 	ConsentRule = "consent"
 	// CallerRule is the Rule of a Refusal because the caller, or its policy, is not what it was when the call began.
 	CallerRule = "caller"

@@ -54,7 +54,7 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, gr
 }
 
 // source is the input of a connection. While a line that was read is being handled, it counts as a message: at the end of the
-// run, every line that was read is answered. Later lines are no longer read.
+// run, every line that was read is answered. Later lines are not read.
 type source struct {
 	in         io.Reader
 	connection *connection

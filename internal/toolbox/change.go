@@ -49,7 +49,7 @@ type changing[Out any] interface {
 type Steps[In, Work, Out any] struct {
 	// Plan checks the arguments beyond their schema, puts them into their canonical form, which consent is bound to, and
 	// resolves every target. It changes nothing. policy is the caller's, for refusing before much is looked up; the frame
-	// checks the plan against it all the same.
+	// checks the plan against it in any case.
 	Plan func(ctx context.Context, policy guard.Policy, in *In) (Plan, Work, error)
 	// Preview returns what the tool's result says besides Changed when it is a preview. Optional.
 	Preview func(In, Plan) Out

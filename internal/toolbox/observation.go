@@ -31,7 +31,7 @@ const (
 	EndedPreview   Ending = "preview"   // shown what would happen
 	EndedAsked     Ending = "asked"     // a human has to be asked first; the answer comes with another call
 	EndedRefused   Ending = "refused"   // by the policy, whose rule is in Observation.Rule
-	EndedDeclined  Ending = "declined"  // by a human, or for want of an answer
+	EndedDeclined  Ending = "declined"  // by a human, or because no answer came
 	EndedInvalid   Ending = "invalid"   // wrong arguments, or no such tool
 	EndedFailed    Ending = "failed"    // not done, or for no target
 	EndedPartial   Ending = "partial"   // done for some of the targets

@@ -19,7 +19,7 @@ type Problem struct {
 // The kinds of problems that are not of a service.
 const (
 	kindPolicy   = "policy"   // the operator's, which refuses
-	kindDeclined = "declined" // by a human, or for want of an answer
+	kindDeclined = "declined" // by a human, or because no answer came
 	kindFault    = "fault"    // in this server
 	kindOther    = "other"    // the call does not fit what it is about; its text says how
 )

@@ -142,7 +142,7 @@ func (a *attempt) write(ctx context.Context) bool {
 	}
 	a.record.Time = a.toolbox.rules.Now()
 	a.record.DurationMS = a.record.Time.Sub(a.started).Milliseconds()
-	// A call that was ended is recorded all the same.
+	// A call that was ended is recorded too.
 	patience := recordTime
 	if a.record.Risk == string(guard.Read) {
 		patience = readRecordTime
