@@ -277,21 +277,12 @@ func (c installCommand) command() (string, error) {
 		return "", fmt.Errorf("%s will be gone soon: install a binary first, or say with --command what the client shall start", path)
 	}
 	// The name by which it was found outlives an upgrade; what a link leads to may not.
-	if found, err := exec.LookPath(os.Args[0]); err == nil {
-		if found, err = filepath.Abs(found); err == nil && sameFile(found, path) {
+	if found, err := exec.LookPath(filepath.Base(path)); err == nil {
+		if target, err := filepath.EvalSymlinks(found); err == nil && target == path && filepath.IsAbs(found) {
 			return found, nil
 		}
 	}
 	return path, nil
-}
-
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
 }
 
 func exists(path string) bool {

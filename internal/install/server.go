@@ -88,25 +88,32 @@ func vscodeLink(s Server) string {
 }
 
 func cursorLink(s Server) string {
-	return "cursor://anysphere.cursor-deeplink/mcp/install?" + query("name", s.Name, "config", base64Of(s.entry(nil)))
+	return "cursor://anysphere.cursor-deeplink/mcp/install?" + query(parameter{"name", s.Name}, parameter{"config", base64Of(s.entry(nil))})
 }
 
 func traeLink(s Server) string {
-	return "trae-cn://trae.ai-ide/mcp-import?" + query("type", "stdio", "name", s.Name, "config", base64Of(s.entry(nil)))
+	return "trae-cn://trae.ai-ide/mcp-import?" + query(
+		parameter{"type", "stdio"}, parameter{"name", s.Name}, parameter{"config", base64Of(s.entry(nil))},
+	)
 }
 
 func cherryLink(s Server) string {
-	return "cherrystudio://mcp/install?" + query("servers", base64Of(object{{"mcpServers", object{{s.Name, s.entry(nil)}}}}))
+	return "cherrystudio://mcp/install?" + query(
+		parameter{"servers", base64Of(object{{"mcpServers", object{{s.Name, s.entry(nil)}}}})},
+	)
 }
 
-// query joins names and values in the order in which the clients' documentation shows them.
-func query(pairs ...string) string {
+// parameter is one of a link.
+type parameter struct{ name, value string }
+
+// query joins parameters in the order in which the clients' documentation shows them.
+func query(all ...parameter) string {
 	var b bytes.Buffer
-	for i := 0; i < len(pairs); i += 2 {
+	for i, p := range all {
 		if i > 0 {
 			b.WriteByte('&')
 		}
-		b.WriteString(pairs[i] + "=" + url.QueryEscape(pairs[i+1]))
+		b.WriteString(p.name + "=" + url.QueryEscape(p.value))
 	}
 	return b.String()
 }
