@@ -176,8 +176,13 @@ func (out *GetInstanceOutput) explain(ctx context.Context, l located) {
 	}
 	out.GroupLimits = &InstanceLimit{CPUs: limits.CPUs, Accelerators: limits.Accelerators, MemoryMB: limits.MemoryMB,
 		Nodes: limits.Nodes}
-	out.Facts = append(out.Facts, fmt.Sprintf("A node of its resource group has %d accelerators, %d CPU cores and %d MB of memory; the group has %d nodes (0: not told).",
-		limits.Accelerators, limits.CPUs, limits.MemoryMB, limits.Nodes))
+	if (limits.Accelerators > 0 || in.AcceleratorType == "cpu") && limits.CPUs > 0 && limits.MemoryMB > 0 { // 0 is not told
+		out.Facts = append(out.Facts, fmt.Sprintf("A node of its resource group has %d accelerators, %d CPU cores and %d MB of memory.",
+			limits.Accelerators, limits.CPUs, limits.MemoryMB))
+	}
+	if limits.Nodes > 0 {
+		out.Facts = append(out.Facts, "Its resource group has "+text.Count(limits.Nodes, "node")+".")
+	}
 	if limits.Accelerators > 0 && in.Accelerators > limits.Accelerators {
 		out.Facts = append(out.Facts, fmt.Sprintf("It wants %d accelerators in one container, more than a node has: it cannot start like this.", in.Accelerators))
 	}

@@ -137,7 +137,10 @@ func (s Instances) planResize(
 	in.CPUs, in.MemoryMB, in.Accelerators, in.before = size.CPUs, size.MemoryMB, &size.Accelerators, was
 	t.Bound = append(t.Bound, sizeItem(was).String())
 	total := size.Accelerators * max(before.Containers, 1)
-	t.Effect = fmt.Sprintf("each of its %s: %s", text.Count(max(before.Containers, 1), "container"), changes(was, size))
+	t.Effect = changes(was, size)
+	if before.Containers > 1 {
+		t.Effect = fmt.Sprintf("each of its %d containers: %s", before.Containers, t.Effect)
+	}
 	if size == was {
 		t.Effect, t.Outcome = "has that size already", toolbox.Resized
 	}

@@ -56,7 +56,7 @@ func (s Instances) planStop(
 		return plan, work, err
 	}
 	in.Region, in.InstanceIDs = "", toolbox.IDs(plan.Targets) // each target says where it is
-	freed := 0
+	freed, queueing := 0, 0
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
 		switch {
@@ -66,13 +66,19 @@ func (s Instances) planStop(
 			t.Effect, t.Outcome = "has ended already", toolbox.AlreadyStopped
 		default:
 			t.Effect = stopEffect(*t, work.found[i].instance)
-			if !work.found[i].instance.Status.Is(scnet.Waiting) { // which holds none yet
+			if work.found[i].instance.Status.Is(scnet.Waiting) { // it holds none yet
+				queueing++
+			} else {
 				freed += t.Accelerators
 			}
 		}
 	}
 	plan.Effect = fmt.Sprintf("would stop %s in %s: processes end, %s freed, and the instances stay. What is not in mounted storage may be lost.",
 		text.Count(plan.Changes(), "instance"), plan.Where(), text.Count(freed, "accelerator"))
+	if queueing > 0 && queueing == plan.Changes() {
+		plan.Effect = fmt.Sprintf("would take %s in %s out of the queue: no accelerator is freed, because none is held yet, and the instances stay.",
+			text.Count(queueing, "instance"), plan.Where())
+	}
 	return plan, work, nil
 }
 

@@ -305,6 +305,7 @@ func noCardsLeft(m *model) {
 	m.answer("The operator allows 9 cards at once, and 9 are taken. Which instance shall I stop to make room?")
 	m.user("qwen-finetune-02, it only queues")
 	m.call("stop_instances", args{"instance_ids": []string{"qwen-finetune-02"}, "wait_seconds": 50})
+	m.is("whether it is told that nothing runs", strings.Contains(m.seen.text, "out of the queue"), true)
 	m.answer("%s", m.seen.data.row("preview").text("effect"))
 	m.user("yes")
 	m.is("state", m.confirm().text("state"), "done")
