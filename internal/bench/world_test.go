@@ -21,12 +21,20 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
-// canned answers each list request with the bytes of the first answer, so that the service costs next to nothing.
+// canned answers a list request with the bytes of the first answer to it, so that the service costs next to nothing.
 type canned struct {
 	service http.RoundTripper
 
-	mu   sync.Mutex
-	list []byte
+	mu    sync.Mutex
+	lists map[string][]byte // by query
+}
+
+// bytes is how much the service has sent, each answer once.
+func (c *canned) bytes() (n int64) {
+	for _, list := range c.lists {
+		n += int64(len(list))
+	}
+	return n
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -36,18 +44,20 @@ func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.list == nil {
+	list, ok := c.lists[r.URL.RawQuery]
+	if !ok {
 		resp, err := c.service.RoundTrip(r)
 		if err != nil {
 			return nil, err
 		}
-		if c.list, err = io.ReadAll(resp.Body); err != nil {
+		if list, err = io.ReadAll(resp.Body); err != nil {
 			return nil, err
 		}
+		c.lists[r.URL.RawQuery] = list
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
-		ContentLength: int64(len(c.list)), Body: io.NopCloser(bytes.NewReader(c.list)),
+		ContentLength: int64(len(list)), Body: io.NopCloser(bytes.NewReader(list)),
 	}, nil
 }
 
@@ -69,7 +79,7 @@ func newWorld(tb testing.TB, rows int) *world {
 		region.Instances = append(region.Instances, in)
 	}
 	s := simulator.New(simulator.Options{Regions: []simulator.Region{region}})
-	w := &world{service: &canned{service: s.Transport()}, rows: rows}
+	w := &world{service: &canned{service: s.Transport(), lists: map[string][]byte{}}, rows: rows}
 	account := simulator.DemoAccount()
 	var err error
 	w.client, err = scnet.New(scnet.Config{
@@ -97,7 +107,7 @@ func (w *world) page(tb testing.TB) {
 	}
 }
 
-// stdio returns what makes one call of list_instances over a pair of pipes.
+// stdio returns what makes one call of list_instances over a pair of pipes, which shows as many rows as one may.
 func (w *world) stdio(tb testing.TB) func() {
 	inReader, inWriter := io.Pipe()
 	outReader, outWriter := io.Pipe()
@@ -110,9 +120,10 @@ func (w *world) stdio(tb testing.TB) func() {
 		}
 	})
 	answers := bufio.NewReaderSize(outReader, 1<<20)
+	shown := min(w.rows, 200)
 	line := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_instances","arguments":{"limit":%d}}}`+"\n",
-		w.rows)
-	returned := fmt.Appendf(nil, `"returned":%d`, w.rows)
+		shown)
+	returned := fmt.Appendf(nil, `"returned":%d`, shown)
 	return func() {
 		if _, err := io.WriteString(inWriter, line); err != nil {
 			tb.Fatal(err)
