@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -191,7 +192,7 @@ func createdID(data json.RawMessage) string {
 			}
 		}
 	}
-	if !idPattern.MatchString(string(id)) {
+	if !clean.IsID(string(id)) {
 		return ""
 	}
 	return string(id)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -186,12 +185,10 @@ func NormalizeScript(script string) (string, error) {
 // checkIDs refuses what cannot be an id before it reaches a path or a query.
 func (c call) checkIDs(ids ...string) error {
 	for _, id := range ids {
-		if !idPattern.MatchString(id) {
+		if !clean.IsID(id) {
 			return c.invalid(fmt.Errorf("%w: %q; ids are letters, digits, - and _, usually 32 hexadecimal digits",
 				ErrInvalidID, clean.Line(id, 40)))
 		}
 	}
 	return nil
 }
-
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)

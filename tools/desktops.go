@@ -48,12 +48,8 @@ func (s Desktops) find(ctx context.Context, ids []string) (map[string]workspace.
 	return found, nil
 }
 
-var (
-	// desktopID is the documented form of a desktop's id; what has it is not searched for as a name.
-	desktopID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	// anyID is every form that the client lets through as an id.
-	anyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-)
+// desktopID is the documented form of a desktop's id; what has it is not searched for as a name.
+var desktopID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 const (
 	maxNamesakes  = 1000 // rows that one search for a name looks at
@@ -81,7 +77,7 @@ func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]worksp
 		return nil, err
 	}
 	for i, name := range names {
-		if len(matches[i].bearing) == 0 && anyID.MatchString(name) {
+		if len(matches[i].bearing) == 0 && text.IsID(name) {
 			ids = append(ids, name)
 		}
 	}

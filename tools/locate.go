@@ -26,12 +26,8 @@ const (
 	shownCandidates = 10
 )
 
-var (
-	// instanceID is the usual form of an id; what looks like one is not searched for as a name.
-	instanceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	// possibleID is what the service's ids are made of.
-	possibleID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-)
+// instanceID is the usual form of an id; what looks like one is not searched for as a name.
+var instanceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // search looks instances up by id or name in several regions.
 type search struct {
@@ -142,7 +138,7 @@ func isAbsence(err error) bool {
 }
 
 func (l *search) byID(ctx context.Context, regions []int) error {
-	pairs := l.open(regions, possibleID.MatchString)
+	pairs := l.open(regions, text.IsID)
 	seen := make([]scnet.Instance, len(pairs))
 	slot := make(map[pair]int, len(pairs))
 	for i, p := range pairs {

@@ -55,7 +55,7 @@ const idRule = "ids are 1 to 128 letters, digits, - and _"
 
 // id checks one that must be there.
 func (p *problems) id(field, id string) {
-	if !idPattern.MatchString(id) {
+	if !clean.IsID(id) {
 		p.add(field, "%q is not an id; %s", clean.Line(id, 40), idRule)
 	}
 }
@@ -69,7 +69,7 @@ func (p *problems) optionalID(field, id string) {
 
 // ids checks a list and names the first offender of each kind.
 func (p *problems) ids(field string, ids []string, least, most int) {
-	p.each(field, ids, least, most, idRule, idPattern.MatchString)
+	p.each(field, ids, least, most, idRule, clean.IsID)
 }
 
 // names checks a list of what stands for ids, as far as that goes without a look-up.

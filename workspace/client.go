@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
+	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -109,10 +110,10 @@ func iamDomain(region string) string {
 	return "myhuaweicloud.com"
 }
 
-var (
-	idPattern     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-	regionPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) // it becomes part of a host name
-)
+// regionPattern is what becomes part of a host name; it may have maxRegion characters, which a pattern takes 50 KB to count.
+var regionPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+const maxRegion = 63
 
 func (cfg Config) check() error {
 	var problems []error
@@ -132,11 +133,11 @@ func (cfg Config) check() error {
 	switch {
 	case cfg.Region == "" && cfg.Endpoint == "":
 		problem("the region is missing, or for a private cloud the endpoint")
-	case cfg.Region != "" && !regionPattern.MatchString(cfg.Region):
+	case cfg.Region != "" && (len(cfg.Region) > maxRegion || !regionPattern.MatchString(cfg.Region)):
 		problem("the region must look like cn-north-4: lower-case letters, digits and hyphens")
 	}
 	switch {
-	case cfg.ProjectID != "" && !idPattern.MatchString(cfg.ProjectID):
+	case cfg.ProjectID != "" && !clean.IsID(cfg.ProjectID):
 		problem("the project id must be letters, digits, - and _, usually 32 hexadecimal digits")
 	case cfg.ProjectID != "":
 	case cfg.Region == "" && cfg.Endpoint != "":

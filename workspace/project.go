@@ -65,7 +65,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 			names = append(names, clean.Line(fmt.Sprintf("%s (%s)", p.Name, p.ID), 100))
 		}
 		return fail(fmt.Errorf("%w: IAM lists %d: %s", ErrProject, len(projects), strings.Join(names, ", ")))
-	case !idPattern.MatchString(string(projects[0].ID)):
+	case !clean.IsID(string(projects[0].ID)):
 		return fail(ErrMalformed)
 	}
 	c.mu.Lock()
