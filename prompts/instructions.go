@@ -27,7 +27,7 @@ var sections = []section{
 	{toolset: "instances", text: "Operates container instances on SCNet (超算互联网), a Chinese compute platform where running instances cost the user money."},
 	{toolset: "workspace", text: "Runs scripts on Huawei Cloud Workspace desktops, which people work on."},
 	{text: "Tools: {tools}.\n"},
-	{toolset: "instances", text: "Address instances by id; find it with list_instances, because names repeat."},
+	{toolset: "instances", text: "Address instances by id, or by a name that only one bears; list_instances shows both."},
 	{toolset: "instances", text: "Status Waiting means that an instance is queueing for cards. That may last hours and is not a fault."},
 	{toolset: "instances", when: func(s Situation) bool { return !s.SingleRegion },
 		text: "An account may have several regions; list_instances with region=all shows all of them. When an error lists regions, ask the user " +
