@@ -60,15 +60,16 @@ type Text string
 // UnmarshalJSONFrom fails only where the JSON is broken, like those of the other types.
 func (t *Text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*t = ""
-	switch kind := dec.PeekKind(); {
-	case kind == jsontext.KindString:
+	kind := dec.PeekKind()
+	if kind == jsontext.KindString {
 		token, err := dec.ReadToken()
 		if err != nil {
 			return err
 		}
 		*t = Text(token.String())
 		return nil
-	case kind == jsontext.KindNumber || kind == jsontext.KindTrue || kind == jsontext.KindFalse:
+	}
+	if kind == jsontext.KindNumber || kind == jsontext.KindTrue || kind == jsontext.KindFalse {
 		raw, err := dec.ReadValue()
 		*t = Text(raw)
 		return err

@@ -137,7 +137,7 @@ func (c *overStdio) close() {
 
 // commandOf is the command that whoever runs this asked for.
 func commandOf(ctx context.Context, words []string) *exec.Cmd {
-	return exec.CommandContext(ctx, words[0], words[1:]...)
+	return exec.CommandContext(ctx, words[0], words[1:]...) //nolint:gosec // it is what the program is for
 }
 
 // overHTTP is a client of a process that serves Streamable HTTP.
