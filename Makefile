@@ -15,7 +15,8 @@ LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
 # The race detector needs a C compiler; without one the tests still run.
 RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: build demo run test budget sdk interop conformance e2e lint vet format bench bench-peer bench-go fuzz generate drift readme ci clean
+.PHONY: build demo run test budget sdk interop conformance e2e dist dist-check lint vet format bench bench-peer bench-go fuzz generate drift \
+	readme ci clean
 
 build: ## the static binary, bin/scnet-mcp
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
@@ -48,6 +49,12 @@ conformance: interop/node_modules ## the MCP conformance suites against the bina
 
 e2e: ## everything in e2e with nothing skipped, and LOAD of load; needs nginx, redis-server and chromium
 	SCNET_MCP_E2E=all SCNET_MCP_LOAD=$(LOAD) $(GO) test -count=1 -timeout 20m -v ./e2e
+
+dist: ## everything that a release consists of, in dist: archives, packages, bundles, image, checksums
+	cd packaging && $(GO) run . -out ../dist
+
+dist-check: interop/node_modules ## build a release, open every package and run what is in it; needs npm, bsdtar and systemd
+	cd packaging && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -timeout 30m ./...
 
 vet:
 	$(GO) vet ./...
@@ -96,7 +103,7 @@ drift: ## fails when something generated, or go.mod, is out of date
 readme: ## run the commands of both READMEs as a new user would
 	./.ci/readme
 
-ci: format vet lint drift test budget sdk interop conformance e2e fuzz readme
+ci: format vet lint drift test budget sdk interop conformance e2e dist-check fuzz readme
 
 clean:
-	rm -rf bin .tools
+	rm -rf bin dist .tools
