@@ -13,6 +13,7 @@ import (
 type pipe struct {
 	file *os.File
 	fd   uintptr
+	own  bool // file is one of reopen, and not the caller's
 }
 
 // retry is how long a pipe that cannot be waited for is left alone.
@@ -20,14 +21,14 @@ const retry = 10 * time.Millisecond
 
 func patientReader(in io.Reader) io.Reader {
 	if file, ok := in.(*os.File); ok {
-		return &pipe{file, file.Fd()}
+		return &pipe{file: file, fd: file.Fd()}
 	}
 	return in
 }
 
 func patientWriter(out io.Writer) io.Writer {
 	if file, ok := out.(*os.File); ok {
-		return &pipe{file, file.Fd()}
+		return &pipe{file: file, fd: file.Fd()}
 	}
 	return out
 }
@@ -56,10 +57,21 @@ func (p *pipe) Write(data []byte) (int, error) {
 	}
 }
 
-// reopen makes a file of the descriptor that waits in Go's poller, as os.NewFile does for a descriptor that does not block.
+// reopen makes a file that waits in Go's poller, as os.NewFile does for a descriptor that does not block. It has a descriptor of
+// its own: a file closes its descriptor when it is collected, and by then the number may be that of another file. Where there
+// is no other descriptor to be had, the file stays, and the next try comes after a while.
 func (p *pipe) reopen(again bool) {
 	if again { // the flag may have been taken back meanwhile
 		<-time.After(retry)
 	}
-	p.file = os.NewFile(p.fd, p.file.Name())
+	fd, err := duplicate(p.fd)
+	if err != nil {
+		<-time.After(retry)
+		return
+	}
+	before, own := p.file, p.own
+	p.file, p.own = os.NewFile(fd, before.Name()), true
+	if own {
+		_ = before.Close()
+	}
 }

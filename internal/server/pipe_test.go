@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,29 @@ func blocking(t *testing.T) (r, w *os.File) {
 		_ = w.Close()
 	})
 	return r, w
+}
+
+// A file that is collected closes its descriptor. The caller's must not be among those: by then the number may be that of an
+// audit log.
+func TestReopenedPipesLeaveTheDescriptor(t *testing.T) {
+	r, w := blocking(t)
+	for _, p := range []*pipe{patientReader(r).(*pipe), patientWriter(w).(*pipe)} {
+		fd := p.fd
+		for range 3 {
+			p.reopen(false)
+		}
+		p = nil
+		collected := make(chan struct{})
+		for range 2 { // what the first finds unreachable, its cleanups close before the second one's
+			runtime.AddCleanup(new([64]byte), func(c chan struct{}) { c <- struct{}{} }, collected)
+			runtime.GC()
+			<-collected
+		}
+		var state syscall.Stat_t
+		if err := syscall.Fstat(int(fd), &state); err != nil {
+			t.Errorf("the descriptor was closed: %v", err)
+		}
+	}
 }
 
 // Another process may set a pipe that it shares to O_NONBLOCK at any time.
