@@ -222,7 +222,7 @@ func TestFaultsOfOursAreRecorded(t *testing.T) {
 				panic("secret of the server")
 			}
 		}
-		err := w.fails(t, "restart_instance", restart, "a fault in the server", "may be done, half-done or not done", "list_instances")
+		err := w.fails(t, "restart_instance", restart, "a fault in the server", "may be done, half-done or not done", "read what it was about again")
 		if strings.Contains(toolbox.Explain(err), "secret") {
 			t.Errorf("the panic is in the answer: %v", err)
 		}

@@ -196,8 +196,12 @@ func (out GetInstanceOutput) Text() string {
 	if out.Reached != nil {
 		fmt.Fprintf(&b, " after %d s of waiting", out.WaitedSeconds)
 	}
-	fmt.Fprintf(&b, ".\naccelerators %s, in all %d; owner %s; age %s; left %s\n%s\n", text.Dash(i.cards()), i.TotalAccelerators,
-		text.Dash(i.Owner), text.Dash(i.age(out.now)), text.Dash(i.left()), i.facts())
+	fmt.Fprintf(&b, ".\naccelerators %s, in all %d; owner %s; age %s", text.Dash(i.cards()), i.TotalAccelerators, text.Dash(i.Owner),
+		text.Dash(i.age(out.now)))
+	if left := i.left(); left != "" {
+		fmt.Fprintf(&b, "; left %s", left)
+	}
+	fmt.Fprintf(&b, "\n%s\n", i.facts())
 	for _, fact := range out.Facts {
 		fmt.Fprintf(&b, "Fact: %s\n", fact)
 	}

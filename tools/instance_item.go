@@ -151,7 +151,7 @@ func (d InstanceDetail) facts() string {
 	}
 	span := func(field string, seconds *int) {
 		if seconds != nil {
-			add(field, (time.Duration(*seconds) * time.Second).String())
+			add(field, text.Span(time.Duration(*seconds)*time.Second))
 		}
 	}
 	add("task_type", d.TaskType)

@@ -68,7 +68,7 @@ func Explain(err error) string {
 	case errors.As(err, &failure):
 		words := fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
 		if failure.uncertain {
-			words += "\nIt happened in the middle of a change, which may be done, half-done or not done: look with get_instance, list_instances or get_workspace_run before repeating anything."
+			words += "\nIt happened in the middle of a change, which may be done, half-done or not done: read what it was about again before repeating anything."
 		}
 		return words
 	case errors.As(err, &refusal):
