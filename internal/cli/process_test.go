@@ -189,9 +189,10 @@ func TestHangupStopsStdio(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals on Windows")
 	}
+	program := program(t) // which is built first, and takes its time
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	server := exec.CommandContext(ctx, program(t), "serve", "--demo")
+	server := exec.CommandContext(ctx, program, "serve", "--demo")
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
