@@ -57,9 +57,9 @@ func (p *pipe) Write(data []byte) (int, error) {
 	}
 }
 
-// reopen makes a file that waits in Go's poller, as os.NewFile does for a descriptor that does not block. It has a descriptor of
-// its own: a file closes its descriptor when it is collected, and by then the number may be that of another file. Where there
-// is no other descriptor to be had, the file stays, and the next try comes after a while.
+// reopen makes a file that waits in Go's poller, as os.NewFile does for a descriptor that does not block. It has a descriptor
+// of its own: a file closes its descriptor when it is collected, and by then the number may be that of another file. If no
+// other descriptor is available, the file stays, and the next try comes after a while.
 func (p *pipe) reopen(again bool) {
 	if again { // the flag may have been taken back meanwhile
 		<-time.After(retry)
