@@ -54,7 +54,7 @@ var codes = map[string]code{
 	}},
 	"716865": {refused: opCreate, meaning: upstream.Text{English: "the task could not be created", Chinese: "创建任务错误"}, hint: upstream.Text{
 		English: "Compare the size, the time limit, the image and the mounts with what list_resources shows for the resource group.",
-		Chinese: "请对照 list_resources 显示的资源组限制，检查规格、时长、镜像和挂载目录。",
+		Chinese: "请对照 list_resources 显示的资源组限制，检查规格、超时时间、镜像和挂载目录。",
 	}},
 	"716866": {refused: opDelete, meaning: upstream.Text{English: "the task could not be deleted", Chinese: "删除任务失败"}, hint: upstream.Text{
 		English: "Look at the instance's status; stop it first if it is running.", Chinese: "请查看实例状态；如正在运行，请先停止。",

@@ -204,7 +204,7 @@ func (r *Region) Resize(ctx context.Context, id string, size Size) error {
 	c := call{
 		op: opResize, region: r, method: http.MethodPost, write: true, url: "instance-service/resource-spec/actions/update",
 		header: http.Header{"Content-Type": {"application/json"}},
-		settle: upstream.Text{English: "The instance's detail shows its size.", Chinese: "实例详情会显示其规格。"},
+		settle: upstream.Text{English: "The instance's detail shows its size.", Chinese: "请以实例详情中的规格为准。"},
 	}
 	if err := c.checkIDs(id); err != nil {
 		return err

@@ -108,11 +108,11 @@ var hints = []upstream.Advice{
 	}},
 	{Cause: ErrUnknownUser, Hint: upstream.Text{
 		English: "SCNET_USER must be the platform login name. After a login was renamed, the keys stay valid but the name here must change.",
-		Chinese: "SCNET_USER 必须是平台登录用户名。改名后密钥仍然有效，但这里的用户名必须更改。",
+		Chinese: "SCNET_USER 必须是平台登录用户名。改名后密钥仍然有效，但这里的用户名必须同步修改。",
 	}},
 	{Cause: ErrForeignKey, Hint: upstream.Text{
 		English: "SCNET_USER and SCNET_ACCESS_KEY are of different accounts; use both from the same one.",
-		Chinese: "SCNET_USER 和 SCNET_ACCESS_KEY 属于不同账号；请使用同一账号的。",
+		Chinese: "SCNET_USER 和 SCNET_ACCESS_KEY 属于不同账号；请使用同一账号的用户名和密钥。",
 	}},
 	{Cause: ErrUnknownKey, Hint: upstream.Text{
 		English: "The access key does not exist any more; make a new pair in the console (personal centre, access control).",

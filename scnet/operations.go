@@ -85,7 +85,7 @@ func (r *Region) Restart(ctx context.Context, id string) (returnedID string, err
 	c := call{
 		op: opRestart, region: r, method: http.MethodPost, write: true,
 		url:    instancesPath + "/actions/restart?" + url.Values{"instanceServiceId": {id}}.Encode(),
-		settle: upstream.Text{English: "Its status and start time show it.", Chinese: "实例的状态和启动时间可以说明。"},
+		settle: upstream.Text{English: "Its status and start time show it.", Chinese: "请以实例的状态和启动时间为准。"},
 	}
 	if err := c.checkIDs(id); err != nil {
 		return "", err

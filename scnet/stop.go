@@ -19,7 +19,7 @@ func (r *Region) Stop(ctx context.Context, ids ...string) error {
 	c := call{
 		op: opStop, region: r, method: http.MethodPost, write: true,
 		url:    instancesPath + "/actions/stop?" + url.Values{"ids": ids}.Encode(),
-		settle: upstream.Text{English: "The instances' statuses show it.", Chinese: "实例的状态可以说明。"},
+		settle: upstream.Text{English: "The instances' statuses show it.", Chinese: "请以实例的状态为准。"},
 	}
 	if len(ids) == 0 || len(ids) > MaxStopIDs {
 		return c.invalid(fmt.Errorf("%d ids; 1 to %d go in one call", len(ids), MaxStopIDs))

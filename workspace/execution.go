@@ -138,7 +138,7 @@ func (c *Client) Execute(ctx context.Context, x Execution) (taskID string, err e
 		e.Advise(upstream.Text{
 			English: fmt.Sprintf("List the script tasks with script_id %s and execute_time_start %s: one that began with this call and has its desktops is it.",
 				x.Scripts[0], timestamp(since)),
-			Chinese: fmt.Sprintf("请以 script_id %s 和 execute_time_start %s 列出脚本任务：与本次调用同时开始且包含这些桌面的就是它。",
+			Chinese: fmt.Sprintf("请以 script_id %s 和 execute_time_start %s 列出脚本任务：与本次调用同时开始、且包含这些桌面的就是本次任务。",
 				x.Scripts[0], timestamp(since)),
 		}, hints)
 	}

@@ -15,8 +15,8 @@ var codeGlosses = map[string]struct {
 	status int
 	gloss
 }{
-	"WKS.00139901": {400, gloss{upstream.Text{English: "invalid parameter", Chinese: "参数无效"}, upstream.Text{English: "Check ids, names and numbers against the message.", Chinese: "请对照消息检查 ID、名称和数值。"}}},
-	"WKS.00211102": {400, gloss{upstream.Text{English: "invalid parameter", Chinese: "参数无效"}, upstream.Text{English: "Check ids, names and numbers against the message.", Chinese: "请对照消息检查 ID、名称和数值。"}}},
+	"WKS.00139901": {400, gloss{upstream.Text{English: "invalid parameter", Chinese: "参数无效"}, upstream.Text{English: "Check ids, names and numbers against the message.", Chinese: "请对照错误信息检查 ID、名称和数值。"}}},
+	"WKS.00211102": {400, gloss{upstream.Text{English: "invalid parameter", Chinese: "参数无效"}, upstream.Text{English: "Check ids, names and numbers against the message.", Chinese: "请对照错误信息检查 ID、名称和数值。"}}},
 	"WKS.00081102": {403, gloss{meaning: upstream.Text{English: "no permission", Chinese: "没有权限"}}},
 	"WKS.00000405": {405, gloss{meaning: upstream.Text{English: "method not allowed", Chinese: "不支持的方法"}}},
 	"WKS.00211401": {500, gloss{upstream.Text{English: "the operation failed", Chinese: "操作失败"}, upstream.Text{English: "Try again later; if it stays, ask Huawei Cloud support with the request id.", Chinese: "请稍后重试；如仍然失败，请把请求 ID 告诉华为云客服。"}}},
@@ -37,7 +37,7 @@ var codeGlosses = map[string]struct {
 	"APIGW.0610": {502, gloss{meaning: upstream.Text{English: "the service behind the gateway is not there", Chinese: "网关后端服务不存在"}}},
 	"APIGW.0613": {503, gloss{meaning: upstream.Text{English: "authentication is down", Chinese: "认证服务不可用"}}},
 	"APIGW.0801": {403, gloss{upstream.Text{English: "the service is not open in this region", Chinese: "该区域未开放此服务"}, upstream.Text{English: "Check HUAWEICLOUD_SDK_REGION: not every region offers Workspace.", Chinese: "请检查 HUAWEICLOUD_SDK_REGION：并非每个区域都提供 Workspace。"}}},
-	"APIGW.0802": {403, gloss{upstream.Text{English: "the user may not use this region", Chinese: "用户不允许使用该区域"}, upstream.Text{English: "Ask the account's administrator to allow the region, or use another one.", Chinese: "请联系账号管理员开通该区域，或使用其他区域。"}}},
+	"APIGW.0802": {403, gloss{upstream.Text{English: "the user may not use this region", Chinese: "该用户无权使用此区域"}, upstream.Text{English: "Ask the account's administrator to allow the region, or use another one.", Chinese: "请联系账号管理员开通该区域，或使用其他区域。"}}},
 }
 
 // badRequest are the meanings of APIGW.0201, which depend on the status.

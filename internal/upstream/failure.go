@@ -180,7 +180,7 @@ func (f *Failure) Advise(settle Text, causes []Advice) {
 	case f.Uncertain: // no advice by the cause: most of it says to try again
 		f.Hint = Text{
 			strings.TrimSpace("Whether it has happened is unknown; look before you repeat it. " + settle.English),
-			"是否已执行尚不清楚；重复之前请先查看。" + settle.Chinese,
+			"是否已执行尚不清楚；重试之前请先查看。" + settle.Chinese,
 		}
 	case f.RetryAfter > 0:
 		wait := f.RetryAfter.Round(time.Second)
