@@ -162,6 +162,7 @@ func TestScriptsInRealShells(t *testing.T) {
 	const stdout = "$HOME `id` \\n \"q\" 'q' %s _SCNET_B64_\nit's|a\\b|数据|x\nnoin\nend"
 	for name, shell := range shells() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
 			c := openContainers(t, 1, shell...)
 			c.before = "set -eu\n" // as a careful caller has it
 			c.ended(c.run(script, ""), tools.ScriptFailed, 3, stdout, "err", len(stdout)+1)
@@ -357,6 +358,7 @@ func TestScriptsThatAreHostile(t *testing.T) {
 			tools.ScriptSucceeded, "PREVIEW"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
 			box := openContainers(t, 1, "sh")
 			if err := os.WriteFile(box.home+"/key", []byte(secret), 0o600); err != nil {
 				t.Fatal(err)
