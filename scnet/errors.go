@@ -92,9 +92,13 @@ func regionError(wanted string, usable []*Region, reason error) *RegionError {
 		return &RegionError{wanted, usable, f}
 	}
 	f.Err = fmt.Errorf("%w. Usable regions: %s", reason, joinRegions(usable))
+	ids := make([]string, len(usable))
+	for i, r := range usable {
+		ids[i] = "region=" + r.ID
+	}
 	f.Hint = upstream.Text{
-		English: "Name one of them as region, or ask the user to set SCNET_CLUSTER_ID.",
-		Chinese: "请用 region 指明其中一个，或请用户设置 SCNET_CLUSTER_ID。",
+		English: "Name one of them by its id, " + strings.Join(ids, " or ") + ", or ask the user to set SCNET_CLUSTER_ID.",
+		Chinese: "请用区域 ID 指明其中一个：" + strings.Join(ids, " 或 ") + "；或请用户设置 SCNET_CLUSTER_ID。",
 	}
 	return &RegionError{wanted, usable, f}
 }

@@ -12,7 +12,9 @@ import (
 func TestSpell(t *testing.T) {
 	for limit, want := range map[string]string{
 		"36h": "36:00:00", "3d": "72:00:00", "1.5D": "36:00:00", " 12:00:00 ": "12:00:00", "90m": "01:30:00", "Unlimited": "unlimited",
-		"": "", "d": "", "-1d": "", "0": "", "2h3d": "", "3d2h": "", "1m1d": "", "2us9d": "", "100000d": "", "soon": "",
+		"1天": "24:00:00", "12小时": "12:00:00", "3 个小时": "03:00:00", "90分钟": "01:30:00", "1天12小时": "36:00:00", "2日": "48:00:00", "不限时": "unlimited",
+		"3d2h": "74:00:00", "5000h": "5000:00:00",
+		"": "", "d": "", "-1d": "", "0": "", "2h3d": "", "3d-1h": "", "3d2d": "", "1m1d": "", "12小时1天": "", "一天": "", "天": "", "2us9d": "", "100000d": "", "soon": "",
 	} {
 		if got, ok := spell(limit); got != want || ok != (want != "") {
 			t.Errorf("%q is spelt %q, %v; want %q", limit, got, ok, want)
@@ -22,7 +24,7 @@ func TestSpell(t *testing.T) {
 
 // A time limit costs money, so what is spelt has to be what the service reads as a limit, and days have to be days.
 func FuzzSpell(f *testing.F) {
-	for _, limit := range []string{"36h", "3d", "2h3d", "1.5d", "12:00:00", "unlimited", "-1h", "1e9d"} {
+	for _, limit := range []string{"36h", "3d", "2h3d", "1.5d", "12:00:00", "unlimited", "-1h", "1e9d", "1天12小时", "不限"} {
 		f.Add(limit)
 	}
 	f.Fuzz(func(t *testing.T, limit string) {
@@ -31,10 +33,10 @@ func FuzzSpell(f *testing.F) {
 			return
 		}
 		d, known := scnet.ParseTimeLimit(spelt)
-		if !known || d == 0 && !strings.Contains(strings.ToLower(limit), scnet.Unlimited) {
+		if !known || (d == 0) != (spelt == scnet.Unlimited) {
 			t.Errorf("%q is spelt %q, which is %v, %v", limit, spelt, d, known)
 		}
-		if number, days := strings.CutSuffix(strings.ToLower(strings.TrimSpace(limit)), "d"); days && d > 0 {
+		if number, days := strings.CutSuffix(strings.ToLower(strings.Join(strings.Fields(limit), "")), "d"); days && d > 0 {
 			if hours, err := time.ParseDuration(number + "h"); err != nil || d != (hours*24).Truncate(time.Second) {
 				t.Errorf("%q is spelt %q, and is %v days", limit, spelt, hours.Hours())
 			}

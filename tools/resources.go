@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -294,19 +295,35 @@ func imageNames(rows []scnet.Image, paths bool) string {
 	return strings.Join(names, ", ")
 }
 
-// spell reads a time limit as people write it: HH:MM:SS, unlimited, 90m, 36h, 3d.
+// units are the words that people write after a number in a time limit, the longer before the shorter, and what time.Duration
+// calls them; but d, which it does not know.
+var units = strings.NewReplacer("个小时", "h", "小时", "h", "分钟", "m", "秒钟", "s", "天", "d", "日", "d", "时", "h", "分", "m",
+	"秒", "s", "不限时", scnet.Unlimited, "不限", scnet.Unlimited, "无限制", scnet.Unlimited)
+
+// spell reads a time limit as people write it: HH:MM:SS, unlimited, 90m, 36h, 3d, 1d12h, 1天, 12小时, 90分钟.
 func spell(limit string) (string, bool) {
-	limit = strings.ToLower(strings.TrimSpace(limit))
+	limit = units.Replace(strings.Join(strings.Fields(strings.ToLower(limit)), ""))
 	if _, known := scnet.ParseTimeLimit(limit); known {
 		return limit, true
 	}
-	days := 1
-	if number, found := strings.CutSuffix(limit, "d"); found && !strings.ContainsAny(number, "hmsuµn") { // 2h3d says neither
-		limit, days = number+"h", 24
+	total := time.Duration(0)
+	if days, rest, found := strings.Cut(limit, "d"); found {
+		const most = time.Duration(math.MaxInt64) / 24
+		d, err := time.ParseDuration(days + "h")
+		if err != nil || d < 0 || d > most || strings.ContainsAny(days, "hmsuµn") { // 2h3d says neither
+			return "", false
+		}
+		if total, limit = 24*d, rest; rest == "" {
+			limit = "0"
+		}
 	}
 	d, err := time.ParseDuration(limit)
-	if err != nil || d < time.Second || d > 100_000*time.Hour/24 {
+	if err != nil || d < 0 || total+d < time.Second { // which also finds a sum that is too large
 		return "", false
 	}
-	return scnet.TimeLimit(d * time.Duration(days)), true
+	spelt := scnet.TimeLimit(total + d)
+	if _, known := scnet.ParseTimeLimit(spelt); !known {
+		return "", false
+	}
+	return spelt, true
 }

@@ -75,6 +75,12 @@ func (s Instances) planRestart(
 		return plan, work, errors.New(notStartable(t, status))
 	}
 	plan.Effect = fmt.Sprintf("would restart 1 instance in %s.", plan.Where())
+	if !ended(status) {
+		t.Effect = "may be refused until it has stopped; if it starts, billing goes on"
+		plan.Targets[0] = t
+		plan.Effect += fmt.Sprintf(" It has not stopped yet (status %s), and SCNet does not document what a restart does then. "+
+			"To be sure, wait for that first. %s.", text.Field(t.Status), lookAt(text.Field(t.ID), "Terminated"))
+	}
 	total := l.instance.TotalAccelerators()
 	plan.Occupies = s.occupation(total, total)
 	return plan, restart{region: l.region, target: t, before: l.instance, occupation: plan.Occupies}, nil

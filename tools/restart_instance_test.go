@@ -204,6 +204,19 @@ func TestRestartWithAnUnknownOutcome(t *testing.T) {
 	}
 }
 
+// A preview does not promise that what is still stopping starts.
+func TestRestartPreviewOfWhatIsStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{instances: jobs(1, simulator.Running), timing: simulator.Timing{Stopping: 30 * time.Second}})
+		w.confirmed(t, "stop_instances", arguments{"instance_ids": ids(1)})
+		r := w.call(t, "restart_instance", arguments{"instance_id": id(1)})
+		wantParts(t, r.Text, "PREVIEW", "It has not stopped yet (status Stopping)", "may be refused until it has stopped", "wait_for=Terminated")
+		if strings.Contains(r.Text, "starts; billing resumes") {
+			t.Error(r.Text)
+		}
+	})
+}
+
 // An instance that stops by itself while nobody knows what became of its restart has not been restarted.
 func TestRestartOfWhatWasStoppingIsNotMistaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -53,8 +53,11 @@ func withoutArguments(err error) error {
 	return err
 }
 
-// Explain words err for a model: what happened, that nothing was changed, and the next step.
+// Explain words err for a model: what happened, that nothing was changed, and the next step. It is "" without an error.
 func Explain(err error) string {
+	if err == nil {
+		return ""
+	}
 	var (
 		arguments *schemas.ArgumentError
 		failure   *internalError
@@ -110,6 +113,9 @@ func Uncertain(err error) bool {
 
 // Briefly words an error for a table: the service's code and what it means, or the cause.
 func Briefly(err error) string {
+	if err == nil {
+		return ""
+	}
 	var failed *upstream.Failure
 	var panicked *rollout.PanicError
 	switch {

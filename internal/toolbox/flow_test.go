@@ -306,3 +306,10 @@ func TestCallsEnd(t *testing.T) {
 		}
 	})
 }
+
+// Asked to word no error at all, the frame has nothing to say.
+func TestExplainNothing(t *testing.T) {
+	if said := toolbox.Explain(nil) + toolbox.Briefly(nil); said != "" {
+		t.Errorf("%q", said)
+	}
+}
