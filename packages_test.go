@@ -53,7 +53,7 @@ var packages = map[string][]string{
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},
 	"internal/callers":   {module + "internal/guard", module + "schemas"},
-	"internal/metrics":   {"github.com/prometheus/client_golang/..."},
+	"internal/metrics":   {},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {
 		module + "internal/fakecloud", module + "internal/upstream",

@@ -3,13 +3,11 @@
 package metrics
 
 import (
+	"compress/gzip"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // buckets are the upper bounds, in seconds, of every duration: from an answer out of memory to the minute after which
@@ -31,121 +29,132 @@ type Options struct {
 
 // Metrics are the numbers of one server. It is safe for concurrent use.
 type Metrics struct {
-	registry *prometheus.Registry
+	started  time.Time
+	families []*family
 
 	tools, endings, methods, rules, services, routes, kinds closed
 
-	toolCalls     *prometheus.CounterVec
-	toolTime      *prometheus.HistogramVec
-	toolsRunning  prometheus.Gauge
-	consents      *prometheus.CounterVec
-	refusals      *prometheus.CounterVec
-	upstreamCalls *prometheus.CounterVec
-	upstreamTime  *prometheus.HistogramVec
-	httpRequests  *prometheus.CounterVec
-	httpTime      *prometheus.HistogramVec
-	streams       *prometheus.GaugeVec
+	toolCalls, toolTime, toolsRunning, consents, refusals *family
+	upstreamCalls, upstreamTime                           *family
+	httpRequests, httpTime, streams                       *family
 }
 
-// New returns Metrics in a registry of their own, beside those of the Go runtime and the process.
+// New returns Metrics in which nothing has been counted.
 func New(o Options) *Metrics {
-	r := prometheus.NewRegistry()
 	m := &Metrics{
-		registry: r,
-		tools:    newClosed(o.Tools), endings: newClosed(o.Endings), methods: newClosed(o.Methods), rules: newClosed(o.Rules),
+		started: time.Now(),
+		tools:   newClosed(o.Tools), endings: newClosed(o.Endings), methods: newClosed(o.Methods), rules: newClosed(o.Rules),
 		services: newClosed(o.Services), routes: newClosed(o.Routes), kinds: newClosed(o.Streams),
-		toolCalls: counter(r, "tool_calls_total", "Tool calls that ended, by what became of them.", "tool", "outcome"),
-		toolTime:  histogram(r, "tool_call_duration_seconds", "Time from a tool call to its result.", "tool"),
-		consents: counter(r, "consents_total",
-			"Decisions on calls that change something, by how consent was given or not.", "tool", "method"),
-		refusals:     counter(r, "refusals_total", "Calls and HTTP requests that a rule refused.", "rule"),
-		httpRequests: counter(r, "http_requests_total", "HTTP requests that were answered, by class of status.", "route", "status"),
-		httpTime:     histogram(r, "http_request_duration_seconds", "Time from an HTTP request to its answer.", "route"),
-		upstreamCalls: counter(r, "upstream_requests_total",
-			"HTTP requests to the cloud services, retries included, by class of status; 'none' means no complete response.",
-			"service", "status"),
-		upstreamTime: histogram(r, "upstream_request_duration_seconds", "Time of one HTTP request to a cloud service.", "service"),
-		toolsRunning: prometheus.NewGauge(prometheus.GaugeOpts{Name: name("tool_calls_running"), Help: "Tool calls under way."}),
-		streams: prometheus.NewGaugeVec(
-			prometheus.GaugeOpts{Name: name("streams_open"), Help: "Streams of events that are open to clients."}, []string{"kind"}),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: name("build_info"), Help: "Always 1; the label is the version of the server.",
-		ConstLabels: prometheus.Labels{"version": o.Version},
-	})
-	build.Set(1)
-	r.MustRegister(build, m.toolsRunning, m.streams,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := m.add(gauge, "build_info", "Always 1; the label is the version of the server.", "version")
+	build.add(1, o.Version)
+	m.consents = m.add(counter, "consents_total",
+		"Decisions on calls that change something, by how consent was given or not.", "method", "tool")
+	m.httpTime = m.add(histogram, "http_request_duration_seconds", "Time from an HTTP request to its answer.", "route")
+	m.httpRequests = m.add(counter, "http_requests_total", "HTTP requests that were answered, by class of status.",
+		"route", "status")
+	m.refusals = m.add(counter, "refusals_total", "Calls and HTTP requests that a rule refused.", "rule")
+	m.streams = m.add(gauge, "streams_open", "Streams of events that are open to clients.", "kind")
+	m.toolTime = m.add(histogram, "tool_call_duration_seconds", "Time from a tool call to its result.", "tool")
+	m.toolsRunning = m.add(gauge, "tool_calls_running", "Tool calls under way.")
+	m.toolsRunning.add(0)
+	m.toolCalls = m.add(counter, "tool_calls_total", "Tool calls that ended, by what became of them.", "outcome", "tool")
+	m.upstreamTime = m.add(histogram, "upstream_request_duration_seconds", "Time of one HTTP request to a cloud service.",
+		"service")
+	m.upstreamCalls = m.add(counter, "upstream_requests_total",
+		"HTTP requests to the cloud services, retries included, by class of status; 'none' means no complete response.",
+		"service", "status")
 	return m
 }
 
-func name(suffix string) string { return "scnet_mcp_" + suffix }
-
-func counter(r *prometheus.Registry, suffix, help string, labels ...string) *prometheus.CounterVec {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name(suffix), Help: help}, labels)
-	r.MustRegister(vec)
-	return vec
+func (m *Metrics) add(kind, suffix, help string, names ...string) *family {
+	f := newFamily("scnet_mcp_"+suffix, kind, help, names...)
+	if kind == histogram {
+		f.bounds = buckets
+	}
+	m.families = append(m.families, f)
+	return f
 }
 
-func histogram(r *prometheus.Registry, suffix, help string, labels ...string) *prometheus.HistogramVec {
-	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name(suffix), Help: help, Buckets: buckets}, labels)
-	r.MustRegister(vec)
-	return vec
-}
-
-// Handler answers with all numbers as they are now, as text unless the request prefers Prometheus' binary form.
+// Handler answers with all numbers as they are now, beside those of the Go runtime and the process.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var out exposition
+		writeRuntime(&out)
+		writeProcess(&out, m.started)
+		for _, f := range m.families {
+			f.write(&out)
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		w.Header().Add("Vary", "Accept-Encoding")
+		if !acceptsGzip(r.Header) {
+			_, _ = w.Write(out.Bytes())
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		packed := gzip.NewWriter(w)
+		_, _ = packed.Write(out.Bytes())
+		_ = packed.Close()
+	})
+}
+
+func acceptsGzip(header http.Header) bool {
+	for _, value := range header.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			name, weight, _ := strings.Cut(coding, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				return weight == "" || strings.ContainsAny(weight, "123456789")
+			}
+		}
+	}
+	return false
 }
 
 // ToolCall counts a call that ended, by its ending.
 func (m *Metrics) ToolCall(tool, ending string, took time.Duration) {
 	tool = m.tools.label(tool)
-	m.toolCalls.WithLabelValues(tool, m.endings.label(ending)).Inc()
-	m.toolTime.WithLabelValues(tool).Observe(seconds(took))
+	m.toolCalls.add(1, m.endings.label(ending), tool)
+	m.toolTime.observe(took, tool)
 }
 
 // Consent counts a decision on a call that changes something, by how consent was given or not. "" is not counted.
 func (m *Metrics) Consent(tool, method string) {
 	if method != "" {
-		m.consents.WithLabelValues(m.tools.label(tool), m.methods.label(method)).Inc()
+		m.consents.add(1, m.methods.label(method), m.tools.label(tool))
 	}
 }
 
 // Refusal counts what a rule refused. "" is not counted.
 func (m *Metrics) Refusal(rule string) {
 	if rule != "" {
-		m.refusals.WithLabelValues(m.rules.label(rule)).Inc()
+		m.refusals.add(1, m.rules.label(rule))
 	}
 }
 
 // Upstream counts one HTTP request to a service. status is the answer's, or 0 when the answer did not come completely.
 func (m *Metrics) Upstream(service string, status int, took time.Duration) {
 	service = m.services.label(service)
-	m.upstreamCalls.WithLabelValues(service, class(status)).Inc()
-	m.upstreamTime.WithLabelValues(service).Observe(seconds(took))
+	m.upstreamCalls.add(1, service, class(status))
+	m.upstreamTime.observe(took, service)
 }
 
 // HTTPRequest counts a request that was answered with status, 0 when the client left before. For a stream, took should end
 // with its first byte: how long a client listens says nothing about the server.
 func (m *Metrics) HTTPRequest(route string, status int, took time.Duration) {
 	route = m.routes.label(route)
-	m.httpRequests.WithLabelValues(route, class(status)).Inc()
-	m.httpTime.WithLabelValues(route).Observe(seconds(took))
+	m.httpRequests.add(1, route, class(status))
+	m.httpTime.observe(took, route)
 }
 
 // StreamOpened counts a stream of events as open until closed is called; more calls of closed do nothing.
 func (m *Metrics) StreamOpened(kind string) (closed func()) {
-	return during(m.streams.WithLabelValues(m.kinds.label(kind)))
+	return during(m.streams, m.kinds.label(kind))
 }
 
 // CallStarted counts a tool call as under way until ended is called; more calls of ended do nothing.
 func (m *Metrics) CallStarted() (ended func()) { return during(m.toolsRunning) }
 
-func during(gauge prometheus.Gauge) func() {
-	gauge.Inc()
-	return sync.OnceFunc(gauge.Dec)
+func during(gauge *family, values ...string) func() {
+	gauge.add(1, values...)
+	return sync.OnceFunc(func() { gauge.add(-1, values...) })
 }
-
-// seconds is not below 0, as a clock that was set back would make it; a histogram's sum must not fall.
-func seconds(took time.Duration) float64 { return max(took, 0).Seconds() }

@@ -1,12 +1,15 @@
 package metrics_test
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -235,20 +239,77 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 }
 
-// Two servers in one process, as in tests, must not share numbers; nor may ours reach the default registry.
-func TestRegistryIsItsOwn(t *testing.T) {
+// Two servers in one process, as in tests, must not share numbers.
+func TestNumbersAreItsOwn(t *testing.T) {
 	used()
 	if got := lines(t, metrics.New(options)); len(got) != 2 {
 		t.Errorf("new Metrics hold %q", got)
 	}
-	families, err := prometheus.DefaultGatherer.Gather()
+}
+
+// Dashboards know the runtime and the process by the names that Prometheus' own client gives them.
+func TestNamesOfPrometheusClient(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	if runtime.GOOS == "linux" { // elsewhere, ours tells only when the process started
+		registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range families {
-		if strings.HasPrefix(f.GetName(), "scnet_mcp_") {
-			t.Errorf("%s is in the default registry", f.GetName())
+	ours := parse(t, scrape(t, metrics.New(options)))
+	for _, theirs := range families {
+		if found := ours[theirs.GetName()]; found.GetType() != theirs.GetType() || len(found.GetMetric()) != len(theirs.GetMetric()) {
+			t.Errorf("%s is %v, want %v", theirs.GetName(), found, theirs)
 		}
+	}
+	for _, name := range []string{"process_start_time_seconds", "process_resident_memory_bytes", "process_max_fds",
+		"process_open_fds", "process_virtual_memory_bytes", "process_virtual_memory_max_bytes", "go_gc_gogc_percent",
+		"go_gc_gomemlimit_bytes", "go_sched_gomaxprocs_threads"} {
+		index := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
+		if index < 0 {
+			continue // not on this system
+		}
+		got, want := ours[name].GetMetric()[0].GetGauge().GetValue(), families[index].GetMetric()[0].GetGauge().GetValue()
+		if math.Abs(got-want) > want/10 {
+			t.Errorf("%s is %v, want about %v", name, got, want)
+		}
+	}
+}
+
+func TestCompressed(t *testing.T) {
+	for accepted, want := range map[string]string{
+		"": "", "gzip": "gzip", "deflate, GZIP;q=0.5": "gzip", "gzip;q=0": "", "gzip; q=0.00, br": "", "br": "",
+	} {
+		recorder, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		request.Header.Set("Accept-Encoding", accepted)
+		used().Handler().ServeHTTP(recorder, request)
+		if got := recorder.Header().Get("Content-Encoding"); got != want {
+			t.Errorf("%q is answered with %q", accepted, got)
+			continue
+		}
+		var body io.Reader = recorder.Body
+		if want == "gzip" {
+			var err error
+			if body, err = gzip.NewReader(body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := io.ReadAll(body)
+		if err != nil || parse(t, string(text))["scnet_mcp_build_info"] == nil {
+			t.Errorf("%q: %v in %.100s", accepted, err, text)
+		}
+	}
+}
+
+func TestLabelsAreEscaped(t *testing.T) {
+	const version = "v1 \"\\x\n# HELP"
+	o := options
+	o.Version = version
+	info := parse(t, scrape(t, metrics.New(o)))["scnet_mcp_build_info"].GetMetric()
+	if len(info) != 1 || info[0].GetLabel()[0].GetValue() != version {
+		t.Errorf("got %v", info)
 	}
 }
 
