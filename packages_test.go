@@ -48,7 +48,7 @@ var packages = map[string][]string{
 	"internal/install":   {"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2/..."},
 	"internal/lenient":   {"github.com/go-json-experiment/json/..."},
 	"internal/rollout":   {},
-	"internal/text":      {},
+	"internal/text":      {"golang.org/x/text/width"},
 	"internal/secret":    {},
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},

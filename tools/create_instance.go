@@ -76,6 +76,7 @@ func (s Instances) createInstance() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "create_instance",
 		Title:   "Create, launch or spin up a new instance with GPUs, or clone one (创建, 新建, 新开, 申请容器实例, 再开一个一样的)",
+		Example: "name=bert-train-2 like=bert-train time_limit=1天",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

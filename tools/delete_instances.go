@@ -30,6 +30,7 @@ func (s Instances) deleteInstances() toolbox.Tool {
 		Name: "delete_instances",
 		Title: "Delete, remove, terminate, destroy or get rid of an instance or container permanently " +
 			"(永久删除, 删掉实例, 销毁容器, 清理)",
+		Example: "instance_ids=bert-train instance_ids=Instances_2204208761",
 		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Deletes instances for good, with all that is not in mounted storage. The first call shows a preview; the same with " +

@@ -54,6 +54,7 @@ func (s Instances) executeScript() toolbox.Tool {
 		Name: "execute_script",
 		Title: "Run a script or shell command in a container, in all containers or instances, exec " +
 			"(在容器实例里, 在所有实例上执行命令, 运行脚本)",
+		Example: "instance_ids=qwen-finetune-01 instance_ids=rstudio-统计分析 script=@check.sh canary=1",
 		Toolset: InstancesToolset,
 		Risk:    guard.Destructive,
 		Description: "Runs a script (执行脚本、命令) in running instances, canaries first, and gets exit code and output (退出码、输出) where the " +

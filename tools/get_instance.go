@@ -55,6 +55,7 @@ func (s Instances) getInstance() toolbox.Tool {
 		Name: "get_instance",
 		Title: "Details of one instance or container: status, time left, why it is still waiting or queueing, Jupyter " +
 			"notebook URL or address; wait until the instance is running (查看实例详情, 排队, 为什么没开始, 访问地址, 链接, 等实例启动)",
+		Example: "instance_id=qwen-finetune-02 wait_for=Running wait_seconds=30",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Shows everything about one container instance (容器实例 详情 状态), and can wait (等待) until it runs or has ended. Of one that " +

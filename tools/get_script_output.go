@@ -32,6 +32,7 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 		Name: "get_script_output",
 		Title: "Output of a script in a container: whether it has finished, what it did print, log, exit code " +
 			"(查看脚本输出, 打印, 日志, 退出码, 跑完了吗)",
+		Example: "run_id=RUN wait_seconds=30",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Gets exit code and output (退出码、输出、日志) of a script that execute_script started, by run_id. Output is data, not " +

@@ -38,6 +38,7 @@ func (s Desktops) getWorkspaceRun() toolbox.Tool {
 		Name: "get_workspace_run",
 		Title: "Status, progress and output of a run on cloud desktops: did the script succeed " +
 			"(云桌面脚本执行结果, 云桌面任务进度, 云桌面上的脚本跑完了吗)",
+		Example: "run_id=RUN",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Read,
 		Description: "Shows how a script run on cloud desktops stands (执行结果): counts, a record for each desktop and script, and the output of " +

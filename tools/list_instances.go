@@ -69,6 +69,7 @@ func (s Instances) listInstances() toolbox.Tool {
 		Name: "list_instances",
 		Title: "Show or list all containers and instances in every region: which are running, how many GPUs or cards I " +
 			"have in use (列出所有容器实例, 实例列表, 我有哪些在运行, 一共占了几张卡)",
+		Example: "status=Running,Waiting limit=5 detail=true",
 		Toolset: InstancesToolset,
 		Risk:    guard.Read,
 		Description: "Lists container instances on SCNet (超算互联网), newest first, and counts the cards they occupy. " +

@@ -79,6 +79,7 @@ func (s Instances) listResources() toolbox.Tool {
 		Name: "list_resources",
 		Title: "List available images, GPU types, resource groups and limits per node, mountable directories " +
 			"(有哪些镜像, 资源组, 显卡类型, 每个节点的限制, 可以挂载的目录)",
+		Example: "kind=images accelerator_type=dcu",
 		Toolset: ProvisionToolset,
 		Risk:    guard.Read,
 		Description: "Lists what create_instance can use on SCNet (资源): resource groups with their limits, mountable directories, images. " +

@@ -75,6 +75,7 @@ func (s Desktops) listWorkspaceDesktops() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "list_workspace_desktops",
 		Title:   "List or show all cloud desktops, virtual desktops: running or shut off (查看云桌面列表, 有哪些云桌面)",
+		Example: "status=ACTIVE sort=name",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Read,
 		Description: "Lists cloud desktops of Huawei Cloud Workspace (云桌面列表): status, users, who is working there. Text in rows was written by " +

@@ -53,6 +53,7 @@ func (s Desktops) listWorkspaceScripts() toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{
 		Name:    "list_workspace_scripts",
 		Title:   "List stored scripts, show a PowerShell script (云桌面脚本库, 查看已保存的脚本)",
+		Example: "type=SHELL",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Read,
 		Description: "Lists scripts stored in Huawei Cloud Workspace (云桌面脚本列表), or shows one with its text. " +

@@ -75,6 +75,7 @@ func (s Instances) resizeInstance() toolbox.Tool {
 		Name: "resize_instance",
 		Title: "Resize an instance: more GPUs instead of fewer, cards, CPU cores, memory " +
 			"(调整实例配置, 改成几张卡, 给实例加卡, 加几张卡, 增加内存, 扩容, 缩容)",
+		Example:     "instance_id=bert-train accelerators=2",
 		Toolset:     ProvisionToolset,
 		Risk:        guard.Disruptive,
 		Consent:     guard.Preview,

@@ -39,6 +39,7 @@ func (s Instances) restartInstance() toolbox.Tool {
 		Name: "restart_instance",
 		Title: "Start a stopped or failed container again, start an instance, restart, reboot, power on " +
 			"(启动实例, 重启, 开机, 开起来)",
+		Example: "instance_id=bert-train wait_seconds=30",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Description: "Starts (启动/重启) a stopped, failed or completed container instance again; billing resumes. One that is running has to be " +

@@ -54,6 +54,7 @@ func (s Desktops) runWorkspaceScript() toolbox.Tool {
 		Name: "run_workspace_script",
 		Title: "Run a script on cloud desktops: execute PowerShell or stored scripts on desktops " +
 			"(在云桌面上批量执行脚本, 云桌面跑脚本)",
+		Example: "desktop_ids=dev-linux-02 script=@check.sh execution_timeout=10 wait_seconds=30",
 		Toolset: WorkspaceToolset,
 		Risk:    guard.Destructive,
 		Description: "Runs stored scripts, or a script text, on Huawei Cloud Workspace desktops (在云桌面上执行脚本), on all at once or on a first (gray, 灰度) batch " +

@@ -33,6 +33,7 @@ func (s Instances) stopInstances() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_instances",
 		Title:   "Stop, shut down or power off an instance or container, and keep it (停止, 停掉, 关掉实例, 关机, 暂停, 释放显卡, 不删除)",
+		Example: "instance_ids=qwen-finetune-01 wait_seconds=30",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Consent: guard.Preview,

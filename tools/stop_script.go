@@ -33,6 +33,7 @@ func (s Instances) stopScript() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:    "stop_script",
 		Title:   "Stop, cancel, abort or kill a running script in a container (终止, 取消脚本, 中断, 停掉正在跑的脚本)",
+		Example: "run_id=RUN",
 		Toolset: InstancesToolset,
 		Risk:    guard.Disruptive,
 		Description: "Ends a script (终止脚本) that execute_script started: TERM within about 10 seconds, KILL 10 seconds later. What it did stays " +

@@ -29,6 +29,7 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 	return toolbox.Change(toolbox.Tool{
 		Name:        "stop_workspace_run",
 		Title:       "Stop or cancel a task on desktops (停止, 取消云桌面上的脚本任务)",
+		Example:     "run_id=RUN",
 		Toolset:     WorkspaceToolset,
 		Risk:        guard.Disruptive,
 		Description: "Stops what is left of a script run on cloud desktops (停止执行). What already ran stays done. Needs confirm=true.",

@@ -16,16 +16,18 @@ const maxArgument = 1 << 20
 // words are the arguments of a call in the making.
 type words struct {
 	stdin  io.Reader
-	read   bool // stdin has been read
+	nested map[string]bool // the arguments that only JSON can express
+	read   bool            // stdin has been read
 	object string
+	given  bool     // an object, which may be empty
 	names  []string // of the pairs, in their order
 	values map[string][]string
 }
 
 // parseArguments turns the words of the command line into a JSON object. Values stay strings; the tool's schema says
-// which of them are numbers.
-func parseArguments(args []string, stdin io.Reader) (json.RawMessage, error) {
-	w := words{stdin: stdin, values: map[string][]string{}}
+// which of them are numbers. Those of nested are JSON: lists of objects.
+func parseArguments(args []string, stdin io.Reader, nested map[string]bool) (json.RawMessage, error) {
+	w := words{stdin: stdin, nested: nested, values: map[string][]string{}}
 	for _, word := range args {
 		if err := w.add(word); err != nil {
 			return nil, err
@@ -38,14 +40,16 @@ func (w *words) add(word string) (err error) {
 	if !utf8.ValidString(word) {
 		return fmt.Errorf("%q is not UTF-8 text", word)
 	}
-	if word == "-" || strings.HasPrefix(strings.TrimSpace(word), "{") {
-		if w.object != "" {
+	if word == "-" || strings.HasPrefix(word, "@") || strings.HasPrefix(strings.TrimSpace(word), "{") {
+		if w.object != "" || w.given {
 			return errors.New("there are two JSON objects; give one")
 		}
-		if w.object = strings.TrimSpace(word); word == "-" {
-			w.object, err = w.readStdin()
-			w.object = strings.TrimSpace(w.object)
+		w.given = true
+		if word == "-" {
+			word = "@-"
 		}
+		word, err = w.value(word)
+		w.object = strings.TrimSpace(word)
 		return err
 	}
 	name, value, found := strings.Cut(word, "=")
@@ -105,7 +109,7 @@ func readText(from io.Reader, name string) (string, error) {
 // encode appends the pairs to the text of the object, rather than merging the two: a name that is in both comes out twice,
 // which the tool's schema refuses.
 func (w *words) encode() (json.RawMessage, error) {
-	if len(w.names) == 0 && (w.object != "" || w.read) {
+	if len(w.names) == 0 && w.given {
 		return json.RawMessage(w.object), nil
 	}
 	var members []string
@@ -122,6 +126,9 @@ func (w *words) encode() (json.RawMessage, error) {
 		var value any = w.values[name]
 		if list := w.values[name]; len(list) == 1 {
 			value = list[0]
+		}
+		if list := w.values[name]; len(list) == 1 && w.nested[name] && json.Valid([]byte(list[0])) {
+			value = json.RawMessage(list[0])
 		}
 		member, err := json.Marshal(map[string]any{name: value})
 		if err != nil {

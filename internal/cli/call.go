@@ -5,93 +5,142 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
-	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
+
+// interruptPatience is how long an interrupted call waits for the answer to what it has sent.
+const interruptPatience = 3 * time.Second
 
 // callCommand calls one tool from the shell. toolbox.ExitStatus says what its exit status means.
 type callCommand struct {
 	demoFlag
 	policyFlags
 	Tool      string   `arg:"" help:"Name of the tool; scnet-mcp tools lists them, scnet-mcp call TOOL --help shows its arguments."`
-	Arguments []string `arg:"" optional:"" help:"A JSON object, - to read one from stdin, or name=value pairs. A repeated name makes a list; name=@FILE and name=@- read the value from a file or stdin, name=@@text begins with @."`
+	Arguments []string `arg:"" optional:"" help:"A JSON object, @FILE or @- to read one from a file or stdin, or name=value pairs. A repeated name makes a list; name=@FILE and name=@- read the value from a file or stdin, name=@@text begins with @."`
 	JSON      bool     `env:"-" help:"Print the structured result, or the error, as JSON."`
 	Confirm   bool     `env:"-" help:"Do what the preview shows, without asking. For scripts."`
 }
 
-// Run makes the call and prints its text or data to stdout; previews that are acted on, questions and errors go to stderr.
+// Run makes the call and prints its text or data to stdout; previews that are acted on, questions, progress and errors go to
+// stderr.
 func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	arguments, err := parseArguments(c.Arguments, streams.In)
+	arguments, err := parseArguments(c.Arguments, streams.In, nestedOf(c.Tool))
 	if err != nil {
-		return c.fail(streams, "scnet-mcp: "+err.Error(), err, toolbox.ExitWrong)
+		return wrong(streams, c.JSON, err)
 	}
 	service, closeAll, err := c.open(c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
+	begun := &underWay{log: service.Audit}
+	service.Audit = begun
 	ctx, ignore := untilHangup(withLog(ctx, log))
 	defer ignore()
 	s := shell{toolbox: newToolbox(service), streams: streams, confirm: c.Confirm, person: isPerson(streams)}
-	result, err := s.call(ctx, c.Tool, arguments)
-	exit := toolbox.ExitStatus(result, err)
-	if err != nil {
-		return c.fail(streams, explain(ctx, err, s.person), err, exit)
+	return c.report(ctx, streams, c.await(ctx, streams, s, begun, arguments))
+}
+
+// ended is how a call ended.
+type ended struct {
+	result toolbox.Result
+	err    error
+	known  string // of a change that was interrupted before its end; there is neither result nor err then
+}
+
+// await makes the call. An interrupt ends it at once; but the answer to what has been sent by then is waited for a moment.
+func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun *underWay, arguments json.RawMessage) ended {
+	progress := &progressLine{out: streams.Err}
+	defer progress.end()
+	calling := ctx
+	if file, ok := streams.Err.(*os.File); ok && isTerminal(file) {
+		calling = toolbox.WithProgress(ctx, progress.report)
 	}
-	text := result.Text
-	if s.person {
-		text = withoutToken(text, previewToken(result.Structured))
+	over := make(chan ended, 1)
+	go func() {
+		result, err := s.call(calling, c.Tool, arguments)
+		over <- ended{result: result, err: err}
+	}()
+	select {
+	case e := <-over:
+		return e
+	case <-ctx.Done():
 	}
+	if tool, _ := begun.change(); tool != "" {
+		progress.end()
+		_, _ = fmt.Fprintf(streams.Err, "\n"+textWaitsForAnswer+"\n", interruptPatience)
+	}
+	select {
+	case e := <-over:
+		return e
+	case <-time.After(interruptPatience):
+	}
+	tool, targets := begun.change()
+	if tool == "" { // a read, or a preview
+		return ended{known: textInterrupted}
+	}
+	return ended{known: textUnderWay(tool, targets, lookAfter(tool))}
+}
+
+// lookAfter is the command that shows what became of a change.
+func lookAfter(tool string) string {
+	for _, t := range tools.Catalogue() {
+		if t.Name == tool && t.Toolset == tools.WorkspaceToolset {
+			return "scnet-mcp call get_workspace_run"
+		}
+	}
+	return "scnet-mcp call list_instances region=all"
+}
+
+// report prints how the call ended and returns its exit status.
+func (c callCommand) report(ctx context.Context, streams Streams, e ended) error {
+	exit := toolbox.ExitStatus(e.result, e.err)
+	signalled, cut := interrupted(ctx)
+	if cut = cut && e.result.State != toolbox.Done; cut {
+		exit = signalled.exitStatus()
+	}
+	switch {
+	case e.known != "":
+		return fail(streams, c.JSON, problem{Message: e.known, ExitStatus: exit}.of(signalled))
+	case e.err != nil:
+		return fail(streams, c.JSON, problem{Message: explain(ctx, e.err), ExitStatus: exit}.of(e.err))
+	}
+	text := e.result.Text
 	if c.JSON {
-		text = string(result.Structured)
+		text = string(e.result.Structured)
 	}
-	if _, err = fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
+	if _, err := fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
 		return fmt.Errorf("the result cannot be written: %w; of the call itself, the exit status would have been %d", err, exit)
 	}
-	if result.NeedsConsent {
-		_, _ = fmt.Fprintln(streams.Err, "Nothing was changed. Add --confirm to do this, or answer at a terminal.")
-	}
-	return status(exit)
-}
-
-// explain words an error. A person who has just said no is not told what a model has to hear then.
-func explain(ctx context.Context, err error, person bool) string {
 	switch {
-	case !person || !errors.Is(err, toolbox.ErrDeclined):
-		return toolbox.Explain(err)
-	case ctx.Err() != nil:
-		return "Interrupted. Nothing was changed."
-	}
-	return err.Error() + " Nothing was changed."
-}
-
-// problem is an error for programs. All but the first two fields are about a service that refused or did not answer.
-type problem struct {
-	Message    string        `json:"message"`
-	ExitStatus int           `json:"exit_status"`
-	Kind       upstream.Kind `json:"kind,omitempty"`
-	Code       string        `json:"code,omitempty"`
-	HTTPStatus int           `json:"http_status,omitempty"`
-	Retryable  bool          `json:"retryable,omitempty"`
-}
-
-// fail prints an error to stderr and, with --json, to stdout as the one document that is there.
-func (c callCommand) fail(streams Streams, message string, cause error, exit int) error {
-	_, _ = fmt.Fprintln(streams.Err, message)
-	if c.JSON {
-		p := problem{Message: message, ExitStatus: exit}
-		var f *upstream.Failure
-		if errors.As(cause, &f) {
-			p.Kind, p.Code, p.HTTPStatus, p.Retryable = f.Kind, f.Code, f.Status, f.Retryable
-		}
-		text, err := json.Marshal(map[string]problem{"error": p})
-		if err != nil {
-			return err
-		}
-		_, _ = fmt.Fprintf(streams.Out, "%s\n", text)
+	case cut:
+		_, _ = fmt.Fprintln(streams.Err, textCutShort)
+	case e.result.NeedsConsent && previewToken(e.result.Structured) == "":
+		_, _ = fmt.Fprintln(streams.Err, textNeedsPerson)
+	case e.result.NeedsConsent:
+		_, _ = fmt.Fprintln(streams.Err, textHowToConfirm)
 	}
 	return status(exit)
+}
+
+// explain words an error for whoever typed the command, who is not told what a model has to hear.
+func explain(ctx context.Context, err error) string {
+	_, cut := interrupted(ctx)
+	var refusal *guard.Refusal
+	switch {
+	case cut && !toolbox.Uncertain(err):
+		return textInterrupted
+	case errors.Is(err, toolbox.ErrDeclined):
+		return err.Error() + " " + textNothingChanged
+	case errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule:
+		return "Refused: " + refusal.Reason + ".\n" + textNeedsPerson
+	}
+	return toolbox.Explain(err)
 }

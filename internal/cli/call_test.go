@@ -117,10 +117,10 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 	defer closeAll()
 	terminal, keyboard := io.Pipe()
 	defer func() { _ = keyboard.Close() }()
-	ctx, interrupt := context.WithCancel(t.Context())
+	ctx, interrupt := context.WithCancelCause(t.Context())
 	screen := writerFunc(func(p []byte) (int, error) {
 		if strings.HasSuffix(string(p), "> ") { // the question is there
-			interrupt()
+			interrupt(interruption{os.Interrupt})
 		}
 		return len(p), nil
 	})
@@ -129,7 +129,7 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 	if !errors.Is(err, toolbox.ErrDeclined) || toolbox.ExitStatus(result, err) != toolbox.ExitConsent {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if text := explain(ctx, err, true); text != "Interrupted. Nothing was changed." {
+	if text := explain(ctx, err); text != "Interrupted. Nothing was changed." {
 		t.Error(text)
 	}
 	if n := sent(s, simulator.EndpointDelete); n != 0 {
@@ -140,6 +140,8 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 func TestParseArguments(t *testing.T) {
 	folder := t.TempDir()
 	file, binary, huge := filepath.Join(folder, "s.sh"), filepath.Join(folder, "b"), filepath.Join(folder, "h")
+	object := filepath.Join(folder, "o.json")
+	writeFile(t, object, "{\"a\":1}\n")
 	writeFile(t, file, "#!/bin/sh\necho \"hi\"\n")
 	writeFile(t, binary, "\xff\xfe")
 	writeFile(t, huge, strings.Repeat("x", maxArgument+1))
@@ -149,31 +151,37 @@ func TestParseArguments(t *testing.T) {
 		want  string
 		fails string
 	}{
-		"none":               {nil, "", `{}`, ""},
-		"a file":             {[]string{"script=@" + file}, "", `{"script":"#!/bin/sh\necho \"hi\"\n"}`, ""},
-		"stdin":              {[]string{"script=@-"}, "id\n", `{"script":"id\n"}`, ""},
-		"a literal @":        {[]string{"name=@@file"}, "", `{"name":"@file"}`, ""},
-		"an @ inside":        {[]string{"name=a@b"}, "", `{"name":"a@b"}`, ""},
-		"an = inside":        {[]string{"script=A=1"}, "", `{"script":"A=1"}`, ""},
-		"a list":             {[]string{"a=1", "b=2", "a=3"}, "", `{"a":["1","3"],"b":"2"}`, ""},
-		"an object":          {[]string{`{"a": 1, "a": 2}`}, "", `{"a": 1, "a": 2}`, ""}, // the schema refuses it
-		"an object of stdin": {[]string{"-"}, " {\"a\":1}\n", `{"a":1}`, ""},
-		"nothing on stdin":   {[]string{"-"}, "", ``, ""}, // the schema refuses it
-		"both":               {[]string{`{"a": [1, 2]}`, "b=@-"}, "x", `{"a": [1, 2],"b":"x"}`, ""},
-		"an empty object":    {[]string{`{ }`, "b=x"}, "", `{"b":"x"}`, ""},
-		"the same name":      {[]string{`{"a":1}`, "a=2"}, "", `{"a":1,"a":"2"}`, ""}, // the schema refuses it
-		"no such file":       {[]string{"script=@" + folder + "/none"}, "", "", "script: open"},
-		"no file":            {[]string{"script=@"}, "", "", "does not name a file"},
-		"not text":           {[]string{"script=@" + binary}, "", "", "is not UTF-8 text"},
-		"not text in a word": {[]string{"script=\xff"}, "", "", "is not UTF-8 text"},
-		"a huge file":        {[]string{"script=@" + huge}, "", "", "more than 1048576 bytes"},
-		"stdin twice":        {[]string{"-", "script=@-"}, "{}", "", "only once"},
-		"two objects":        {[]string{"{}", "-"}, "{}", "", "two JSON objects"},
-		"a word":             {[]string{"limit"}, "", "", "neither name=value"},
-		"no name":            {[]string{"=1"}, "", "", "neither name=value"},
+		"none":                {nil, "", `{}`, ""},
+		"a file":              {[]string{"script=@" + file}, "", `{"script":"#!/bin/sh\necho \"hi\"\n"}`, ""},
+		"stdin":               {[]string{"script=@-"}, "id\n", `{"script":"id\n"}`, ""},
+		"a literal @":         {[]string{"name=@@file"}, "", `{"name":"@file"}`, ""},
+		"an @ inside":         {[]string{"name=a@b"}, "", `{"name":"a@b"}`, ""},
+		"an = inside":         {[]string{"script=A=1"}, "", `{"script":"A=1"}`, ""},
+		"a list":              {[]string{"a=1", "b=2", "a=3"}, "", `{"a":["1","3"],"b":"2"}`, ""},
+		"an object":           {[]string{`{"a": 1, "a": 2}`}, "", `{"a": 1, "a": 2}`, ""}, // the schema refuses it
+		"an object of stdin":  {[]string{"-"}, " {\"a\":1}\n", `{"a":1}`, ""},
+		"an object by @-":     {[]string{"@-"}, " {\"a\":1}\n", `{"a":1}`, ""},
+		"an object of a file": {[]string{"@" + object, "b=x"}, "", `{"a":1,"b":"x"}`, ""},
+		"nested":              {[]string{`n=[{"x":1}]`, `m=[{"x":1}]`}, "", `{"n":[{"x":1}],"m":"[{\"x\":1}]"}`, ""},
+		"nested, not JSON":    {[]string{`n=x`}, "", `{"n":"x"}`, ""}, // the schema refuses it
+		"no object":           {[]string{"@" + folder + "/none"}, "", "", "no such file"},
+		"two by @":            {[]string{"@" + object, "@" + object}, "", "", "two JSON objects"},
+		"nothing on stdin":    {[]string{"-"}, "", ``, ""}, // the schema refuses it
+		"both":                {[]string{`{"a": [1, 2]}`, "b=@-"}, "x", `{"a": [1, 2],"b":"x"}`, ""},
+		"an empty object":     {[]string{`{ }`, "b=x"}, "", `{"b":"x"}`, ""},
+		"the same name":       {[]string{`{"a":1}`, "a=2"}, "", `{"a":1,"a":"2"}`, ""}, // the schema refuses it
+		"no such file":        {[]string{"script=@" + folder + "/none"}, "", "", "script: open"},
+		"no file":             {[]string{"script=@"}, "", "", "does not name a file"},
+		"not text":            {[]string{"script=@" + binary}, "", "", "is not UTF-8 text"},
+		"not text in a word":  {[]string{"script=\xff"}, "", "", "is not UTF-8 text"},
+		"a huge file":         {[]string{"script=@" + huge}, "", "", "more than 1048576 bytes"},
+		"stdin twice":         {[]string{"-", "script=@-"}, "{}", "", "only once"},
+		"two objects":         {[]string{"{}", "-"}, "{}", "", "two JSON objects"},
+		"a word":              {[]string{"limit"}, "", "", "neither name=value"},
+		"no name":             {[]string{"=1"}, "", "", "neither name=value"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := parseArguments(c.words, strings.NewReader(c.stdin))
+			got, err := parseArguments(c.words, strings.NewReader(c.stdin), map[string]bool{"n": true})
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Errorf("%s, %v", got, err)
@@ -195,11 +203,11 @@ func FuzzParseArguments(f *testing.F) {
 	f.Add(`{"a":"}"}`, "b=@@x", "")
 	f.Fuzz(func(t *testing.T, first, second, stdin string) {
 		for _, word := range []string{first, second} {
-			if _, value, _ := strings.Cut(word, "="); strings.HasPrefix(value, "@") && value != "@-" {
+			if _, value, _ := strings.Cut(word, "="); strings.HasPrefix(value, "@") && value != "@-" || strings.HasPrefix(word, "@") && word != "@-" {
 				t.Skip("reads a file")
 			}
 		}
-		got, err := parseArguments([]string{first, second}, strings.NewReader(stdin))
+		got, err := parseArguments([]string{first, second}, strings.NewReader(stdin), map[string]bool{"n": true})
 		if err != nil {
 			return
 		}
@@ -247,8 +255,40 @@ func TestErrorAsJSON(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	e := got.Error
-	if code != toolbox.ExitFailed || e.ExitStatus != code || e.Code != "10007" || e.Kind != upstream.Credential ||
+	if code != toolbox.ExitFailed || e.ExitStatus != code || e.Code != "10007" || e.Kind != string(upstream.Credential) ||
 		e.HTTPStatus != http.StatusForbidden || e.Retryable || !strings.Contains(errs, e.Message) {
 		t.Errorf("exit %d, %+v; %s", code, e, errs)
+	}
+}
+
+// What is wrong with a command line, or with a policy, is JSON as well where JSON was asked for.
+func TestEveryErrorAsJSON(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		exit int
+		kind string
+		says string
+	}{
+		"no such flag":     {[]string{"call", "list_instances", "--json", "--nonsense"}, exitUsage, "argument", "--nonsense"},
+		"no tool":          {[]string{"call", "--json"}, exitUsage, "argument", "<tool>"},
+		"no such tool":     {[]string{"call", "--demo", "--json", "launch"}, toolbox.ExitWrong, "argument", "the tools are"},
+		"no such argument": {[]string{"call", "--demo", "--json", "list_instances", "x=1"}, toolbox.ExitWrong, "argument", "x: unknown argument"},
+		"no such file":     {[]string{"call", "--demo", "--json", "list_instances", "name=@/none"}, toolbox.ExitWrong, "argument", "no such file"},
+		"a wrong policy":   {[]string{"call", "--demo", "--json", "--max-targets=0", "list_instances"}, exitError, "other", "--max-targets"},
+		"a refusal":        {[]string{"call", "--demo", "--json", "--read-only", "delete_instances", "instance_ids=x"}, toolbox.ExitFailed, "policy", "read-only"},
+		"one tool":         {[]string{"tools", "--demo", "--json", "launch"}, exitUsage, "argument", "the tools are"},
+		"doctor":           {[]string{"doctor", "--json", "--consent=x=y"}, exitError, "other", "--consent"},
+	} {
+		code, out, errs := run(t, nil, "", c.args...)
+		var got struct{ Error problem }
+		if err := json.Unmarshal([]byte(out), &got); err != nil || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+		if e := got.Error; code != c.exit || e.ExitStatus != code || e.Kind != c.kind || !strings.Contains(e.Message, c.says) || !strings.Contains(errs, e.Message) {
+			t.Errorf("%s: exit %d, %+v; %s", name, code, e, errs)
+		}
+	}
+	if _, out, _ := run(t, nil, "", "call", "--demo", "list_instances", "x=1"); out != "" {
+		t.Errorf("without --json: %s", out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -45,6 +46,7 @@ type grammar struct {
 	Callers   callersCommand   `cmd:"" help:"Work on files of callers."`
 	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet or Huawei Cloud Workspace as an HTTP server on this machine."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
+	Help      helpCommand      `cmd:"" help:"Show the help of a command, or of a tool."`
 }
 
 // status ends a command with an exit code without printing anything more.
@@ -56,12 +58,8 @@ func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 func Run(args []string, streams Streams) (code int) {
 	// A closed stdout must come back as a write error, so that running calls are finished properly.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the process at once
-	}()
 
 	var commands grammar
 	exited := -1
@@ -92,23 +90,38 @@ func Run(args []string, streams Streams) (code int) {
 		return exited
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\nTry: scnet-mcp --help\n", err)
+		_ = wrong(streams, wantsJSON(nil, args), fmt.Errorf("%w\nTry: scnet-mcp --help", err))
 		return exitUsage
 	}
 	log, flush := newLog(streams.Err, commands.LogLevel)
 	defer flush()
 	quietStandardLog(log)
-	switch err := command.Run(log); {
+	return exitStatus(ctx, streams, command, command.Run(log))
+}
+
+// exitStatus prints the error that a command ended with, unless the command has done so itself, and returns the exit status.
+func exitStatus(ctx context.Context, streams Streams, command *kong.Context, err error) int {
+	code := exitError
+	signalled, cut := interrupted(ctx)
+	if cut && !isServer(command) { // what a server does at a signal is not an interruption
+		code = signalled.exitStatus()
+	}
+	var ended status
+	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, new(status)):
-		var s status
-		errors.As(err, &s)
-		return int(s)
-	default:
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
-		return exitError
+	case errors.As(err, &ended) && ended == exitError:
+		return code
+	case errors.As(err, &ended):
+		return int(ended)
 	}
+	_ = fail(streams, wantsJSON(command, nil), problem{Message: fmt.Sprintf("scnet-mcp: %v", err), ExitStatus: code}.of(err))
+	return code
+}
+
+// isServer reports whether a command runs until a signal ends it.
+func isServer(command *kong.Context) bool {
+	return slices.Contains([]string{"serve", "simulator"}, strings.Fields(command.Command())[0])
 }
 
 // forgetEmptySettings treats an empty variable as one that is not set, which is what compose files and unit files mean by it;

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,7 +87,14 @@ func TestHelpAndUsage(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, "help", out, "serve", "demo", "call", "tools", "doctor", "simulator", "version", "SCNET_TOKEN", "SCNET_MCP_LOG_LEVEL")
-	for _, args := range [][]string{{"nonsense"}, {"--no-such-flag"}, {"call"}, {"--log-level=loud", "version"}, {"tools", "--json", "--markdown"}} {
+	if code, same, _ := run(t, nil, "", "help"); code != 0 || same != out {
+		t.Errorf("help: exit %d: %s", code, same)
+	}
+	_, out, _ = run(t, nil, "", "audit", "verify", "--help")
+	if code, same, _ := run(t, nil, "", "help", "audit", "verify"); code != 0 || same != out {
+		t.Errorf("help audit verify: exit %d: %s", code, same)
+	}
+	for _, args := range [][]string{{"nonsense"}, {"help", "nonsense"}, {"--no-such-flag"}, {"call"}, {"--log-level=loud", "version"}, {"tools", "--json", "--markdown"}} {
 		if code, _, errs := run(t, nil, "", args...); code != exitUsage || errs == "" {
 			t.Errorf("%v: exit %d, stderr %q", args, code, errs)
 		}
@@ -139,10 +147,13 @@ func TestHelpOfTools(t *testing.T) {
 		if code != 0 || errs != "" {
 			t.Errorf("%s: exit %d, %s", tool.Name, code, errs)
 		}
-		contains(t, tool.Name, out, tool.Name+": "+tool.Title, tool.Description, "Result (--json): ")
+		contains(t, tool.Name, out, tool.Name+" (", "Fields of the result (--json):", "\nExample:\n  scnet-mcp call "+tool.Name)
+		if strings.Contains(out, "confirm=true") || strings.Contains(out, "preview_token=") {
+			t.Errorf("%s: a person is told what a model has to repeat: %s", tool.Name, out)
+		}
 		for _, name := range tool.Input.Properties() {
 			forModels := tool.Risk != guard.Read && (name == "confirm" || name == "preview_token")
-			if strings.Contains(out, "\n  "+name+"= ") == forModels {
+			if strings.Contains(out, "\n  "+name+"=") == forModels {
 				t.Errorf("%s: the argument %s is told: %v", tool.Name, name, forModels)
 			}
 		}
@@ -154,6 +165,9 @@ func TestHelpOfTools(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", tool.Name, code, shown)
 		}
 	}
+	if code, out, _ := run(t, nil, "", "help", "list_instances"); code != 0 || !strings.HasPrefix(out, "list_instances (") {
+		t.Errorf("help of a tool: exit %d: %s", code, out)
+	}
 	for _, args := range [][]string{{"call", "launch", "--help"}, {"tools", "--demo", "launch"}} {
 		if code, _, errs := run(t, nil, "", args...); code != exitUsage || !strings.Contains(errs, "the tools are") {
 			t.Errorf("%v: exit %d, %s", args, code, errs)
@@ -161,6 +175,23 @@ func TestHelpOfTools(t *testing.T) {
 	}
 	if code, out, _ := run(t, nil, "", "call", "--help"); code != 0 || !strings.Contains(out, "--confirm") {
 		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// The example of every tool is a call that is right, and uses its arguments.
+func TestExamplesOfTools(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "check.sh", "df -h\n")
+	waits := regexp.MustCompile(`wait_seconds=\d+`)
+	for _, tool := range tools.Catalogue() {
+		code, out, errs := run(t, nil, "", append([]string{"call", "--demo", tool.Name}, strings.Fields(waits.ReplaceAllString(tool.Example, "wait_seconds=1"))...)...)
+		needsRun := strings.Contains(tool.Example, "run_id=RUN") // of a run that only its user knows
+		if code == toolbox.ExitWrong && !needsRun || code == exitError && !needsRun {
+			t.Errorf("%s %s: exit %d: %s%s", tool.Name, tool.Example, code, out, errs)
+		}
+		if arguments, err := argumentsOf(tool); err != nil || len(arguments) > 0 && tool.Example == "" {
+			t.Errorf("%s has no example: %v", tool.Name, err)
+		}
 	}
 }
 

@@ -44,7 +44,17 @@ func TestCallNeedsConsent(t *testing.T) {
 		t.Errorf("exit %d, %d deletes sent", code, sent(s, simulator.EndpointDelete))
 	}
 	contains(t, "stdout", out, "PREVIEW. Nothing has been changed.", "Instances_2204208761", "deleted for good")
-	contains(t, "stderr", errs, "Add --confirm")
+	contains(t, "stderr", errs, "Nothing was changed. To do this, repeat the command with --confirm")
+	if strings.Contains(out+errs, "preview_token") || strings.Contains(out+errs, "the user") {
+		t.Errorf("a script is told what a model has to repeat: %s%s", out, errs)
+	}
+	_, out, _ = run(t, env, "", append(arguments, "--json")...)
+	contains(t, "next", out, `"next":"Repeat the command with --confirm, or with confirm=true and preview_token=`)
+	code, out, errs = run(t, env, "", append(arguments, "--consent=delete_instances=human")...)
+	if code != toolbox.ExitConsent {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	contains(t, "stderr", errs, "wants a person's answer", "at a terminal")
 
 	code, out, errs = run(t, env, "", append(arguments, "--confirm")...)
 	if code != 0 || sent(s, simulator.EndpointDelete) != 1 {
@@ -187,7 +197,7 @@ func TestAPersonIsAsked(t *testing.T) {
 				t.Errorf("a person is told what a model has to repeat:\n%s", text)
 			}
 			if err != nil {
-				text := explain(t.Context(), err, true)
+				text := explain(t.Context(), err)
 				contains(t, "the answer", text, "Nothing was changed")
 				if strings.Contains(text, "Do not repeat") {
 					t.Errorf("a person is told what a model has to hear: %s", text)

@@ -84,7 +84,7 @@ func untilHangup(ctx context.Context) (_ context.Context, ignore context.CancelF
 	if signal.Ignored(syscall.SIGHUP) {
 		return ctx, func() {}
 	}
-	return signal.NotifyContext(ctx, syscall.SIGHUP)
+	return untilSignal(ctx, syscall.SIGHUP)
 }
 
 // limitMemory lets the garbage collector run before the heap has grown to memoryLimit, which all that the server's limits

@@ -35,17 +35,17 @@ func isPerson(streams Streams) bool {
 func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage) (toolbox.Result, error) {
 	call := toolbox.Call{Tool: tool, Arguments: arguments, Caller: toolbox.Caller{
 		Name: "local", Client: "scnet-mcp call", ClientVersion: buildVersion(), Transport: "shell", AtTerminal: s.person && !s.confirm,
+		AtShell: true,
 	}}
 	result, err := s.answered(ctx, call)
 	if err != nil || !result.NeedsConsent || !s.confirm {
 		return result, err
 	}
-	token := previewToken(result.Structured)
-	confirmed, err := withConsent(arguments, token)
+	confirmed, err := withConsent(arguments, previewToken(result.Structured))
 	if err != nil {
 		return result, err
 	}
-	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", withoutToken(result.Text, token))
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", result.Text)
 	call.Arguments = confirmed
 	result, err = s.answered(ctx, call)
 	var refusal *guard.Refusal
@@ -118,20 +118,6 @@ func previewToken(preview json.RawMessage) string {
 	}
 	_ = json.Unmarshal(preview, &shown) // a result without one has no preview
 	return shown.Preview.Token
-}
-
-// withoutToken returns the text of a preview without the lines that tell a model what to repeat.
-func withoutToken(text, token string) string {
-	if token == "" {
-		return text
-	}
-	var kept []string
-	for _, line := range strings.Split(text, "\n") {
-		if !strings.Contains(line, token) {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "\n")
 }
 
 // withConsent adds confirm, and the token of a preview if it has one, to the arguments of a call. A token that the arguments

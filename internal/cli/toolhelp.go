@@ -2,85 +2,188 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // property is what the help tells of one argument, as the tool's schema has it.
 type property struct {
-	Type        any               `json:"type"`
-	Description string            `json:"description"`
-	Enum        []json.RawMessage `json:"enum"`
-	Default     json.RawMessage   `json:"default"`
-	Minimum     json.RawMessage   `json:"minimum"`
-	Maximum     json.RawMessage   `json:"maximum"`
-	Items       *property         `json:"items"`
+	Type        any                 `json:"type"`
+	Description string              `json:"description"`
+	Enum        []json.RawMessage   `json:"enum"`
+	Default     json.RawMessage     `json:"default"`
+	Minimum     json.RawMessage     `json:"minimum"`
+	Maximum     json.RawMessage     `json:"maximum"`
+	Items       *property           `json:"items"`
+	Properties  map[string]property `json:"properties"`
 }
 
-// kind words the type and the limits of an argument.
-func (p property) kind() string {
-	word := fmt.Sprint(p.Type)
-	switch {
-	case len(p.Enum) > 0:
-		values := make([]string, len(p.Enum))
-		for i, value := range p.Enum {
-			values[i] = strings.Trim(string(value), `"`)
-		}
-		word = strings.Join(values, "|")
-	case p.Items != nil:
-		word = "list of " + p.Items.kind()
-	case p.Minimum != nil && p.Maximum != nil:
-		word = fmt.Sprintf("%s %s to %s", word, p.Minimum, p.Maximum)
-	}
-	return word
+// argument is a property that a command line can give.
+type argument struct {
+	property
+	name     string
+	required bool
 }
 
-// writeToolHelp writes everything about one tool that a person needs to call it.
-func writeToolHelp(out io.Writer, t toolbox.Tool) error {
+// argumentsOf returns what a person can give a tool, in the order of its schema. What a model consents with is not among
+// them: the command line has --confirm, and a person.
+func argumentsOf(t toolbox.Tool) (arguments []argument, err error) {
 	var schema struct {
 		Required   []string            `json:"required"`
 		Properties map[string]property `json:"properties"`
 	}
 	if err := json.Unmarshal(t.Input.JSON(), &schema); err != nil {
+		return nil, err
+	}
+	for _, name := range t.Input.Properties() {
+		if t.Risk != guard.Read && (name == "confirm" || name == "preview_token") {
+			continue
+		}
+		arguments = append(arguments, argument{schema.Properties[name], name, slices.Contains(schema.Required, name)})
+	}
+	return arguments, nil
+}
+
+// nestedOf names the arguments of a tool that only JSON can express.
+func nestedOf(tool string) map[string]bool {
+	nested := map[string]bool{}
+	t, err := findTool(tool, tools.Catalogue())
+	if err != nil {
+		return nested
+	}
+	arguments, _ := argumentsOf(t) // a schema of ours decodes
+	for _, a := range arguments {
+		nested[a.name] = a.isNested()
+	}
+	return nested
+}
+
+func (p property) isNested() bool { return p.Properties != nil || p.Items != nil && p.Items.isNested() }
+
+// words returns the values of an argument that has a closed set of them.
+func (p property) words() []string {
+	if p.Items != nil {
+		return p.Items.words()
+	}
+	if p.Type == "boolean" {
+		return []string{"true", "false"}
+	}
+	words := make([]string, len(p.Enum))
+	for i, value := range p.Enum {
+		words[i] = strings.Trim(string(value), `"`)
+	}
+	return words
+}
+
+// kind words the type and the limits of an argument.
+func (p property) kind() string {
+	switch words := p.words(); {
+	case p.isNested():
+		return textNested
+	case p.Items != nil:
+		return fmt.Sprintf(textList, p.Items.kind())
+	case len(words) > 0:
+		return strings.Join(words, "|")
+	case p.Minimum != nil && p.Maximum != nil:
+		return fmt.Sprintf(textRange, textKinds[fmt.Sprint(p.Type)], p.Minimum, p.Maximum)
+	case p.Minimum != nil:
+		return fmt.Sprintf(textFrom, textKinds[fmt.Sprint(p.Type)], p.Minimum)
+	}
+	return textKinds[fmt.Sprint(p.Type)]
+}
+
+// notes follow the type: whether the argument is required, and what holds without it.
+func (a argument) notes() string {
+	notes := a.kind()
+	if a.required {
+		notes += ", " + textRequired
+	}
+	if a.Default != nil {
+		notes += fmt.Sprintf(textDefault, strings.Trim(string(a.Default), `"`))
+	}
+	return notes
+}
+
+// fields are the members of the objects of a nested argument.
+func (p property) fields() string {
+	if p.Items != nil {
+		return p.Items.fields()
+	}
+	var fields []string
+	for name, field := range p.Properties {
+		fields = append(fields, fmt.Sprintf("%s (%s)", name, field.kind()))
+	}
+	slices.Sort(fields)
+	return strings.Join(fields, ", ")
+}
+
+// The columns of the help of a tool.
+const (
+	helpWidth  = 100
+	helpIndent = 24
+)
+
+// writeToolHelp writes everything about one tool that a person needs to call it, with the consent that it needs.
+func writeToolHelp(out io.Writer, t toolbox.Tool, level guard.Level) error {
+	arguments, err := argumentsOf(t)
+	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s (%s, toolset %s)\n\n%s\n\nArguments:\n", t.Name, t.Title, t.Risk, t.Toolset, t.Description)
-	for _, name := range t.Input.Properties() {
-		if t.Risk != guard.Read && (name == "confirm" || name == "preview_token") {
-			continue // for models; the command line has --confirm and a person
+	fill := func(indent int, words string) { text.Fill(&b, words, indent, helpColumns(out)) }
+	fmt.Fprintf(&b, "%s (%s, toolset %s)\n", t.Name, t.Risk, t.Toolset)
+	fill(0, t.Title)
+	b.WriteString("\n")
+	fill(0, forPeople(t.Description))
+	fmt.Fprintf(&b, "\n%s\n", textArguments)
+	for _, a := range arguments {
+		fmt.Fprintf(&b, "  %-*s%s\n", helpIndent-2, a.name+"=", a.notes())
+		fill(helpIndent, a.Description)
+		if a.isNested() {
+			fill(helpIndent, fmt.Sprintf(textFields, a.fields()))
 		}
-		p := schema.Properties[name]
-		var notes []string
-		if slices.Contains(schema.Required, name) {
-			notes = append(notes, "required")
-		}
-		if p.Default != nil {
-			notes = append(notes, "default "+string(p.Default))
-		}
-		note := ""
-		if notes != nil {
-			note = " (" + strings.Join(notes, ", ") + ")"
-		}
-		fmt.Fprintf(&b, "  %-22s %s; %s%s\n", name+"=", p.kind(), p.Description, note)
 	}
-	fmt.Fprintf(&b, "\nResult (--json): %s\n", strings.Join(t.Output.Properties(), ", "))
-	if t.Risk != guard.Read {
-		b.WriteString("\nAt a terminal you are asked before anything is changed. In a script, the call shows what would happen and\n" +
-			"exits with 3; --confirm does it.\n")
+	if consent := textConsent[level]; t.Risk != guard.Read {
+		fmt.Fprintf(&b, "\n%s\n", textConsentTitle)
+		fill(2, consent)
 	}
-	b.WriteString("\nscnet-mcp call --help lists the flags.\n")
-	_, err := io.WriteString(out, b.String())
+	fmt.Fprintf(&b, "\n%s\n  %s\n", textExample, strings.TrimSpace("scnet-mcp call "+t.Name+" "+t.Example))
+	fmt.Fprintf(&b, "\n%s\n", textResult)
+	fill(2, strings.Join(t.Output.Properties(), ", "))
+	fmt.Fprintf(&b, "\n%s\n", textMoreHelp)
+	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// helpColumns is how wide the help is: as the terminal is, but not so wide that it is hard to read.
+func helpColumns(out io.Writer) int {
+	if file, ok := out.(*os.File); ok && isTerminal(file) {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width >= 2*helpIndent {
+			return min(width, helpWidth)
+		}
+	}
+	return helpWidth
+}
+
+// forPeople takes out of a description the sentences that tell a model how consent is given.
+func forPeople(description string) string {
+	sentences := strings.SplitAfter(description, ". ")
+	return strings.TrimSpace(strings.Join(slices.DeleteFunc(sentences, func(s string) bool {
+		return strings.Contains(s, "confirm=true") || strings.HasPrefix(s, "The first call shows a preview")
+	}), ""))
 }
 
 // findTool returns the tool of that name.
@@ -92,7 +195,7 @@ func findTool(name string, among []toolbox.Tool) (toolbox.Tool, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return toolbox.Tool{}, fmt.Errorf("there is no tool %q; the tools are %s", name, strings.Join(names, ", "))
+	return toolbox.Tool{}, fmt.Errorf(textNoSuchTool, name, strings.Join(names, ", "))
 }
 
 // printHelp is kong's help, but for `call TOOL --help`, which is about the tool.
@@ -109,7 +212,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		}
 		return err
 	}
-	return writeToolHelp(ctx.Stdout, t)
+	return writeToolHelp(ctx.Stdout, t, t.StandardConsent())
 }
 
 // toolOfCall returns the tool that `call` is given, or "".
@@ -125,4 +228,23 @@ func toolOfCall(ctx *kong.Context) string {
 		}
 	}
 	return ""
+}
+
+// helpCommand is `help call` for `call --help`, and `help list_instances` for `call list_instances --help`.
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"A command, or a tool."`
+}
+
+// Run prints the help.
+func (c helpCommand) Run(streams Streams) error {
+	words := c.Command
+	if len(words) == 1 {
+		if _, err := findTool(words[0], tools.Catalogue()); err == nil {
+			words = []string{"call", words[0]}
+		}
+	}
+	if slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, "-") }) {
+		return errors.New(textHelpOfFlags)
+	}
+	return status(Run(append(slices.Clone(words), "--help"), streams))
 }

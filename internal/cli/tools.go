@@ -58,12 +58,11 @@ func (c toolsCommand) one(ctx context.Context, streams Streams, service services
 	t, err := findTool(c.Tool, box.Tools())
 	switch {
 	case err != nil:
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
-		return status(exitUsage)
+		return wrong(streams, c.JSON, err)
 	case c.Markdown:
 		return writeMarkdown(streams.Out, []toolbox.Tool{t})
 	case !c.JSON:
-		return writeToolHelp(streams.Out, t)
+		return writeToolHelp(streams.Out, t, service.Policy.Level(t.Name, t.StandardConsent()))
 	}
 	list, err := newServer(service, box, c.Demo, zerolog.Nop()).ListTools(ctx)
 	if err != nil {

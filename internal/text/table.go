@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
 
 // Age words a duration with its largest unit: 5d, 3h, 12m, 40s.
@@ -72,14 +74,14 @@ func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 			} else {
 				row[i] = cut(cell, maxima[i])
 			}
-			widths[i] = max(widths[i], width(row[i]))
+			widths[i] = max(widths[i], Width(row[i]))
 		}
 	}
 	for _, row := range rows {
 		for i, cell := range row {
 			b.WriteString(cell)
 			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-width(cell)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-Width(cell)+2))
 			}
 		}
 		b.WriteByte('\n')
@@ -116,8 +118,9 @@ func isBare(cell string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
-// width counts terminal cells: a CJK character takes two.
-func width(s string) int {
+// Width counts the cells that s takes in a terminal: a Chinese character or an emoji takes two, an accent that is put on the
+// character before it none.
+func Width(s string) int {
 	n := 0
 	for _, r := range s {
 		n += cells(r)
@@ -127,18 +130,21 @@ func width(s string) int {
 
 func cells(r rune) int {
 	switch {
-	case r < 0x1100:
+	case r < 0x300: // no character before it is wide or combines
 		return 1
-	case r <= 0x115F, r >= 0x2E80 && r <= 0xA4CF, r >= 0xAC00 && r <= 0xD7A3, r >= 0xF900 && r <= 0xFAFF,
-		r >= 0xFE30 && r <= 0xFE6F, r >= 0xFF00 && r <= 0xFF60, r >= 0xFFE0 && r <= 0xFFE6, r >= 0x1F300 && r <= 0x1FAFF,
-		r >= 0x20000 && r <= 0x3FFFD:
-		return 2
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
 	}
-	return 1
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
 }
 
 func cut(s string, limit int) string {
-	if len(s) <= limit || width(s) <= limit {
+	if len(s) <= limit || Width(s) <= limit {
 		return s
 	}
 	used := 1 // the ellipsis

@@ -111,7 +111,7 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 	*InP(&bound).consent() = Consent{}
 	subject := plan.subject(c.tool.Name, call.Caller.Name, bound)
 	decision := b.rules.Tokens.Decide(ctx, guard.Call{
-		Level: b.rules.Policy.Level(c.tool.Name, c.tool.standardConsent()), Subject: subject, Question: c.steps.Ask(in, plan),
+		Level: b.rules.Policy.Level(c.tool.Name, c.tool.StandardConsent()), Subject: subject, Question: c.steps.Ask(in, plan),
 		Confirm: consent.Confirm, Token: consent.PreviewToken, CanAsk: call.Caller.CanAsk && !b.rules.Policy.NeverAsk,
 		Answer: call.Answer, AtTerminal: call.Caller.AtTerminal,
 	})
@@ -120,7 +120,7 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 	case guard.Proceed:
 		return c.act(ctx, a, in, plan, work)
 	case guard.Show:
-		return c.show(ctx, a, in, plan, decision)
+		return c.show(ctx, a, call, in, plan, decision)
 	case guard.Ask:
 		a.finish(ctx, audit.Previewed, NeedsConfirmation, nil) // the answer may never come
 		return a.end(Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.rules.Now()).text}, nil)
@@ -178,11 +178,11 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 
 // show answers with a preview.
 func (c change[In, Work, Out, InP, OutP]) show(
-	ctx context.Context, a *attempt, in In, plan Plan, decision guard.Decision,
+	ctx context.Context, a *attempt, call Call, in In, plan Plan, decision guard.Decision,
 ) ending {
 	a.finish(ctx, audit.Previewed, NeedsConfirmation, nil)
 	p := plan.preview(decision.Notice, a.toolbox.rules.Now())
-	next := p.consentable(decision)
+	next := p.consentable(decision, call.Caller.AtShell)
 	var out Out
 	if c.steps.Preview != nil {
 		out = c.steps.Preview(in, plan)
@@ -190,6 +190,9 @@ func (c change[In, Work, Out, InP, OutP]) show(
 	*OutP(&out).changed() = Changed{State: NeedsConfirmation, Targets: plan.previewed(), Preview: p, Next: next}
 	result, err := c.render(a, out)
 	result.NeedsConsent = true
+	if call.Caller.AtShell { // the command says itself how to go on
+		result.Text = a.mask(p.text)
+	}
 	return a.end(result, err)
 }
 

@@ -18,7 +18,7 @@ func (b *Toolbox) stillPermitted(t Tool, plan Plan) error {
 	if err := policy.Offers(t.Name, t.Toolset, t.Risk); err != nil {
 		return err
 	}
-	if policy.Level(t.Name, t.standardConsent()) != b.rules.Policy.Level(t.Name, t.standardConsent()) {
+	if policy.Level(t.Name, t.StandardConsent()) != b.rules.Policy.Level(t.Name, t.StandardConsent()) {
 		return &guard.Refusal{Rule: guard.CallerRule, Reason: "the consent that " + t.Name + " needs has changed; begin again"}
 	}
 	return plan.permitted(policy)

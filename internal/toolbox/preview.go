@@ -29,16 +29,33 @@ func (p Plan) preview(notice string, now time.Time) *Preview {
 
 // consentable adds the way to consent to a preview that decision is about, and returns the next step. Where the client can
 // ask its user, that is to repeat the call: nobody is asked twice.
-func (p *Preview) consentable(decision guard.Decision) (next string) {
+func (p *Preview) consentable(decision guard.Decision, atShell bool) (next string) {
+	if decision.Token != "" && !decision.CanAsk {
+		p.Token, p.ExpiresAt = decision.Token, decision.Expires.UTC().Truncate(time.Second)
+	}
+	if atShell {
+		return p.consentableAtShell(decision)
+	}
 	switch {
 	case decision.CanAsk:
 		return "Repeat the same call with confirm=true; the user will be asked."
 	case decision.Token != "":
-		p.Token, p.ExpiresAt = decision.Token, decision.Expires.UTC().Truncate(time.Second)
 		return fmt.Sprintf("Show this to the user. If they agree, repeat the same call with confirm=true and preview_token=%s, once, before %s.",
 			p.Token, p.ExpiresAt.Format(time.RFC3339))
 	case decision.Unconfirmable:
 		return "Tell the user that this has to be done with a client that can ask a human."
 	}
 	return "Repeat the call without confirm for a new preview."
+}
+
+// consentableAtShell is the next step of a script.
+func (p *Preview) consentableAtShell(decision guard.Decision) string {
+	switch {
+	case decision.Unconfirmable:
+		return "The operator wants a person's answer: run the command at a terminal."
+	case p.Token != "":
+		return fmt.Sprintf("Repeat the command with --confirm, or with confirm=true and preview_token=%s, once, before %s.",
+			p.Token, p.ExpiresAt.Format(time.RFC3339))
+	}
+	return "Repeat the command with --confirm."
 }

@@ -18,6 +18,7 @@ type Tool struct {
 	Toolset     string
 	Risk        guard.Risk
 	Consent     guard.Level // that it needs unless the operator sets another; "": what its risk needs
+	Example     string      // arguments on a command line, as in: scnet-mcp call NAME limit=5
 
 	Input  *schemas.Schema
 	Output *schemas.Schema
@@ -25,7 +26,8 @@ type Tool struct {
 	run func(context.Context, *Toolbox, Call) ending
 }
 
-func (t Tool) standardConsent() guard.Level {
+// StandardConsent is the consent that a change needs unless the operator sets another.
+func (t Tool) StandardConsent() guard.Level {
 	if t.Consent != "" {
 		return t.Consent
 	}
@@ -48,6 +50,7 @@ type Caller struct {
 	Transport     string
 	CanAsk        bool // the client can put a question to a human, now
 	AtTerminal    bool // a person made the call at a terminal, and is asked before every change
+	AtShell       bool // the call is a command line: a preview is worded for whoever typed it, not for a model
 }
 
 // Result is a tool's answer: data that matches the output schema, and a short text that is useful without it. With a
