@@ -8,12 +8,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 )
 
 // settings are what is measured, and for how long.
 type settings struct {
 	server, peer, tool, arguments string
+	only                          *regexp.Regexp
 	each                          time.Duration
 	rounds                        int
 }
@@ -30,7 +32,11 @@ func main() {
 	flag.StringVar(&s.arguments, "args", "{}", "its arguments")
 	flag.DurationVar(&s.each, "each", time.Second, "how long each is measured at a time")
 	flag.IntVar(&s.rounds, "rounds", 3, "how often; the median counts")
+	only := flag.String("only", "", "measure only the lines whose name and rows match this regular expression")
 	flag.Parse()
+	var err error
+	s.only, err = regexp.Compile(*only)
+	check(err)
 	check(compare(context.Background(), s))
 }
 
@@ -61,7 +67,7 @@ func compare(ctx context.Context, s settings) error {
 		found := make([][]sample, len(subjects))
 		for range s.rounds {
 			for i, each := range subjects {
-				if callers > 1 && each.alone {
+				if callers > 1 && each.alone || !s.only.MatchString(each.name+" "+count(each.rows)) {
 					continue
 				}
 				one, err := measure(ctx, each, callers, s.each)
