@@ -50,6 +50,7 @@ func (c *Client) exchange(ctx context.Context, call call) (envelope, error) {
 	if !ok || !env.ok() || !isSuccess(resp.Status) {
 		return envelope{}, call.answerError(resp)
 	}
+	resp.Recycle() // an envelope, and what its data was decoded into, hold copies
 	return env, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -262,4 +263,29 @@ func FuzzDownload(f *testing.F) {
 			t.Errorf("%q passes for a refusal", body)
 		}
 	})
+}
+
+// The bytes of an answer are used again for the next one, so nothing that was decoded may point into them.
+func TestDecodedAnswersAreCopies(t *testing.T) {
+	const answer = `{"code":"0","msg":"success","total":1,"data":[{"id":"i1","instanceServiceName":"train","status":"Running",` +
+		`"gpuNumber":"2","mountInfoList":[{"sourcePath":"/a","targetPath":"/b","type":"path"}],` +
+		`"containerPortInfoList":[{"accessUrl":"http://x","containerPort":8888,"protocolType":"HTTP"}]}]}`
+	for name, rows := range map[string]bool{"rows": true, "raw": false} {
+		decode := func(body []byte) string {
+			var into table
+			list := newListAnswer(10)
+			if rows {
+				into = list
+			}
+			env, ok := parseEnvelope(body, into)
+			for i := range body {
+				body[i] = 'x'
+			}
+			return fmt.Sprintf("%v %+v %s %+v %s", ok, list.Rows, env.Msg, env.Code, env.Data)
+		}
+		reused := []byte(answer)
+		if got := decode(reused); strings.Contains(got, "xx") || !strings.Contains(got, "train") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
 }

@@ -178,6 +178,7 @@ func (out *ListInstancesOutput) add(region *scnet.Region, l listing, err error, 
 	if l.total >= 0 {
 		here.Total = &l.total
 	}
+	out.Instances = slices.Grow(out.Instances, len(l.rows))
 	for _, row := range l.rows {
 		out.Instances = append(out.Instances, instanceItem(row, place(region), out.now, in.Detail))
 	}

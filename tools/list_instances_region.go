@@ -124,6 +124,7 @@ func (q query) read(ctx context.Context, region *scnet.Region, report func(read,
 
 // take keeps and counts what matches of rows, and returns how many of them there are up to the last that was kept.
 func (l *listing) take(q query, rows []scnet.Instance) (kept int) {
+	l.rows = slices.Grow(l.rows, min(len(rows), q.limit-len(l.rows)))
 	for i, in := range rows {
 		if !q.matches(in) {
 			continue

@@ -62,12 +62,7 @@ func (t *Text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*t = ""
 	kind := dec.PeekKind()
 	if kind == jsontext.KindString {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		*t = Text(token.String())
-		return nil
+		return json.UnmarshalDecode(dec, (*string)(t)) // which makes one string of equal ones
 	}
 	if kind == jsontext.KindNumber || kind == jsontext.KindTrue || kind == jsontext.KindFalse {
 		raw, err := dec.ReadValue()

@@ -21,6 +21,10 @@ const dialTimeout = 10 * time.Second
 // readBuffer holds the head of an answer and a page of 20 rows, which then take one read together.
 const readBuffer = 32 << 10
 
+// idlePerHost is as many as one client's calls run at the same time: with fewer, connections would be closed and opened again
+// all the time while it is busy.
+const idlePerHost = 64
+
 // NewTransport returns the pool that New uses by default. It honours the proxy environment, and speaks HTTP/1.1 only: over
 // HTTP/2 net/http itself sends a request again, whatever its method, when the stream or the connection is reset with a code
 // that says "not processed" or nothing at all, and such codes were seen from servers that had acted.
@@ -33,8 +37,8 @@ func NewTransport() *http.Transport {
 		DialContext:           dialer.DialContext,
 		Protocols:             protocols,
 		ReadBufferSize:        readBuffer,
-		MaxIdleConns:          32,
-		MaxIdleConnsPerHost:   16,
+		MaxIdleConns:          2 * idlePerHost,
+		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: time.Second,

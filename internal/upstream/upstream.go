@@ -49,6 +49,23 @@ type Response struct {
 	RetryAfter time.Duration // what the server asked for; 0 when it did not
 	Skew       time.Duration // the server's clock minus ours, by its Date header
 	HasSkew    bool
+
+	buffer *bytes.Buffer // of Body
+}
+
+// buffers are of bodies that nobody needs any more.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxReused is how long a buffer may be to be kept for another body: longer ones are rare.
+const maxReused = 1 << 20
+
+// Recycle gives up the body: its memory is used for another answer. The caller and whatever it decoded must not hold a part
+// of it.
+func (r *Response) Recycle() {
+	if r.buffer != nil && r.buffer.Cap() <= maxReused {
+		buffers.Put(r.buffer)
+	}
+	r.Body, r.buffer = nil, nil
 }
 
 // exchange is a link of the chain that a Request passes. Its error is a *Failure.
@@ -202,7 +219,8 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if limit == 0 {
 		limit = DefaultMaxBody
 	}
-	content, err := readAll(io.LimitReader(resp.Body, limit+1), min(resp.ContentLength, limit))
+	buffer, _ := buffers.Get().(*bytes.Buffer)
+	content, err := readAll(buffer, io.LimitReader(resp.Body, limit+1), min(resp.ContentLength, limit))
 	if err != nil {
 		return fail(fmt.Errorf("the answer broke off: %w", err))
 	}
@@ -212,12 +230,12 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if !r.Exact {
 		content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	}
-	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
+	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: content, buffer: buffer}, nil
 }
 
 // readAll reads to the end. expected is how much is announced, -1 if nothing is: room for it is made at once.
-func readAll(in io.Reader, expected int64) ([]byte, error) {
-	var content bytes.Buffer
+func readAll(content *bytes.Buffer, in io.Reader, expected int64) ([]byte, error) {
+	content.Reset()
 	content.Grow(int(max(expected, 0)) + bytes.MinRead) // which the last read wants, that finds the end
 	_, err := content.ReadFrom(in)
 	return content.Bytes(), err
