@@ -27,6 +27,7 @@ import (
 
 // serveHTTP serves until a signal comes.
 func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolog.Logger) error {
+	collectLate()
 	meter := newMetrics()
 	service, closeAll, err := c.open(c.policyFlags, meter.Upstream)
 	if err != nil {
