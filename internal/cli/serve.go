@@ -95,8 +95,8 @@ func limitMemory() {
 	}
 }
 
-// collectLate lets the heap grow to five times what is in use before the garbage collector runs, which saves about an eighth
-// of a busy server's time for about 10 MB. A process that a desktop starts for every window has better use for them. GOGC says
+// collectLate lets the heap grow to five times what is in use before it is collected. That saves about an eighth of a busy
+// server's time, and takes about 10 MB, for which a process that a desktop starts for every window has better use. GOGC says
 // otherwise.
 func collectLate() {
 	if os.Getenv("GOGC") == "" {
