@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/invopop/jsonschema"
-
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 )
 
@@ -102,15 +100,13 @@ type recursiveEmbedded struct{ *recursiveEmbedded }
 
 type alias struct{}
 
-func (alias) JSONSchemaAlias() any { return recursive{} }
+func (alias) MarshalJSON() ([]byte, error) { return []byte("true"), nil }
 
-type boolean struct{}
+type boolean bool
 
-func (boolean) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{} }
+func (*boolean) UnmarshalText([]byte) error { return nil }
 
 type status string
-
-func (status) JSONSchemaExtend(schema *jsonschema.Schema) { schema.Enum = []any{"up", "down"} }
 
 type timeEmbedded struct{ time.Time }
 
@@ -137,10 +133,10 @@ func TestForRefuses(t *testing.T) {
 		}](), "JSON form of its own"},
 		{failure[struct {
 			A string `json:"a"`
-		}](), "$.properties.a: no description"},
+		}](), "A: no description"},
 		{failure[struct {
 			A []filterBare `json:"a" jsonschema_description:"A."`
-		}](), "$.properties.a.items.properties.b: no description"},
+		}](), "A: B: no description"},
 		{failure[struct {
 			A string `jsonschema_description:"A."`
 		}](), "not snake_case"},
@@ -212,6 +208,24 @@ func TestForRefuses(t *testing.T) {
 			A int `json:"a" jsonschema:"minimum=one" jsonschema_description:"A."`
 		}](), "no usable value"},
 		{failure[struct {
+			A int `json:"a" jsonschema:"minimum=1e5" jsonschema_description:"A."`
+		}](), "no usable value"},
+		{failure[struct {
+			A []int `json:"a" jsonschema:"minItems=01" jsonschema_description:"A."`
+		}](), "no usable value"},
+		{failure[struct {
+			A string `json:"a" jsonschema:"maxLength=-1" jsonschema_description:"A."`
+		}](), "no usable value"},
+		{failure[struct {
+			A bool `json:"a" jsonschema:"default=1.5x" jsonschema_description:"A."`
+		}](), "no usable value"},
+		{failure[struct {
+			A bool `json:"a" jsonschema:"default=1" jsonschema_description:"A."`
+		}](), "no usable value"},
+		{failure[struct {
+			A time.Time `json:"a" jsonschema:"default=now" jsonschema_description:"A."`
+		}](), "not supported"},
+		{failure[struct {
 			A int `json:"a" jsonschema:"enum=1" jsonschema_description:"A."`
 		}](), "not supported"},
 		{failure[struct {
@@ -243,7 +257,7 @@ type filterBare struct {
 
 func TestForAllows(t *testing.T) {
 	type allowed struct {
-		Status status   `json:"status" jsonschema_description:"A type that adds its enum."`
+		Status status   `json:"status" jsonschema:"enum=up,enum=down" jsonschema_description:"A type of its own."`
 		Size   uint64   `json:"size" jsonschema:"minimum=0" jsonschema_description:"Size, in bytes."`
 		Pair   [2]int   `json:"pair" jsonschema_description:"Exactly two, a < b & c."`
 		Tags   []string `json:"tags" jsonschema:"default=a,default=b" jsonschema_description:"Tags."`
