@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"sync"
 )
 
 // writer writes the text of a schema: of each node first its own keywords, then what it contains.
@@ -13,12 +14,20 @@ type writer struct {
 }
 
 func (n *node) text() json.RawMessage {
-	w := &writer{}
-	w.strings = json.NewEncoder(&w.out)
-	w.strings.SetEscapeHTML(false)
+	w, _ := writers.Get().(*writer)
+	defer writers.Put(w)
+	w.out.Reset()
 	w.node(n)
 	return bytes.Clone(w.out.Bytes())
 }
+
+// writers are used again, because growing their buffers costs more than all the rest.
+var writers = sync.Pool{New: func() any {
+	w := &writer{}
+	w.strings = json.NewEncoder(&w.out)
+	w.strings.SetEscapeHTML(false)
+	return w
+}}
 
 func (w *writer) node(n *node) {
 	w.out.WriteString(`{"type":`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -285,11 +286,13 @@ func (c call) redact(words string) string {
 			words = strings.ReplaceAll(words, value, "[secret]")
 		}
 	}
-	return queryToken.ReplaceAllString(words, "${1}[secret]")
+	return queryToken().ReplaceAllString(words, "${1}[secret]")
 }
 
 // queryToken finds the token in the access address of an instance, which the service may quote.
-var queryToken = regexp.MustCompile(`(?i)(\btoken=)[^\s&"'<>]+`)
+var queryToken = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(\btoken=)[^\s&"'<>]+`)
+})
 
 // loginCause reads the token endpoint's messages.
 func loginCause(code, message string) error {

@@ -237,14 +237,16 @@ func part(resp *upstream.Response, offset, n int64) []byte {
 }
 
 // runFolder is the only form of a directory that RemoveRun removes.
-var runFolder = regexp.MustCompile(`^(/[A-Za-z0-9._@%+=:-]+)+/\.scnet-mcp/runs/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{32}$`)
+var runFolder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(/[A-Za-z0-9._@%+=:-]+)+/\.scnet-mcp/runs/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{32}$`)
+})
 
 // RemoveRun removes the directory of one run of a script with everything in it, and nothing else: any other path is refused.
 // Removing a directory that is already gone is not an error.
 func (f *Files) RemoveRun(ctx context.Context, dir string) error {
 	c := f.call(opRemove, http.MethodPost, "remove?"+url.Values{"paths": {dir}, "recursive": {"true"}}.Encode())
 	c.write = true
-	if !runFolder.MatchString(dir) || path.Clean(dir) != dir {
+	if !runFolder().MatchString(dir) || path.Clean(dir) != dir {
 		return c.invalid(errors.New("only the directory of one run may be removed"))
 	}
 	_, _, err := f.do(ctx, c, dir)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,7 +15,9 @@ const Unlimited = "unlimited"
 // maxTimeLimit is far beyond any limit of a resource group, and keeps sums of it from overflowing.
 const maxTimeLimit = 100_000 * time.Hour
 
-var clock = regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])$`)
+var clock = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])$`)
+})
 
 // ParseTimeLimit reads a time limit as the service writes it: HH:MM:SS, whose hours may exceed 24, or "unlimited", which is
 // 0. Known is false for anything else.
@@ -23,7 +26,7 @@ func ParseTimeLimit(limit string) (d time.Duration, known bool) {
 	if strings.EqualFold(limit, Unlimited) {
 		return 0, true
 	}
-	parts := clock.FindStringSubmatch(limit)
+	parts := clock().FindStringSubmatch(limit)
 	if parts == nil {
 		return 0, false
 	}

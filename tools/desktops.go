@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
@@ -49,7 +50,9 @@ func (s Desktops) find(ctx context.Context, ids []string) (map[string]workspace.
 }
 
 // desktopID is the documented form of a desktop's id; what has it is not searched for as a name.
-var desktopID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+var desktopID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+})
 
 const (
 	maxNamesakes  = 1000 // rows that one search for a name looks at
@@ -62,7 +65,7 @@ const (
 func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]workspace.Desktop, error) {
 	var ids, names []string
 	for _, ref := range refs {
-		if desktopID.MatchString(ref) {
+		if desktopID().MatchString(ref) {
 			ids = append(ids, ref)
 		} else {
 			names = append(names, ref)
@@ -94,7 +97,7 @@ func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]worksp
 		}
 	}
 	for _, ref := range ids {
-		if _, exists := found[ref]; !exists && desktopID.MatchString(ref) {
+		if _, exists := found[ref]; !exists && desktopID().MatchString(ref) {
 			wrong = append(wrong, fmt.Sprintf("%q: no desktop has this id", text.Field(ref)))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -156,7 +157,9 @@ var desktopStatuses = map[string]string{
 }
 
 // statusWord is what a word of the service looks like that no documentation has.
-var statusWord = regexp.MustCompile(`^[A-Z][A-Z_]{1,39}$`)
+var statusWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Z][A-Z_]{1,39}$`)
+})
 
 // desktopStatus returns the service's word for a status. A word in capitals that is not documented passes, because the
 // service may have it.
@@ -172,7 +175,7 @@ func desktopStatus(word string) (string, error) {
 	if status, ok := desktopStatuses[strings.ToLower(word)]; ok {
 		return status, nil
 	}
-	if statusWord.MatchString(word) {
+	if statusWord().MatchString(word) {
 		return word, nil
 	}
 	return "", &schemas.ArgumentError{Problems: []schemas.Problem{{

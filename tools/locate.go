@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -27,7 +28,9 @@ const (
 )
 
 // instanceID is the usual form of an id; what looks like one is not searched for as a name.
-var instanceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var instanceID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{32}$`)
+})
 
 // search looks instances up by id or name in several regions.
 type search struct {
@@ -158,7 +161,7 @@ func (l *search) byID(ctx context.Context, regions []int) error {
 
 func (l *search) byName(ctx context.Context) error {
 	pairs := l.open(indices(0, len(l.regions)), func(ref string) bool {
-		return ref != "" && len(ref) <= maxRef && !instanceID.MatchString(ref)
+		return ref != "" && len(ref) <= maxRef && !instanceID().MatchString(ref)
 	})
 	rows := make([][]scnet.Instance, len(pairs))
 	slot := make(map[pair]int, len(pairs))
@@ -235,7 +238,7 @@ func (l *search) problem() error {
 	cause := l.firstFailure()
 	var problems []string
 	for i, found := range l.found {
-		if found.region == nil && (cause != nil || !instanceID.MatchString(found.ref)) {
+		if found.region == nil && (cause != nil || !instanceID().MatchString(found.ref)) {
 			problems = append(problems, l.wordsFor(i, cause != nil))
 		}
 	}

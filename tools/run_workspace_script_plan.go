@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -48,12 +49,14 @@ func (in RunWorkspaceScriptInput) check(scripts []string) error {
 	return renamed(workspace.NewScript{Name: inlineScript, Type: kind, Content: in.Script}.Check())
 }
 
-func isName(ref string) bool { return !desktopID.MatchString(ref) }
+func isName(ref string) bool { return !desktopID().MatchString(ref) }
 
 // argumentNames are ours for the service's.
 var argumentNames = map[string]string{"resource_ids": "desktop_ids", "content": "script", "type": "script_type"}
 
-var resourceIDs = regexp.MustCompile(`\bresource_ids\b`)
+var resourceIDs = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\bresource_ids\b`)
+})
 
 // renamed words a broken rule with the names of our arguments.
 func renamed(err error) error {
@@ -66,7 +69,7 @@ func renamed(err error) error {
 		if name, ok := argumentNames[p.Field]; ok {
 			p.Field = name
 		}
-		p.Message = resourceIDs.ReplaceAllString(p.Message, "desktop_ids")
+		p.Message = resourceIDs().ReplaceAllString(p.Message, "desktop_ids")
 		ours.Problems = append(ours.Problems, p)
 	}
 	return fmt.Errorf("%w. Nothing was sent", ours)

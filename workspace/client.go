@@ -111,7 +111,9 @@ func iamDomain(region string) string {
 }
 
 // regionPattern is what becomes part of a host name; it may have maxRegion characters, which a pattern takes 50 KB to count.
-var regionPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+var regionPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+})
 
 const maxRegion = 63
 
@@ -133,7 +135,7 @@ func (cfg Config) check() error {
 	switch {
 	case cfg.Region == "" && cfg.Endpoint == "":
 		problem("the region is missing, or for a private cloud the endpoint")
-	case cfg.Region != "" && (len(cfg.Region) > maxRegion || !regionPattern.MatchString(cfg.Region)):
+	case cfg.Region != "" && (len(cfg.Region) > maxRegion || !regionPattern().MatchString(cfg.Region)):
 		problem("the region must look like cn-north-4: lower-case letters, digits and hyphens")
 	}
 	switch {

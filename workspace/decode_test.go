@@ -112,7 +112,7 @@ func TestRateLimitPolicy(t *testing.T) {
 		"unlimited:5,time:1 second, limit:7,time:1 SECOND...": "7 in 1s",
 	} {
 		got := ""
-		if rateLimit.MatchString(message) {
+		if rateLimit().MatchString(message) {
 			words := strings.TrimPrefix(rateHint(message).English, "At most ")
 			words, _, _ = strings.Cut(words, " are allowed")
 			got = strings.Replace(words, " calls", "", 1)

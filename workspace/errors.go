@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
@@ -86,7 +87,7 @@ func (call *call) answerError(resp *upstream.Response) *Error {
 			Chinese: fmt.Sprintf("本机时钟相差 %s；相差 15 分钟的签名会被拒绝。请校准时钟。", off),
 		}
 	case f.RetryAfter > 0:
-	case f.Kind == upstream.Throttled && rateLimit.MatchString(said.message):
+	case f.Kind == upstream.Throttled && rateLimit().MatchString(said.message):
 		f.Hint = rateHint(said.message)
 	default:
 		f.Hint = g.hint
@@ -95,7 +96,9 @@ func (call *call) answerError(resp *upstream.Response) *Error {
 }
 
 // refusal is what the codes of the service and the gateway look like.
-var refusal = regexp.MustCompile(`^(WKS|APIGW)\.[0-9]{4,8}$`)
+var refusal = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(WKS|APIGW)\.[0-9]{4,8}$`)
+})
 
 // refuses reports whether status and code together are an answer that the service or its gateway documents for a request
 // that was not carried out. Anything else may come from a proxy that has passed the request on.
@@ -104,7 +107,7 @@ func refuses(status int, code string) bool {
 	case 429:
 		return true
 	case 400, 401, 403, 404, 405, 413, 414, 494:
-		return refusal.MatchString(code)
+		return refusal().MatchString(code)
 	}
 	return false
 }
@@ -137,10 +140,12 @@ func causeOf(status int, code string, known bool) (upstream.Kind, error) {
 }
 
 // rateLimit is how the gateway words its policy: "…policy user over ratelimit,limit:100,time:1 minute".
-var rateLimit = regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,4})\s*(second|minute|hour|day)`)
+var rateLimit = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,4})\s*(second|minute|hour|day)`)
+})
 
 func rateHint(message string) upstream.Text {
-	match := rateLimit.FindStringSubmatch(message)
+	match := rateLimit().FindStringSubmatch(message)
 	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
 	count, _ := strconv.Atoi(match[2]) // digits that fit, as matched
 	per := time.Duration(count) * units[match[3][0]|0x20]

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
@@ -30,7 +31,9 @@ const tokenBytes = 32
 // emptyDigest is what a script writes that hashed an unset variable. It would let in everybody who sends no token.
 var emptyDigest = Digest("")
 
-var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+})
 
 // Caller is somebody who may use the server.
 type Caller struct {
@@ -86,9 +89,9 @@ func Digest(token string) string {
 // hyphens, the first a letter or digit, and not Local.
 func CheckName(name string) error {
 	switch {
-	case !nameForm.MatchString(name):
+	case !nameForm().MatchString(name):
 		// The name is not repeated: it may be a token that was pasted into the wrong field.
-		return fmt.Errorf("is not valid; it must match %s", nameForm)
+		return fmt.Errorf("is not valid; it must match %s", nameForm())
 	case name == Local:
 		return errors.New(`"local" is reserved for the user of the process itself; choose another name`)
 	}

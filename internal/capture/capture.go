@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -170,7 +171,9 @@ const acceptance = "accepted"
 // label names the file that says what the run is of, so that the storage is all the state there is.
 func (r *Run) label() string { return fmt.Sprintf("of-%s-%d", r.InstanceID, r.Containers) }
 
-var labelPattern = regexp.MustCompile(`^of-([A-Za-z0-9_-]{1,128})-([0-9]{1,2})$`)
+var labelPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^of-([A-Za-z0-9_-]{1,128})-([0-9]{1,2})$`)
+})
 
 // Stop asks the run to end: a script that runs is terminated within about 10 seconds, and killed after as many more; one that
 // has not begun never will.
@@ -295,10 +298,12 @@ func (r Report) GoesOn() bool {
 	return r.State == Running || r.State == Accepted || slices.ContainsFunc(r.Containers, runs)
 }
 
-var secretWords = regexp.MustCompile(`(?i)(token=)[^\s&"']{4,}|sothisai_[A-Za-z0-9_-]{4,}`)
+var secretWords = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(token=)[^\s&"']{4,}|sothisai_[A-Za-z0-9_-]{4,}`)
+})
 
 // mask hides what looks like a token of the service.
-func mask(words string) string { return secretWords.ReplaceAllString(words, "${1}[secret]") }
+func mask(words string) string { return secretWords().ReplaceAllString(words, "${1}[secret]") }
 
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -110,7 +110,7 @@ func (s *search) at(ctx context.Context, files *scnet.Files, base string) (*Run,
 		if !f.Regular || f.Symlink {
 			continue
 		}
-		if parts := labelPattern.FindStringSubmatch(f.Name); parts != nil {
+		if parts := labelPattern().FindStringSubmatch(f.Name); parts != nil {
 			run.InstanceID = parts[1]
 			run.Containers, _ = strconv.Atoi(parts[2])
 		}

@@ -53,7 +53,7 @@ func within(dir, parent string) bool {
 
 // CheckBase refuses a directory whose name could become anything else on the way to the service or through a shell.
 func CheckBase(dir string) error {
-	if !pathPattern.MatchString(dir) || path.Clean(dir) != dir || len(dir) > 512 {
+	if !pathPattern().MatchString(dir) || path.Clean(dir) != dir || len(dir) > 512 {
 		return fmt.Errorf("%q is not an absolute path of letters, digits and . _ @ %% + = : - alone", text.Line(dir, 80))
 	}
 	return nil
@@ -63,7 +63,7 @@ func CheckBase(dir string) error {
 func inside(in scnet.Instance, run string, id ID) []string {
 	var out []string
 	add := func(dir string) {
-		if pathPattern.MatchString(dir) && path.Clean(dir) == dir && !slices.Contains(out, dir) {
+		if pathPattern().MatchString(dir) && path.Clean(dir) == dir && !slices.Contains(out, dir) {
 			out = append(out, dir)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -37,9 +38,15 @@ const (
 type ID string
 
 var (
-	idPattern    = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{32}$`)
-	shellPattern = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
-	pathPattern  = regexp.MustCompile(`^(/[A-Za-z0-9._@%+=:-]+)+$`)
+	idPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{32}$`)
+	})
+	shellPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9]{1,20}$`)
+	})
+	pathPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(/[A-Za-z0-9._@%+=:-]+)+$`)
+	})
 )
 
 const idTime = "20060102T150405Z"
@@ -53,7 +60,7 @@ func NewID(now time.Time) ID {
 
 // ParseID returns false for what is not exactly an id, so that it can become a part of a path.
 func ParseID(text string) (ID, bool) {
-	if !idPattern.MatchString(text) || ID(text).Time().IsZero() {
+	if !idPattern().MatchString(text) || ID(text).Time().IsZero() {
 		return "", false
 	}
 	return ID(text), true
@@ -95,12 +102,12 @@ func newWrapping(id ID) wrapping {
 // wrap returns the script in its wrapper: ASCII without backslash, single quote or tab, so that it survives being unescaped
 // once too often.
 func (w wrapping) wrap(script string) (string, error) {
-	if !shellPattern.MatchString(w.shell) {
+	if !shellPattern().MatchString(w.shell) {
 		return "", fmt.Errorf("%q is not the name of a shell", w.shell)
 	}
 	quoted := make([]string, 0, len(w.candidates))
 	for _, c := range w.candidates {
-		if !pathPattern.MatchString(c) {
+		if !pathPattern().MatchString(c) {
 			return "", fmt.Errorf("%q is not a path that a wrapper can hold", c)
 		}
 		quoted = append(quoted, `"`+c+`"`)

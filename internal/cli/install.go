@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -43,7 +44,9 @@ type installCommand struct {
 // uninstallCommand takes the server out of the configuration of an MCP client.
 type uninstallCommand struct{ entryFlags }
 
-var entryName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var entryName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+})
 
 // Run shows the change, asks, writes, and examines what the client will start.
 func (c installCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
@@ -167,7 +170,7 @@ func (c uninstallCommand) Run(ctx context.Context, streams Streams) error {
 
 // client returns the client that is meant. Without one it lists all.
 func (f entryFlags) client(streams Streams) (_ install.Client, listed bool, err error) {
-	if !entryName.MatchString(f.Name) {
+	if !entryName().MatchString(f.Name) {
 		return install.Client{}, false, fmt.Errorf("--name: %q is not a name of letters, digits, dots, underscores and hyphens", f.Name)
 	}
 	if f.Client == "" {

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // around is how many lines a diff shows before and after what changes.
 const around = 2
 
 // ofOthers are the values of lines that were there: they can be the secrets of other servers.
-var ofOthers = regexp.MustCompile(`([:=]\s*)"(?:[^"\\]|\\.)*"`)
+var ofOthers = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([:=]\s*)"(?:[^"\\]|\\.)*"`)
+})
 
 // Diff shows the change as a diff. Texts in lines that were there before are replaced by "…".
 func (c Change) Diff() string {
@@ -39,7 +42,7 @@ func (c Change) Diff() string {
 	}{{" ", before[first:same]}, {"-", before[same : len(before)-end]}, {"+", after[same : len(after)-end]}, {" ", tail}} {
 		for _, line := range part.lines {
 			if part.mark != "+" || known[bare(line)] {
-				line = ofOthers.ReplaceAllString(line, `$1"…"`)
+				line = ofOthers().ReplaceAllString(line, `$1"…"`)
 			}
 			fmt.Fprintf(&b, "%s%s\n", part.mark, strings.TrimRight(line, "\r\n"))
 		}

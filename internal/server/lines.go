@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"sync"
 )
 
 // maxLine is the longest message in bytes that stdio accepts.
@@ -73,7 +74,9 @@ func readLine(reader *bufio.Reader, limit int) (input, error) {
 
 // idAtEnd finds an id that is the last member of a message. The one brace after it is the message's own, because a nested
 // object would need a second one, and a string a quote.
-var idAtEnd = regexp.MustCompile(`[,{]\s*"id"\s*:\s*(-?\d+|"[^"\\]*")\s*\}\s*$`)
+var idAtEnd = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[,{]\s*"id"\s*:\s*(-?\d+|"[^"\\]*")\s*\}\s*$`)
+})
 
 // findID looks for the id of a request of which only the head and the tail are known. Clients write it first or last.
 func findID(head, tail []byte) json.RawMessage {
@@ -93,7 +96,7 @@ func findID(head, tail []byte) json.RawMessage {
 			}
 		}
 	}
-	if match := idAtEnd.FindSubmatch(tail); match != nil && json.Valid(match[1]) && isID(match[1]) {
+	if match := idAtEnd().FindSubmatch(tail); match != nil && json.Valid(match[1]) && isID(match[1]) {
 		return bytes.Clone(match[1])
 	}
 	return nil

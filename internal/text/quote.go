@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -20,7 +21,9 @@ func Field(s string) string { return Line(s, fieldRunes) }
 func Barred(s string) string { return "| " + strings.ReplaceAll(s, "\n", "\n| ") }
 
 // blanks are more than anybody needs in a line: enough of them move what follows out of sight.
-var blanks = regexp.MustCompile(`[ \t\x{00A0}\x{3000}]{9,}`)
+var blanks = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[ \t\x{00A0}\x{3000}]{9,}`)
+})
 
 // Excerpt shows the beginning of a script, cleaned, each line behind a bar. A long line goes on in the next ones, a run of
 // blanks is counted, and what is left out is said, so that nothing is hidden behind what is shown.
@@ -28,7 +31,7 @@ func Excerpt(script string) string {
 	var rows []string
 	lines := strings.Split(strings.TrimSuffix(script, "\n"), "\n")
 	for _, line := range lines {
-		line = blanks.ReplaceAllStringFunc(strings.TrimSpace(line), func(run string) string {
+		line = blanks().ReplaceAllStringFunc(strings.TrimSpace(line), func(run string) string {
 			return fmt.Sprintf(" [%d blanks] ", utf8.RuneCountInString(run))
 		})
 		rest := []rune(Line(line, 0))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Header is the name of the trace context in HTTP, and of the member in MCP's _meta.
@@ -15,7 +16,9 @@ const Header = "traceparent"
 type Parent string
 
 // version00 is the only layout that W3C has published; later versions may add members at the end.
-var version00 = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}`)
+var version00 = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}`)
+})
 
 const (
 	length      = 55
@@ -31,7 +34,7 @@ const (
 // version only the members that version 00 has are kept.
 func Parse(text string) (parent Parent, ok bool) {
 	switch {
-	case !version00.MatchString(text),
+	case !version00().MatchString(text),
 		strings.HasPrefix(text, lastVersion),
 		strings.HasPrefix(text, "00") && len(text) != length,
 		len(text) > length && text[length] != '-',

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -132,16 +133,22 @@ type wrapper struct {
 }
 
 var (
-	wrapperLine = regexp.MustCompile(`(?m)^_(id|all|max)=(\S+)$`)
-	wrapperDirs = regexp.MustCompile(`(?m)^for _c in (.*); do$`)
-	wrapperBody = regexp.MustCompile(`(?s)<<_SCNET_B64_\n(.*?)\n_SCNET_B64_\n`)
+	wrapperLine = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^_(id|all|max)=(\S+)$`)
+	})
+	wrapperDirs = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^for _c in (.*); do$`)
+	})
+	wrapperBody = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?s)<<_SCNET_B64_\n(.*?)\n_SCNET_B64_\n`)
+	})
 )
 
 func readWrapper(content string) (w wrapper, ok bool) {
 	if !strings.HasPrefix(content, "# scnet-mcp output capture, wrapper format 1\n") {
 		return w, false
 	}
-	for _, m := range wrapperLine.FindAllStringSubmatch(content, -1) {
+	for _, m := range wrapperLine().FindAllStringSubmatch(content, -1) {
 		n, _ := strconv.Atoi(m[2])
 		switch m[1] {
 		case "id":
@@ -152,7 +159,7 @@ func readWrapper(content string) (w wrapper, ok bool) {
 			w.timeout = time.Duration(n) * time.Second
 		}
 	}
-	dirs, body := wrapperDirs.FindStringSubmatch(content), wrapperBody.FindStringSubmatch(content)
+	dirs, body := wrapperDirs().FindStringSubmatch(content), wrapperBody().FindStringSubmatch(content)
 	if dirs == nil || body == nil {
 		return w, false
 	}
