@@ -28,7 +28,7 @@ run: build ## serve MCP over stdio with the credentials in the environment
 	./bin/scnet-mcp serve
 
 test: ## run all tests, with the race detector if there is a C compiler
-	$(GO) test $(RACE) ./...
+	$(GO) test $(RACE) -timeout 20m ./...
 
 budget: ## fail if a call allocates more, or the binary is larger, than internal/bench/testdata/budget.json says
 	$(GO) test -count=1 -run TestBudget ./internal/bench
