@@ -20,6 +20,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -315,7 +316,18 @@ func codeSpans(t *testing.T, name string) map[string]bool {
 }
 
 func TestDemo(t *testing.T) {
-	out := execute(t, program(t), "demo")
+	short := execute(t, program(t), "demo")
+	contains(t, "demo", short, "MCP client", "qwen-finetune-01", "PREVIEW. confirm: true alone is not enough", "done: 1 deleted", "done: 2 succeeded",
+		"NVIDIA-SMI", "not_attempted", "Stopped: more than 0 failures", "the chain is intact", "demo --full")
+	if lines := strings.Count(short, "\n"); lines > 32 {
+		t.Errorf("%d lines: %s", lines, short)
+	}
+	for line := range strings.Lines(short) {
+		if text.Width(line) > 128 {
+			t.Errorf("too wide: %s", line)
+		}
+	}
+	out := execute(t, program(t), "demo", "--full")
 	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 not run", "disk-usage done", "the chain is intact", "Demo done")
 }
 

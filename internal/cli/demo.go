@@ -19,11 +19,13 @@ import (
 const demoTimeout = time.Minute
 
 // demoCommand shows the server at work.
-type demoCommand struct{}
+type demoCommand struct {
+	Full bool `env:"-" help:"Play every act: mistakes, made-up tokens, Huawei Cloud Workspace."`
+}
 
 // Run starts this program as a server on simulated instances, drives it over stdio with an MCP client, and prints what
 // was asked and answered. It fails when an answer is not as it should be.
-func (demoCommand) Run(ctx context.Context, streams Streams) error {
+func (c demoCommand) Run(ctx context.Context, streams Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	program, err := os.Executable()
@@ -41,19 +43,35 @@ func (demoCommand) Run(ctx context.Context, streams Streams) error {
 		return fmt.Errorf("start the server: %w", err)
 	}
 	d := demo{ctx: ctx, client: client, out: streams.Out}
-	err = d.run()
+	play, ending := d.story, textDemoEnds
+	if c.Full {
+		play, ending = d.run, textDemoFullEnds
+	}
+	err = play()
 	if closeErr := client.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("stop the server: %w", closeErr))
 	}
 	if err != nil {
 		return err
 	}
-	d.printf("\n%d. The audit log of all this, verified.\n→ scnet-mcp audit verify\n", d.steps+1)
-	if err := (verifyCommand{File: auditLog}).Run(streams); err != nil {
-		return err
+	return d.verify(streams, auditLog, c.Full, ending)
+}
+
+// verify ends the demo with its audit log.
+func (d *demo) verify(streams Streams, auditLog string, full bool, ending string) error {
+	if full {
+		d.printf("\n%d. %s\n→ scnet-mcp audit verify\n", d.steps+1, textDemoAudit)
+		err := (verifyCommand{File: auditLog}).Run(streams)
+		d.printf("\n%s\n", ending)
+		return errors.Join(err, d.writeErr)
 	}
-	d.printf("\nDemo done. Nothing real was shown or changed.\n")
-	return d.writeErr
+	d.printf("%d. %s\n   → scnet-mcp audit verify audit.jsonl\n", d.steps+1, textDemoAudit)
+	var said bytes.Buffer
+	err := (verifyCommand{File: auditLog}).Run(Streams{Out: &said, Err: streams.Err})
+	folder := filepath.Dir(auditLog) + string(filepath.Separator)
+	d.show(strings.ReplaceAll(said.String(), folder, ""), []string{"records", "chain", "BROKEN"})
+	d.printf("%s\n", ending)
+	return errors.Join(err, d.writeErr)
 }
 
 // demo is one run of the demo.
@@ -99,6 +117,16 @@ func (a answer) id(status string) string {
 	return ""
 }
 
+// named returns the names of the instances in this status.
+func (a answer) named(status string) (names []string) {
+	for _, in := range a.Instances {
+		if in.Status == status {
+			names = append(names, in.Name)
+		}
+	}
+	return names
+}
+
 // linux returns the ids of the Linux desktops, those that cannot run scripts first.
 func (a answer) linux() (ids []string) {
 	for _, desktop := range a.Desktops {
@@ -121,25 +149,34 @@ func (d *demo) step(why, tool string, arguments map[string]any, check func(serve
 		return answer{}, err
 	}
 	d.printf("\n%d. %s\n→ %s %s\n", d.steps, why, tool, request)
-	reply, err := d.client.CallTool(d.ctx, tool, arguments)
-	if err != nil {
-		return answer{}, fmt.Errorf("step %d: %w", d.steps, err)
-	}
+	reply, a, err := d.call(tool, arguments, check)
 	mark := "←"
 	if reply.IsError {
 		mark = "← error:"
 	}
 	d.printf("%s %s\n", mark, strings.ReplaceAll(reply.Text, "\n", "\n  "))
-	var a answer
+	if err == nil {
+		err = d.writeErr
+	}
+	return a, err
+}
+
+// call makes a call. Its error also says that the answer lacks what a user would rely on; there is a reply then.
+func (d *demo) call(
+	tool string, arguments map[string]any, check func(server.Reply, answer) bool,
+) (reply server.Reply, a answer, err error) {
+	if reply, err = d.client.CallTool(d.ctx, tool, arguments); err != nil {
+		return reply, a, fmt.Errorf("step %d: %w", d.steps, err)
+	}
 	if reply.Structured != nil {
 		if err := json.Unmarshal(reply.Structured, &a); err != nil {
-			return answer{}, fmt.Errorf("step %d: %w", d.steps, err)
+			return reply, a, fmt.Errorf("step %d: %w", d.steps, err)
 		}
 	}
 	if !check(reply, a) {
-		return a, fmt.Errorf("step %d did not answer as it should", d.steps)
+		return reply, a, fmt.Errorf("step %d did not answer as it should", d.steps)
 	}
-	return a, d.writeErr
+	return reply, a, nil
 }
 
 // state is a check that the result is in a state.

@@ -70,9 +70,9 @@ func WriteTable(b *strings.Builder, rows [][]string, maxima []int) {
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == 0 && !isBare(cell) {
-				row[i] = strconv.Quote(cut(cell, maxima[i]-len(`""`)))
+				row[i] = strconv.Quote(Cut(cell, maxima[i]-len(`""`)))
 			} else {
-				row[i] = cut(cell, maxima[i])
+				row[i] = Cut(cell, maxima[i])
 			}
 			widths[i] = max(widths[i], Width(row[i]))
 		}
@@ -143,7 +143,8 @@ func cells(r rune) int {
 	}
 }
 
-func cut(s string, limit int) string {
+// Cut cuts s to so many cells of a terminal, and says so with "…".
+func Cut(s string, limit int) string {
 	if len(s) <= limit || Width(s) <= limit {
 		return s
 	}
