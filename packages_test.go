@@ -29,7 +29,7 @@ var packages = map[string][]string{
 	"scnet/simulator":     {module + "internal/fakecloud"},
 	"workspace":           small,
 	"workspace/simulator": {module + "internal/fakecloud"},
-	"schemas":             {"github.com/santhosh-tekuri/jsonschema/v6/..."},
+	"schemas":             {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 	"tools": append([]string{
 		module + "internal/capture", module + "scnet", module + "workspace", module + "schemas", module + "internal/toolbox", module + "internal/guard",
 		module + "internal/audit", module + "internal/rollout",

@@ -2,13 +2,13 @@ package schemas
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/invopop/jsonschema"
 )
 
-// node is one place in a schema.
+// node is one place in a schema, in the form that coercion and messages need.
 type node struct {
 	kind        string
 	description string
@@ -25,37 +25,40 @@ type node struct {
 	pattern, format      string
 
 	minimum, maximum string
-	defaults         []string // more than one only for a list
 }
 
-// remove takes a property out of an object; false if it is not there.
-func (n *node) remove(name string) bool {
-	if n.properties[name] == nil {
-		return false
+// newNode reads a schema that passed Lint.
+func newNode(schema *jsonschema.Schema) *node {
+	n := &node{
+		kind:        schema.Type,
+		description: schema.Description,
+		minItems:    schema.MinItems,
+		maxItems:    schema.MaxItems,
+		minLength:   schema.MinLength,
+		maxLength:   schema.MaxLength,
+		pattern:     schema.Pattern,
+		format:      schema.Format,
+		minimum:     schema.Minimum.String(),
+		maximum:     schema.Maximum.String(),
+		properties:  map[string]*node{},
+		required:    map[string]bool{},
 	}
-	delete(n.properties, name)
-	delete(n.required, name)
-	n.names = slices.DeleteFunc(n.names, func(other string) bool { return other == name })
-	return true
-}
-
-// checkPatterns finds at start-up what compiling would only find at the
-// first call.
-func (n *node) checkPatterns() error {
-	if n.pattern != "" {
-		if _, err := regexp.Compile(n.pattern); err != nil {
-			return fmt.Errorf("pattern: %w", err)
+	for _, value := range schema.Enum {
+		n.enum = append(n.enum, fmt.Sprint(value))
+	}
+	if schema.Items != nil {
+		n.items = newNode(schema.Items)
+	}
+	if schema.Properties != nil {
+		for name, property := range schema.Properties.FromOldest() {
+			n.names = append(n.names, name)
+			n.properties[name] = newNode(property)
 		}
 	}
-	if n.items != nil {
-		return n.items.checkPatterns()
+	for _, name := range schema.Required {
+		n.required[name] = true
 	}
-	for _, name := range n.names {
-		if err := n.properties[name].checkPatterns(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return n
 }
 
 // expected says in plain English which values fit.

@@ -8,12 +8,17 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -32,10 +37,11 @@ type Option struct{ without string }
 // sometimes. A caller who sends it anyway is told that it is unknown.
 func Without(property string) Option { return Option{without: property} }
 
-func (o Option) apply(root *node) error {
-	if !root.remove(o.without) {
+func (o Option) apply(schema *jsonschema.Schema) error {
+	if _, ok := schema.Properties.Delete(o.without); !ok {
 		return fmt.Errorf("there is no property %q to leave out", o.without)
 	}
+	schema.Required = slices.DeleteFunc(schema.Required, func(name string) bool { return name == o.without })
 	return nil
 }
 
@@ -50,7 +56,8 @@ func (o Option) apply(root *node) error {
 //
 // For returns an error when T cannot be expressed in the portable subset.
 //
-// A schema is made once for a type and its options.
+// A schema is made once for a type and its options: making them takes most of
+// the time that a server needs to start.
 func For[T any](options ...Option) (*Schema, error) {
 	t := reflect.TypeFor[T]()
 	once, _ := schemasOf.LoadOrStore(made{t, fmt.Sprint(options)}, sync.OnceValues(func() (*Schema, error) {
@@ -94,21 +101,50 @@ func (s *Schema) Properties() []string {
 }
 
 func reflectType(t reflect.Type, options []Option) (*Schema, error) {
-	root, err := ofStruct(t)
-	if err != nil {
+	if err := checkType(t); err != nil {
 		return nil, err
 	}
+	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true}
+	schema := reflector.ReflectFromType(t)
+	schema.Version, schema.ID = "", ""
 	for _, option := range options {
-		if err := option.apply(root); err != nil {
+		if err := option.apply(schema); err != nil {
 			return nil, err
 		}
 	}
+	var out bytes.Buffer
+	if err := write(&out, schema); err != nil {
+		return nil, err
+	}
+	text := out.Bytes()
+	if findings := Lint(text); len(findings) > 0 {
+		return nil, errors.New(strings.Join(findings, "; "))
+	}
+	root := newNode(schema)
 	if err := root.checkPatterns(); err != nil {
 		return nil, err
 	}
-	text := root.text()
 	// Compiling costs far more than all the rest, and a process that only
 	// lists its tools needs none of it.
 	compile := sync.OnceValues(func() (*validator.Schema, error) { return compileText(text) })
 	return &Schema{text: text, root: root, compile: compile}, nil
+}
+
+// checkPatterns finds at start-up what compiling would only find at the
+// first call.
+func (n *node) checkPatterns() error {
+	if n.pattern != "" {
+		if _, err := regexp.Compile(n.pattern); err != nil {
+			return fmt.Errorf("pattern: %w", err)
+		}
+	}
+	if n.items != nil {
+		return n.items.checkPatterns()
+	}
+	for _, name := range n.names {
+		if err := n.properties[name].checkPatterns(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }

@@ -3,124 +3,61 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
-	"sync"
+
+	"github.com/invopop/jsonschema"
 )
 
-// writer writes the text of a schema: of each node first its own keywords, then what it contains.
-type writer struct {
-	out     bytes.Buffer
-	strings *json.Encoder // into out
-}
+// keywordsOnly is a schema without its MarshalJSON. That one writes every
+// level once more for each level above it, which makes start-up slow.
+type keywordsOnly jsonschema.Schema
 
-func (n *node) text() json.RawMessage {
-	w, _ := writers.Get().(*writer)
-	defer writers.Put(w)
-	w.out.Reset()
-	w.node(n)
-	return bytes.Clone(w.out.Bytes())
-}
-
-// writers are used again, because growing their buffers costs more than all the rest.
-var writers = sync.Pool{New: func() any {
-	w := &writer{}
-	w.strings = json.NewEncoder(&w.out)
-	w.strings.SetEscapeHTML(false)
-	return w
-}}
-
-func (w *writer) node(n *node) {
-	w.out.WriteString(`{"type":`)
-	w.string(n.kind)
-	w.list("enum", n.enum)
-	w.number("maximum", n.maximum)
-	w.number("minimum", n.minimum)
-	w.count("maxLength", n.maxLength)
-	w.count("minLength", n.minLength)
-	w.member("pattern", n.pattern)
-	w.count("maxItems", n.maxItems)
-	w.count("minItems", n.minItems)
-	var required []string
-	for _, name := range n.names {
-		if n.required[name] {
-			required = append(required, name)
-		}
+// write appends a schema's text: first its own keywords, then what it
+// contains. Keywords that are not portable are written too, for Lint to find.
+func write(out *bytes.Buffer, schema *jsonschema.Schema) error {
+	if schema == jsonschema.FalseSchema {
+		out.WriteString("false")
+		return nil
 	}
-	w.list("required", required)
-	w.member("format", n.format)
-	w.member("description", n.description)
-	w.defaults(n)
-	if n.kind == "object" {
-		w.key("properties")
-		w.out.WriteByte('{')
-		for i, name := range n.names {
-			if i > 0 {
-				w.out.WriteByte(',')
+	own := keywordsOnly(*schema)
+	own.Properties, own.Items, own.AdditionalProperties = nil, nil, nil
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(own); err != nil {
+		return err
+	}
+	out.Truncate(out.Len() - len("}\n"))
+	if schema.Properties != nil {
+		key(out, "properties")
+		out.WriteByte('{')
+		for name, property := range schema.Properties.FromOldest() {
+			key(out, name)
+			if err := write(out, property); err != nil {
+				return err
 			}
-			w.string(name)
-			w.out.WriteByte(':')
-			w.node(n.properties[name])
 		}
-		w.out.WriteString(`},"additionalProperties":false`)
+		out.WriteByte('}')
 	}
-	if n.items != nil {
-		w.key("items")
-		w.node(n.items)
-	}
-	w.out.WriteByte('}')
-}
-
-func (w *writer) defaults(n *node) {
-	switch {
-	case n.kind == "array":
-		w.list("default", n.defaults)
-	case n.kind == "string" && n.defaults != nil:
-		w.member("default", n.defaults[0])
-	case n.defaults != nil:
-		w.number("default", n.defaults[0])
-	}
-}
-
-func (w *writer) key(name string) { w.out.WriteString(`,"` + name + `":`) }
-
-// string writes a JSON string. The encoder cannot fail: the buffer takes all, and a string can always be written.
-func (w *writer) string(text string) {
-	_ = w.strings.Encode(text)
-	w.out.Truncate(w.out.Len() - len("\n"))
-}
-
-func (w *writer) member(key, text string) {
-	if text != "" {
-		w.key(key)
-		w.string(text)
-	}
-}
-
-// number writes what is a JSON value already.
-func (w *writer) number(key, text string) {
-	if text != "" {
-		w.key(key)
-		w.out.WriteString(text)
-	}
-}
-
-func (w *writer) count(key string, n *uint64) {
-	if n != nil {
-		w.number(key, strconv.FormatUint(*n, 10))
-	}
-}
-
-func (w *writer) list(key string, texts []string) {
-	for i, text := range texts {
-		if i == 0 {
-			w.key(key)
-			w.out.WriteByte('[')
-		} else {
-			w.out.WriteByte(',')
+	if schema.Items != nil {
+		key(out, "items")
+		if err := write(out, schema.Items); err != nil {
+			return err
 		}
-		w.string(text)
 	}
-	if len(texts) > 0 {
-		w.out.WriteByte(']')
+	if schema.AdditionalProperties != nil {
+		key(out, "additionalProperties")
+		if err := write(out, schema.AdditionalProperties); err != nil {
+			return err
+		}
 	}
+	out.WriteByte('}')
+	return nil
+}
+
+// key begins a member of an object. A name that would need escaping makes
+// the text invalid or the name unportable, and Lint refuses both.
+func key(out *bytes.Buffer, name string) {
+	if !bytes.HasSuffix(out.Bytes(), []byte("{")) {
+		out.WriteByte(',')
+	}
+	out.WriteString(`"` + name + `":`)
 }
