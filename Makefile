@@ -87,7 +87,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	done
 
 generate: ## rewrite golden files and the tables in the READMEs
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables' -update
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPageTables' -update
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
 	$(GO) test ./internal/server -run TestConversations -update
@@ -96,7 +96,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) mod tidy
 
 drift: ## fail if something generated, or go.mod, is out of date
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestReadmeTables|TestReadmesAreEqual'
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPage'
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
