@@ -39,8 +39,7 @@ func (c *serveCommand) Run(ctx context.Context, streams Streams, stdout clientPi
 		return err
 	}
 	limitMemory()
-	// A third of what the start took is not needed any more, and hosts run one server per window.
-	release := time.AfterFunc(releaseAfter, debug.FreeOSMemory)
+	release := time.AfterFunc(releaseAfter, releaseStart)
 	defer release.Stop()
 	if c.Transport == overStdio {
 		return c.serveStdio(ctx, streams.In, stdout.Writer, log)
