@@ -91,6 +91,7 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
 	$(GO) test ./internal/server -run TestConversations -update
+	$(GO) test ./prompts -run TestGolden -update
 	$(GO) test . -run 'TestArchitecture|TestTable' -update
 	$(GO) test ./internal/bench -run TestBudget -update
 	$(GO) mod tidy

@@ -37,7 +37,7 @@ var packages = map[string][]string{
 	"internal/toolbox": append([]string{ // no client of a cloud
 		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
-	"prompts":            {module + "scnet"},
+	"prompts":            append([]string{module + "scnet"}, small...),
 	"internal/capture":   append([]string{module + "scnet"}, small...),
 	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
 	"internal/fakecloud": {},

@@ -1,5 +1,6 @@
 // What every client does. A connection has listTools() → names, call(name, arguments, { onprogress, signal }) →
-// { isError, text, structured }, close(), and version, the negotiated one, where the client tells it.
+// { isError, text, structured }, close(), version, the negotiated one, where the client tells it, and library, the client
+// itself where it has the methods of the SDK for prompts, resources and completions.
 import assert from 'node:assert/strict'
 import { auditedResult } from './server.mjs'
 
@@ -9,6 +10,7 @@ export const steps = [
   { name: 'tools', run: tools },
   { name: 'read', run: read },
   { name: 'wrong', run: wrong },
+  { name: 'library', run: library },
   { name: 'preview', run: async ({ connection }) => { await preview(connection) } },
   { name: 'delete', run: remove },
   { name: 'progress', run: progress },
@@ -44,6 +46,34 @@ async function wrong({ connection, wrongArguments = { limit: 'many' } }) {
   assert.equal(result.isError, true)
   const [argument] = Object.entries(wrongArguments)
   assert.ok(argument.some(part => result.text.includes(part)), result.text)
+}
+
+// Prompts, resources and completions, with the client's own methods.
+async function library({ connection: { library: client } }) {
+  const { prompts } = await client.listPrompts()
+  assert.ok(prompts.some(({ name }) => name === 'why_not_running'), JSON.stringify(prompts))
+  const completed = await client.complete({
+    ref: { type: 'ref/prompt', name: 'why_not_running' }, argument: { name: 'instance', value: 'qwen-finetune-02' },
+  })
+  const [instance] = completed.completion.values
+  assert.equal(instance, 'qwen-finetune-02')
+  const { messages } = await client.getPrompt({ name: 'why_not_running', arguments: { instance } })
+  assert.ok(messages.some(({ content }) => content.text.includes('Waiting')), JSON.stringify(messages))
+  await assert.rejects(client.getPrompt({ name: 'why_not_running', arguments: {} }), /instance is missing/)
+
+  const { resources } = await client.listResources()
+  for (const { uri, mimeType } of resources) {
+    const { contents } = await client.readResource({ uri })
+    assert.equal(contents[0].uri, uri)
+    assert.equal(contents[0].mimeType, mimeType)
+    assert.ok(contents[0].text)
+  }
+  const { resourceTemplates } = await client.listResourceTemplates()
+  const [{ uriTemplate }] = resourceTemplates
+  const ids = await client.complete({ ref: { type: 'ref/resource', uri: uriTemplate }, argument: { name: 'id', value: instance } })
+  const uri = uriTemplate.replace('{id}', ids.completion.values[0])
+  const { contents } = await client.readResource({ uri })
+  assert.equal(JSON.parse(contents[0].text).instance.name, instance)
 }
 
 async function preview(connection) {

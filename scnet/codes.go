@@ -1,6 +1,11 @@
 package scnet
 
-import "github.com/scnet-mcp/scnet-mcp/internal/upstream"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+)
 
 // code is what SCNet documents about one of its codes. Only a refusal that the page of an operation lists is proof that
 // nothing was done; every other code leaves a write uncertain.
@@ -91,4 +96,23 @@ var codes = map[string]code{
 	"816822": {meaning: upstream.Text{English: "the task does not exist", Chinese: "任务不存在"}},
 	"1001":   {meaning: upstream.Text{English: "unknown error, or the token is invalid", Chinese: "未知异常"}},
 	"1004":   {meaning: upstream.Text{English: "a parameter must not be empty", Chinese: "参数不能为空"}},
+}
+
+// Code is what SCNet documents about one of its codes, or what was learnt about it.
+type Code struct {
+	Code    string
+	Meaning upstream.Text
+	Hint    upstream.Text // what to do; may be empty
+}
+
+// Codes returns the known codes, sorted as numbers.
+func Codes() []Code {
+	known := make([]Code, 0, len(codes))
+	for number, c := range codes {
+		known = append(known, Code{number, c.meaning, c.hint})
+	}
+	slices.SortFunc(known, func(a, b Code) int {
+		return cmp.Or(cmp.Compare(len(a.Code), len(b.Code)), cmp.Compare(a.Code, b.Code))
+	})
+	return known
 }

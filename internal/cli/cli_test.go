@@ -22,7 +22,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
-	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
@@ -198,12 +197,8 @@ func TestExamplesOfTools(t *testing.T) {
 
 // The instructions speak of what there is: the sections of the toolsets that the catalogue has.
 func TestInstructionsOfTheWholeCatalogue(t *testing.T) {
-	service, closeAll, err := demoFlag{Demo: true}.open(policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAll()
-	text := prompts.Instructions(situation(service, newToolbox(service), true))
+	s := serveHere(t, nil, "--demo", "--transport=http")
+	text := s.rpc("", "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}`).Instructions
 	contains(t, "instructions", text, "container instances on SCNet", "Huawei Cloud Workspace", "Demo mode")
 }
 

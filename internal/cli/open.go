@@ -214,29 +214,21 @@ func newServer(service services, box *toolbox.Toolbox, demo bool, log zerolog.Lo
 
 func serverOptions(service services, box *toolbox.Toolbox, demo bool, log zerolog.Logger) server.Options {
 	return server.Options{
-		Name:    "scnet-mcp",
-		Title:   "SCNet containers",
-		Version: buildVersion(),
-		Website: website,
-		Toolbox: box,
-		Log:     log,
-		Instructions: func(offered *toolbox.Toolbox) string {
-			return prompts.Instructions(situation(service, offered, demo))
-		},
+		Name:        "scnet-mcp",
+		Title:       "SCNet containers",
+		Description: "Operates container instances on SCNet (超算互联网) and runs scripts on Huawei Cloud Workspace desktops. Changes show a preview first.",
+		Version:     buildVersion(),
+		Website:     website,
+		Icon:        icon,
+		Toolbox:     box,
+		Log:         log,
+		Situation:   prompts.Situation{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo},
+		Library:     &prompts.Library{SCNet: service.SCNet, Unconfigured: service.Unconfigured},
 	}
 }
 
-// situation is what the model should know about the tools that it is offered.
-func situation(service services, offered *toolbox.Toolbox, demo bool) prompts.Situation {
-	s := prompts.Situation{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo}
-	for _, t := range offered.Tools() {
-		s.Tools = append(s.Tools, t.Name)
-		if !slices.Contains(s.Toolsets, t.Toolset) {
-			s.Toolsets = append(s.Toolsets, t.Toolset)
-		}
-		s.Changing = s.Changing || t.Risk != guard.Read
-	}
-	return s
-}
+// icon shows three containers, one of which runs.
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#164"/>` +
+	`<path d="M3 4h4v3H3zm0 5h4v3H3z" fill="#9cb"/><path d="M9 4h4v8H9z" fill="#fff"/></svg>`
 
 const website = "https://github.com/scnet-mcp/scnet-mcp"

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func attach(t *testing.T, s *Server, version string) (c *client.Client, ended <-
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.ProtocolVersion != version || result.ServerInfo.Name != "fake" || result.Instructions != "Use the fakes." {
+	if result.ProtocolVersion != version || result.ServerInfo.Name != "fake" || !strings.HasPrefix(result.Instructions, fakeInstructions) {
 		t.Errorf("%s: %+v", version, result)
 	}
 	return c, done

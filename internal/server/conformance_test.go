@@ -44,11 +44,12 @@ type suiteRun struct {
 var (
 	legacyScenarios = []string{
 		"server-initialize", "server-session-lifecycle", "ping", "tools-list", "server-sse-multiple-streams", "server-sse-polling",
-		"dns-rebinding-protection",
+		"dns-rebinding-protection", "prompts-list", "resources-list",
 	}
 	modernScenarios = []string{
 		"server-stateless", "tools-list", "server-sse-multiple-streams", "sep-2164-resource-not-found", "dns-rebinding-protection",
 		"caching", "http-header-validation", "input-required-result-unsupported-methods", "input-required-result-validate-input",
+		"prompts-list", "resources-list",
 	}
 )
 
@@ -70,11 +71,14 @@ func TestConformance(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	stable := []string{"--suite", "all"}
+	skills := func(what string) []string { return []string{"--scenario", "sep-2640-skills-" + what} } // in none of the sets
 	legacy, modern := []string{"--requirements", "2025-11-25"}, []string{"--requirements", "2026-07-28"}
 	for _, r := range []suiteRun{
-		{"program-0.1", stableSuite, stable, legacyScenarios, 6},
-		{"program-2025-11-25", newestSuite, legacy, legacyScenarios, 14},
-		{"program-2026-07-28", newestSuite, modern, modernScenarios, 56},
+		{"program-0.1", stableSuite, stable, legacyScenarios, 8},
+		{"program-2025-11-25", newestSuite, legacy, legacyScenarios, 18},
+		{"program-2026-07-28", newestSuite, modern, modernScenarios, 66},
+		{"program-skills-enumeration", newestSuite, skills("enumeration"), nil, 32},
+		{"program-skills-manifest", newestSuite, skills("manifest"), nil, 6},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()

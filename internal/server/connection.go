@@ -171,7 +171,7 @@ func (c *connection) start(ctx context.Context, m message, done func()) {
 			c.mu.Unlock()
 			done()
 		}()
-		if m.Method == string(mcp.MethodToolsCall) { // the rest takes no time, or as long as the client wants
+		if asksService(m.Method) { // the rest takes no time, or as long as the client wants
 			select {
 			case c.running <- struct{}{}:
 				defer func() { <-c.running }()

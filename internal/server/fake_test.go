@@ -150,10 +150,13 @@ func (f *fakes) tools() []toolbox.Tool {
 	}
 }
 
+// fakeInstructions are the beginning of the instructions of the fakes.
+const fakeInstructions = "Tools: wait, "
+
 // newServer returns a server of the fakes that logs to log.
 func (f *fakes) newServer(log io.Writer) *Server {
 	return New(Options{
-		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com", Instructions: func(*toolbox.Toolbox) string { return "Use the fakes." },
+		Name: "fake", Title: "Fake", Version: "1.2.3", Website: "https://example.com",
 		Toolbox: toolbox.New(toolbox.Rules{}, f.tools()),
 		Log:     zerolog.New(zerolog.SyncWriter(log)),
 	})

@@ -288,7 +288,7 @@ func (e *exchange) run() {
 		go e.keepListening(listening, call)
 		ctx = listening
 	}
-	if e.message.Method == string(mcp.MethodToolsCall) {
+	if asksService(e.message.Method) {
 		running := e.http.limits(e.caller).running
 		select {
 		case running <- struct{}{}:

@@ -175,7 +175,7 @@ func (s *Server) answer(ctx context.Context, m message) mcp.JSONRPCMessage {
 	if reply == nil {
 		reply = mcp.NewJSONRPCError(mcp.NewRequestId(nil), mcp.INVALID_REQUEST, "a message cannot be both a request and an answer", nil)
 	}
-	reply = s.explainUnknownTool(ctx, m, reply)
+	reply = s.explainUnknownTool(ctx, m, s.fromLibrary(ctx, m, text, reply))
 	s.logRequest(ctx, m, reply, time.Since(started))
 	return withID(reply, m.ID)
 }
@@ -213,8 +213,13 @@ func (s *Server) logRequest(ctx context.Context, m message, reply mcp.JSONRPCMes
 // shorten makes a name that a client sent fit for logs and messages.
 func shorten(name string) string { return text.Line(name, maxName) }
 
-// handle passes a message to mcp-go. A panic there becomes an error with an id that the log explains.
-func (s *Server) handle(ctx context.Context, text []byte) (reply mcp.JSONRPCMessage) {
+// handle passes a message to mcp-go.
+func (s *Server) handle(ctx context.Context, text []byte) mcp.JSONRPCMessage {
+	return s.guarded(func() mcp.JSONRPCMessage { return s.mcp.HandleMessage(ctx, text) })
+}
+
+// guarded makes of a panic an error with an id that the log explains.
+func (s *Server) guarded(answer func() mcp.JSONRPCMessage) (reply mcp.JSONRPCMessage) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			id := rand.Text()[:10]
@@ -223,7 +228,7 @@ func (s *Server) handle(ctx context.Context, text []byte) (reply mcp.JSONRPCMess
 			reply = mcp.NewJSONRPCError(mcp.NewRequestId(nil), mcp.INTERNAL_ERROR, "a fault in the server (error id "+id+")", nil)
 		}
 	}()
-	return s.mcp.HandleMessage(ctx, text)
+	return answer()
 }
 
 // withID gives reply the id as the client wrote it; mcp-go carries numbers as float64.

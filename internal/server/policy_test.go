@@ -13,7 +13,6 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
-	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -168,17 +167,14 @@ func TestInstructionsFollowThePolicy(t *testing.T) {
 		{guard.Policy{Toolsets: []string{"nodes"}}, "only reads"},
 	} {
 		box := toolbox.New(toolbox.Rules{Policy: c.policy}, tools.Instances{}.Tools())
-		var situation prompts.Situation
 		var offered []string
 		for _, tool := range (tools.Instances{}).Tools() {
 			if c.policy.Offers(tool.Name, tool.Toolset, tool.Risk) == nil {
 				offered = append(offered, tool.Name)
-				situation.Changing = situation.Changing || tool.Risk != guard.Read
 			}
 		}
-		situation.Tools = offered
 		slices.Sort(offered)
-		s := New(Options{Name: "scnet", Version: "1", Instructions: func(*toolbox.Toolbox) string { return prompts.Instructions(situation) }, Toolbox: box, Log: zerolog.New(io.Discard)})
+		s := New(Options{Name: "scnet", Version: "1", Toolbox: box, Log: zerolog.New(io.Discard)})
 		if names := listed(t, s); !slices.Equal(names, offered) {
 			t.Errorf("%q are listed, want %q", names, offered)
 		}

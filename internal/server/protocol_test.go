@@ -66,7 +66,7 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("%s: %s", asked, replies[0].line)
 		}
 		if got.ServerInfo.Name != "fake" || got.ServerInfo.Title != "Fake" || got.ServerInfo.Version != "1.2.3" ||
-			got.ServerInfo.WebsiteURL != "https://example.com" || got.Instructions != "Use the fakes." || got.Capabilities["tools"] == nil {
+			got.ServerInfo.WebsiteURL != "https://example.com" || !strings.HasPrefix(got.Instructions, fakeInstructions) || got.Capabilities["tools"] == nil {
 			t.Errorf("%s: %+v", asked, got)
 		}
 		if r := replies[1].tool(t); r.IsError {
@@ -94,7 +94,7 @@ func TestModernEra(t *testing.T) {
 		ResultType        string                     `json:"resultType"`
 	}](t, runOne(t, s, modern(`1`, "server/discover", "")).Result)
 	if !slices.Contains(discovered.SupportedVersions, "2026-07-28") || discovered.Capabilities["tools"] == nil ||
-		discovered.Instructions != "Use the fakes." || discovered.ResultType != "complete" {
+		!strings.HasPrefix(discovered.Instructions, fakeInstructions) || discovered.ResultType != "complete" {
 		t.Errorf("%+v", discovered)
 	}
 

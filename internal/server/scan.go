@@ -24,7 +24,7 @@ const (
 var members = map[place]map[string]string{
 	inMessage: byFold("jsonrpc", "id", "method", "params", "result", "error"),
 	inParams: byFold("name", "arguments", "_meta", "task", "inputResponses", "requestState", "requestId", "protocolVersion",
-		"capabilities", "clientInfo", "notifications"),
+		"capabilities", "clientInfo", "notifications", "uri", "cursor", "ref", "argument", "context"),
 	inMeta: byFold("progressToken", "traceparent", "tracestate",
 		mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientCapabilities, mcp.MetaKeyClientInfo),
 	inAnswer: byFold("action", "content"),

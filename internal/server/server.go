@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"time"
@@ -13,23 +14,31 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/prompts"
 )
 
 // Options configure a Server.
 type Options struct {
-	Name         string
-	Title        string
-	Version      string
-	Website      string
-	Instructions func(*toolbox.Toolbox) string // for the model, about the tools that the caller is offered; nil: none
-	Toolbox      *toolbox.Toolbox
-	Log          zerolog.Logger
+	Name        string
+	Title       string
+	Description string
+	Version     string
+	Website     string
+	Icon        string // an SVG; "": none
+	// Situation is what instructions and library depend on besides the tools that a caller is offered.
+	Situation prompts.Situation
+	Library   *prompts.Library // nil: neither prompts nor resources nor skills
+	Toolbox   *toolbox.Toolbox
+	Log       zerolog.Logger
 }
 
 // Server is an MCP server that speaks both protocol eras: with the initialize handshake (up to 2025-11-25) and without
 // (2026-07-28).
 type Server struct {
 	mcp       *mcpserver.MCPServer
+	identity  mcp.Implementation // as every result of the newer era names it
+	situation prompts.Situation  // of no tools
+	library   *prompts.Library
 	tools     *toolbox.Toolbox
 	ours      map[string]bool // the tools of the toolbox, withheld ones too; tests add others
 	log       zerolog.Logger
@@ -40,6 +49,8 @@ type Server struct {
 func New(o Options) *Server {
 	hooks := &mcpserver.Hooks{}
 	s := &Server{
+		identity:  mcp.Implementation{Name: o.Name, Version: o.Version, Title: o.Title, WebsiteURL: o.Website},
+		situation: o.Situation, library: o.Library,
 		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log,
 		attackLog: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
 	}
@@ -50,15 +61,19 @@ func New(o Options) *Server {
 		if own, ok := mcpserver.ClientSessionFromContext(ctx).(*session); ok {
 			own.introduce(request.Params.ClientInfo, request.Params.Capabilities)
 		}
-		result.Instructions = s.instructions(ctx, o)
+		result.Instructions, result.ServerInfo = s.instructions(ctx), s.introduction(o)
+		s.declare(&result.Capabilities)
 	})
 	hooks.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, result *mcp.DiscoverResult) {
-		result.Instructions = s.instructions(ctx, o)
+		result.Instructions = s.instructions(ctx)
+		result.EnsureResultMeta().SetServerInfo(s.introduction(o))
+		s.declare(&result.Capabilities)
 	})
 	s.mcp = mcpserver.NewMCPServer(o.Name, o.Version,
 		mcpserver.WithTitle(o.Title),
 		mcpserver.WithWebsiteURL(o.Website),
 		mcpserver.WithToolCapabilities(false),
+		mcpserver.WithCacheHints(lasting.Milliseconds(), mcp.CacheScopePrivate),
 		mcpserver.WithHooks(hooks),
 	)
 	for _, t := range append(o.Toolbox.Tools(), o.Toolbox.Withheld()...) {
@@ -70,11 +85,33 @@ func New(o Options) *Server {
 
 func (s *Server) isOurs(tool string) bool { return s.ours[tool] }
 
-func (s *Server) instructions(ctx context.Context, o Options) string {
-	if o.Instructions == nil {
-		return ""
+func (s *Server) instructions(ctx context.Context) string {
+	return prompts.Instructions(s.situationOf(s.toolbox(ctx)))
+}
+
+// situationOf is the situation of somebody who is offered the tools of box.
+func (s *Server) situationOf(box *toolbox.Toolbox) prompts.Situation {
+	situation := s.situation
+	for _, t := range box.Tools() {
+		situation.Tools = append(situation.Tools, t.Name)
+		if !slices.Contains(situation.Toolsets, t.Toolset) {
+			situation.Toolsets = append(situation.Toolsets, t.Toolset)
+		}
+		situation.Changing = situation.Changing || t.Risk != guard.Read
 	}
-	return o.Instructions(s.toolbox(ctx))
+	return situation
+}
+
+// introduction is what the server says of itself where a client gets to know it. Results of the newer era repeat its
+// identity, and would be the longer by description and icon each.
+func (s *Server) introduction(o Options) mcp.Implementation {
+	introduced := s.identity
+	introduced.Description = o.Description
+	if o.Icon != "" {
+		src := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(o.Icon))
+		introduced.Icons = []mcp.Icon{{Src: src, MIMEType: "image/svg+xml", Sizes: []string{"any"}}}
+	}
+	return introduced
 }
 
 // withhold takes the tools that the policy does not offer off the list. They stay registered, so that a call by name is

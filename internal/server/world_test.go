@@ -25,6 +25,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/prompts"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -106,7 +107,7 @@ func build(t testing.TB, sim *simulator.Simulator, cfg scnet.Config, on stage) *
 		}
 	})
 	w.server = New(Options{
-		Name: "scnet", Version: "1", Log: zerolog.New(io.Discard),
+		Name: "scnet", Version: "1", Log: zerolog.New(io.Discard), Library: &prompts.Library{SCNet: client},
 		Toolbox: toolbox.New(on.Rules, tools.Offered(tools.Instances{SCNet: client}, on.Desktops)),
 	})
 	return w

@@ -8,7 +8,9 @@ export const wrongArguments = { region: 'nowhere' }
 
 export function without() {
   const asking = 'the adapter declares no elicitation'
-  return { version: 'the adapter does not tell the version', decline: asking, accept: asking }
+  return {
+    version: 'the adapter does not tell the version', library: 'the adapter makes tools of a server', decline: asking, accept: asking,
+  }
 }
 
 export async function connect({ server }) {

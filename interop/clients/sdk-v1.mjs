@@ -22,6 +22,7 @@ export async function connect({ server, elicit }) {
     version: transport.protocolVersion,
     listTools: async () => (await client.listTools()).tools.map(tool => tool.name),
     call: async (name, args, options) => plain(await client.callTool({ name, arguments: args }, undefined, options)),
+    library: client, // its methods for prompts, resources and completions
     close: () => client.close(),
   }
 }

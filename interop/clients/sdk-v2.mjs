@@ -21,6 +21,7 @@ export async function connect({ server, era, elicit }) {
     version: client.getNegotiatedProtocolVersion(),
     listTools: async () => (await client.listTools()).tools.map(tool => tool.name),
     call: async (name, args, options) => plain(await client.callTool({ name, arguments: args }, options)),
+    library: client, // its methods for prompts, resources and completions
     close: () => client.close(),
   }
 }
