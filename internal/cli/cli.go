@@ -35,18 +35,19 @@ type grammar struct {
 
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 
-	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
-	Install   installCommand   `cmd:"" help:"Write the server into the configuration of an MCP client, after showing the change."`
-	Uninstall uninstallCommand `cmd:"" help:"Take the server out of the configuration of an MCP client."`
-	Demo      demoCommand      `cmd:"" help:"Start the server on simulated instances, drive it with an MCP client, print what was asked and answered."`
-	Call      callCommand      `cmd:"" help:"Call one tool from the shell."`
-	Tools     toolsCommand     `cmd:"" help:"Show what a client would be offered, and how long the list is."`
-	Doctor    doctorCommand    `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
-	Audit     auditCommand     `cmd:"" help:"Work on audit logs."`
-	Callers   callersCommand   `cmd:"" help:"Work on files of callers."`
-	Simulator simulatorCommand `cmd:"" help:"Run an in-memory SCNet or Huawei Cloud Workspace as an HTTP server on this machine."`
-	Version   versionCommand   `cmd:"" help:"Print version, commit and Go version."`
-	Help      helpCommand      `cmd:"" help:"Show the help of a command, or of a tool."`
+	Serve      serveCommand      `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
+	Install    installCommand    `cmd:"" help:"Write the server into the configuration of an MCP client, after showing the change."`
+	Uninstall  uninstallCommand  `cmd:"" help:"Take the server out of the configuration of an MCP client."`
+	Demo       demoCommand       `cmd:"" help:"Start the server on simulated instances, drive it with an MCP client, print what was asked and answered."`
+	Call       callCommand       `cmd:"" help:"Call one tool from the shell."`
+	Tools      toolsCommand      `cmd:"" help:"Show what a client would be offered, and how long the list is."`
+	Doctor     doctorCommand     `cmd:"" help:"Check configuration, credentials, clock, regions and reachability."`
+	Audit      auditCommand      `cmd:"" help:"Work on audit logs."`
+	Callers    callersCommand    `cmd:"" help:"Work on files of callers."`
+	Simulator  simulatorCommand  `cmd:"" help:"Run an in-memory SCNet or Huawei Cloud Workspace as an HTTP server on this machine."`
+	Version    versionCommand    `cmd:"" help:"Print version, commit and Go version."`
+	Completion completionCommand `cmd:"" help:"Print the script that completes commands, tools, arguments and instances in a shell."`
+	Help       helpCommand       `cmd:"" help:"Show the help of a command, or of a tool."`
 }
 
 // status ends a command with an exit code without printing anything more.
@@ -84,6 +85,10 @@ func Run(args []string, streams Streams) (code int) {
 	if err := forgetEmptySettings(parser.Model); err != nil {
 		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
 		return exitUsage
+	}
+	if len(args) > 0 && args[0] == completeWord {
+		complete(ctx, parser.Model, args[1:], streams.Out)
+		return exitOK
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help has been printed
