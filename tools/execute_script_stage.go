@@ -225,9 +225,15 @@ func (st *stage) outcome(i int, t *toolbox.Target, err error) {
 	case report != nil && report.State == capture.Unknown && st.unsent[i] != nil:
 		t.Outcome, t.Note = toolbox.OutcomeUnknown, toolbox.Briefly(st.unsent[i])
 	case report != nil: // it reported in, or was accepted
-		t.Outcome, t.Note = toolbox.Accepted, string(stateOf(report.State))
-		if len(report.Containers) == 1 {
-			t.Note = report.Containers[0].String()
+		t.Outcome, t.Note = toolbox.Accepted, "script "+string(stateOf(report.State))
+		if len(report.Containers) != 1 {
+			break
+		}
+		only := report.Containers[0].String()
+		if ended := report.State == capture.Succeeded || report.State == capture.Failed; ended {
+			t.Note += ", " + only // beside "accepted", an exit code alone says too little
+		} else {
+			t.Note = only
 		}
 	case errors.Is(err, capture.ErrNoStorage):
 		t.Fail(toolbox.OutcomeFailed, err)
