@@ -27,7 +27,7 @@ type node struct {
 	minimum, maximum string
 }
 
-// newNode reads a schema that passed Lint.
+// newNode reads a schema of a Go type.
 func newNode(schema *jsonschema.Schema) *node {
 	n := &node{
 		kind:        schema.Type,
@@ -40,8 +40,6 @@ func newNode(schema *jsonschema.Schema) *node {
 		format:      schema.Format,
 		minimum:     schema.Minimum.String(),
 		maximum:     schema.Maximum.String(),
-		properties:  map[string]*node{},
-		required:    map[string]bool{},
 	}
 	for _, value := range schema.Enum {
 		n.enum = append(n.enum, fmt.Sprint(value))
@@ -50,6 +48,7 @@ func newNode(schema *jsonschema.Schema) *node {
 		n.items = newNode(schema.Items)
 	}
 	if schema.Properties != nil {
+		n.properties, n.required = map[string]*node{}, map[string]bool{}
 		for name, property := range schema.Properties.FromOldest() {
 			n.names = append(n.names, name)
 			n.properties[name] = newNode(property)

@@ -8,9 +8,7 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -112,16 +110,12 @@ func reflectType(t reflect.Type, options []Option) (*Schema, error) {
 			return nil, err
 		}
 	}
-	var out bytes.Buffer
-	if err := write(&out, schema); err != nil {
+	text, err := textOf(schema)
+	if err != nil {
 		return nil, err
 	}
-	text := out.Bytes()
-	if findings := Lint(text); len(findings) > 0 {
-		return nil, errors.New(strings.Join(findings, "; "))
-	}
 	root := newNode(schema)
-	if err := root.checkPatterns(); err != nil {
+	if err := root.check(); err != nil {
 		return nil, err
 	}
 	// Compiling costs far more than all the rest, and a process that only
@@ -130,19 +124,27 @@ func reflectType(t reflect.Type, options []Option) (*Schema, error) {
 	return &Schema{text: text, root: root, compile: compile}, nil
 }
 
-// checkPatterns finds at start-up what compiling would only find at the
-// first call.
-func (n *node) checkPatterns() error {
+// check finds what the tags of a struct can do wrong in a schema; what else
+// [Lint] looks for, its types cannot do. A pattern that is none would only be
+// found at the first call.
+func (n *node) check() error {
 	if n.pattern != "" {
 		if _, err := regexp.Compile(n.pattern); err != nil {
 			return fmt.Errorf("pattern: %w", err)
 		}
 	}
 	if n.items != nil {
-		return n.items.checkPatterns()
+		return n.items.check()
 	}
 	for _, name := range n.names {
-		if err := n.properties[name].checkPatterns(); err != nil {
+		property := n.properties[name]
+		switch {
+		case !isKey(name):
+			return fmt.Errorf("%q: the name is not snake_case of at most 64 characters", name)
+		case strings.TrimSpace(property.description) == "":
+			return fmt.Errorf("%s: no description", name)
+		}
+		if err := property.check(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

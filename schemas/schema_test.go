@@ -43,6 +43,9 @@ type empty struct{}
 
 func TestGolden(t *testing.T) {
 	for name, schema := range map[string]*Schema{"sample": MustFor[sample](), "empty": MustFor[empty](), "without": MustFor[sample](Without("name"))} {
+		if findings := Lint(schema.JSON()); findings != nil {
+			t.Errorf("%s: %q", name, findings)
+		}
 		var got bytes.Buffer
 		if err := json.Indent(&got, schema.JSON(), "", "  "); err != nil {
 			t.Fatal(err)
@@ -137,10 +140,10 @@ func TestForRefuses(t *testing.T) {
 		}](), "JSON form of its own"},
 		{failure[struct {
 			A string `json:"a"`
-		}](), "$.properties.a: no description"},
+		}](), "a: no description"},
 		{failure[struct {
 			A []filterBare `json:"a" jsonschema_description:"A."`
-		}](), "$.properties.a.items.properties.b: no description"},
+		}](), "a: b: no description"},
 		{failure[struct {
 			A string `jsonschema_description:"A."`
 		}](), "not snake_case"},

@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 
 	"github.com/invopop/jsonschema"
 )
@@ -11,50 +12,72 @@ import (
 // level once more for each level above it, which makes start-up slow.
 type keywordsOnly jsonschema.Schema
 
-// write appends a schema's text: first its own keywords, then what it
-// contains. Keywords that are not portable are written too, for Lint to find.
-func write(out *bytes.Buffer, schema *jsonschema.Schema) error {
+// writer writes a schema's text.
+type writer struct {
+	out  bytes.Buffer
+	json *json.Encoder // into out
+}
+
+// writers are used again: letting their buffers grow costs more than all the rest.
+var writers = sync.Pool{New: func() any {
+	w := &writer{}
+	w.json = json.NewEncoder(&w.out)
+	w.json.SetEscapeHTML(false)
+	return w
+}}
+
+func textOf(schema *jsonschema.Schema) (json.RawMessage, error) {
+	w, _ := writers.Get().(*writer)
+	defer writers.Put(w)
+	w.out.Reset()
+	err := w.write(schema)
+	return bytes.Clone(w.out.Bytes()), err
+}
+
+// write appends a schema: first its own keywords, then what it contains.
+// Keywords that are not portable are written too, for Lint to find.
+func (w *writer) write(schema *jsonschema.Schema) error {
 	if schema == jsonschema.FalseSchema {
-		out.WriteString("false")
+		w.out.WriteString("false")
 		return nil
 	}
-	own := keywordsOnly(*schema)
-	own.Properties, own.Items, own.AdditionalProperties = nil, nil, nil
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(own); err != nil {
+	properties, items, additional := schema.Properties, schema.Items, schema.AdditionalProperties
+	schema.Properties, schema.Items, schema.AdditionalProperties = nil, nil, nil // not a copy: a schema has 500 bytes
+	err := w.json.Encode((*keywordsOnly)(schema))
+	schema.Properties, schema.Items, schema.AdditionalProperties = properties, items, additional
+	if err != nil {
 		return err
 	}
-	out.Truncate(out.Len() - len("}\n"))
-	if schema.Properties != nil {
-		key(out, "properties")
-		out.WriteByte('{')
-		for name, property := range schema.Properties.FromOldest() {
-			key(out, name)
-			if err := write(out, property); err != nil {
+	w.out.Truncate(w.out.Len() - len("}\n"))
+	if properties != nil {
+		key(&w.out, "properties")
+		w.out.WriteByte('{')
+		for name, property := range properties.FromOldest() {
+			key(&w.out, name)
+			if err := w.write(property); err != nil {
 				return err
 			}
 		}
-		out.WriteByte('}')
+		w.out.WriteByte('}')
 	}
-	if schema.Items != nil {
-		key(out, "items")
-		if err := write(out, schema.Items); err != nil {
+	if items != nil {
+		key(&w.out, "items")
+		if err := w.write(items); err != nil {
 			return err
 		}
 	}
-	if schema.AdditionalProperties != nil {
-		key(out, "additionalProperties")
-		if err := write(out, schema.AdditionalProperties); err != nil {
+	if additional != nil {
+		key(&w.out, "additionalProperties")
+		if err := w.write(additional); err != nil {
 			return err
 		}
 	}
-	out.WriteByte('}')
+	w.out.WriteByte('}')
 	return nil
 }
 
 // key begins a member of an object. A name that would need escaping makes
-// the text invalid or the name unportable, and Lint refuses both.
+// the text invalid; For refuses it.
 func key(out *bytes.Buffer, name string) {
 	if !bytes.HasSuffix(out.Bytes(), []byte("{")) {
 		out.WriteByte(',')

@@ -27,10 +27,10 @@ func unwritable(maps, file string) (spans []span) {
 		first, last, _ := strings.Cut(fields[0], "-")
 		begin, beginErr := strconv.ParseUint(first, 16, strconv.IntSize)
 		end, endErr := strconv.ParseUint(last, 16, strconv.IntSize)
-		if permissions := fields[1]; permissions != "r--p" && permissions != "r-xp" || beginErr != nil || endErr != nil || begin >= end {
-			continue
+		private := fields[1] == "r--p" || fields[1] == "r-xp"
+		if private && beginErr == nil && endErr == nil && begin < end {
+			spans = append(spans, span{uintptr(begin), uintptr(end)})
 		}
-		spans = append(spans, span{uintptr(begin), uintptr(end)})
 	}
 	return spans
 }
