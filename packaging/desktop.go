@@ -74,10 +74,10 @@ func (r release) bundleManifest(b binary) ([]byte, error) {
 				"command": "${__dirname}/server/" + b.file(), "args": []string{"serve"}, "env": environment,
 			},
 		},
-		"tools_generated": true,
-		"keywords":        []string{"scnet", "超算互联网", "containers", "hpc", "gpu"},
-		"compatibility":   map[string]any{"platforms": []string{system}},
-		"user_config":     form,
+		"tools_generated": true, "prompts_generated": true,
+		"keywords":      []string{"scnet", "超算互联网", "containers", "hpc", "gpu"},
+		"compatibility": map[string]any{"platforms": []string{system}},
+		"user_config":   form,
 	}, "", "  ")
 }
 

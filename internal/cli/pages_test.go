@@ -16,6 +16,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/prompts"
 )
 
 // page is a page for users, in one language.
@@ -273,12 +274,16 @@ func TestPageNames(t *testing.T) {
 	}
 }
 
-// fieldsOfInterfaces is text in which every name of a tool, an argument, a field, a value or a metric is quoted.
+// fieldsOfInterfaces is text in which every name of a tool, a prompt, an argument, a field, a value or a metric is quoted.
 func fieldsOfInterfaces(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, outcome := range toolbox.Outcomes() {
 		fmt.Fprintf(&b, "%q", outcome)
+	}
+	everything := prompts.Caller{Situation: prompts.Situation{Tools: toolNames(func(toolbox.Tool) bool { return true })}}
+	for _, p := range (&prompts.Library{}).Prompts(everything) {
+		fmt.Fprintf(&b, "%q", p.Name)
 	}
 	for _, file := range []string{"../../testdata/tools-list.json", "../callers/parse.go", "../callers/file.go", "../metrics/metrics.go"} {
 		content, err := os.ReadFile(filepath.FromSlash(file))
