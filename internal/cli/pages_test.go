@@ -15,6 +15,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
+	"github.com/scnet-mcp/scnet-mcp/internal/install"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 )
@@ -70,6 +71,60 @@ func generated(t *testing.T) map[string]func(chinese bool) string {
 			_, table, _ := run(t, nil, "", "tools", "--demo", "--markdown")
 			return table
 		},
+		"clients": clientsTable,
+	}
+}
+
+// clientsTable shows where each client keeps its configuration.
+func clientsTable(chinese bool) string {
+	rows := []string{"client", "command", "configuration on Linux", "on macOS", "on Windows", "asks its user"}
+	words := map[string]string{"yes": "yes", "no": "no", "": "not documented"}
+	title, none := func(c install.Client) string { return c.Title }, "– (paste it)"
+	if chinese {
+		rows = []string{"客户端", "命令", "Linux 上的配置", "macOS", "Windows", "能否询问用户"}
+		words = map[string]string{"yes": "能", "no": "不能", "": "文档未说明"}
+		none = "–（手工粘贴）"
+		title = func(c install.Client) string {
+			return strings.Replace(c.Title, "an mcp.json in this folder", "当前目录中的 mcp.json", 1)
+		}
+	}
+	systems := []install.System{
+		{OS: "linux", Home: "~"}, {OS: "darwin", Home: "~"}, {OS: "windows", Home: "%USERPROFILE%"},
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(rows, " | "), strings.Repeat(" --- |", len(rows)))
+	for _, c := range install.Clients() {
+		fmt.Fprintf(&b, "| %s | `scnet-mcp install %s` |", title(c), c.Name)
+		for _, system := range systems {
+			system.Getenv = func(name string) string {
+				return map[string]string{"windows APPDATA": "%APPDATA%"}[system.OS+" "+name]
+			}
+			if file := c.File(system); file != "" {
+				fmt.Fprintf(&b, " `%s` |", file)
+			} else {
+				fmt.Fprintf(&b, " %s |", none)
+			}
+		}
+		fmt.Fprintf(&b, " %s |\n", words[c.Asks])
+	}
+	return b.String()
+}
+
+// TestEveryClientHasASection checks that the page of clients says of each how to begin.
+func TestEveryClientHasASection(t *testing.T) {
+	for _, p := range everyPage(t) {
+		if path.Base(p.name) != "clients.md" {
+			continue
+		}
+		for _, c := range install.Clients() {
+			name := strings.TrimSuffix(c.Title, " CN")
+			if c.Name == "mcp.json" {
+				name = "mcp.json"
+			}
+			if !strings.Contains(p.text, "\n## "+name) {
+				t.Errorf("%s has no section %q", p.name, name)
+			}
+		}
 	}
 }
 

@@ -59,6 +59,9 @@ type Client struct {
 	Name, Title string
 	// Next tells a user what is left to do once the configuration is written.
 	Next string
+	// Asks says whether the client's makers tell that a server can ask its user (elicitation): "yes", "no", or "" if they
+	// tell nothing. The server goes by what the client declares.
+	Asks string
 
 	file   func(System) string // nil: the client keeps its configuration where only it can write
 	format format
@@ -106,24 +109,24 @@ func Clients() []Client {
 	}
 	stdio := []member{{"type", "stdio"}}
 	return []Client{
-		{Name: "vscode", Title: "VS Code", file: application("Code", "User", "mcp.json"), list: "servers", extra: stdio,
+		{Name: "vscode", Asks: "yes", Title: "VS Code", file: application("Code", "User", "mcp.json"), list: "servers", extra: stdio,
 			link: vscodeLink, Next: "In VS Code, run “MCP: List Servers” and start it."},
-		{Name: "cursor", Title: "Cursor", file: below(".cursor", "mcp.json"), list: "mcpServers", link: cursorLink,
+		{Name: "cursor", Asks: "yes", Title: "Cursor", file: below(".cursor", "mcp.json"), list: "mcpServers", link: cursorLink,
 			Next: "In Cursor, switch it on in Settings → MCP."},
 		{Name: "claude-desktop", Title: "Claude Desktop", file: application("Claude", "claude_desktop_config.json"),
 			list: "mcpServers", Next: "Quit Claude Desktop altogether and start it again."},
-		{Name: "claude-code", Title: "Claude Code", file: below(".claude.json"), list: "mcpServers", extra: stdio,
+		{Name: "claude-code", Asks: "yes", Title: "Claude Code", file: below(".claude.json"), list: "mcpServers", extra: stdio,
 			Next: "Start a new session; /mcp shows it."},
 		{Name: "windsurf", Title: "Windsurf", file: below(".codeium", "windsurf", "mcp_config.json"), list: "mcpServers",
 			Next: "In Windsurf, press Refresh among the MCP servers."},
-		{Name: "zed", Title: "Zed", file: zedFile, list: "context_servers", extra: []member{{"source", "custom"}},
+		{Name: "zed", Asks: "no", Title: "Zed", file: zedFile, list: "context_servers", extra: []member{{"source", "custom"}},
 			Next: "Zed starts it at once; the Agent panel's settings show it."},
-		{Name: "codex", Title: "Codex", file: codexFile, format: tomlFormat, list: "mcp_servers", Next: "Start a new session."},
-		{Name: "gemini", Title: "Gemini CLI", file: below(".gemini", "settings.json"), list: "mcpServers",
+		{Name: "codex", Asks: "yes", Title: "Codex", file: codexFile, format: tomlFormat, list: "mcp_servers", Next: "Start a new session."},
+		{Name: "gemini", Asks: "no", Title: "Gemini CLI", file: below(".gemini", "settings.json"), list: "mcpServers",
 			Next: "Start a new session; /mcp shows it."},
 		{Name: "jetbrains", Title: "JetBrains Junie", file: below(".junie", "mcp", "mcp.json"), list: "mcpServers",
 			Next: "Restart the IDE. For AI Assistant, paste the output of --print in Settings → Tools → AI Assistant → MCP."},
-		{Name: "cherry-studio", Title: "Cherry Studio", list: "mcpServers", link: cherryLink,
+		{Name: "cherry-studio", Asks: "no", Title: "Cherry Studio", list: "mcpServers", link: cherryLink,
 			Next: "In Cherry Studio, open Settings → MCP servers → Add → Import from JSON, and paste this."},
 		{Name: "trae", Title: "Trae", file: application("Trae", "User", "mcp.json"), list: "mcpServers", Next: restart},
 		{Name: "trae-cn", Title: "Trae CN", file: application("Trae CN", "User", "mcp.json"), list: "mcpServers",
