@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -60,7 +59,7 @@ func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun 
 	progress := &progressLine{out: streams.Err}
 	defer progress.end()
 	calling := ctx
-	if file, ok := streams.Err.(*os.File); ok && isTerminal(file) {
+	if terminalOf(streams.Err) != nil {
 		calling = toolbox.WithProgress(ctx, progress.report)
 	}
 	over := make(chan ended, 1)
@@ -112,7 +111,7 @@ func (c callCommand) report(ctx context.Context, streams Streams, e ended) error
 	case e.err != nil:
 		return fail(streams, c.JSON, problem{Message: explain(ctx, e.err), ExitStatus: exit}.of(e.err))
 	}
-	text := e.result.Text
+	text := paintFor(streams.Out).result(e.result.Text)
 	if c.JSON {
 		text = string(e.result.Structured)
 	}

@@ -79,6 +79,8 @@ func TestClosedPipe(t *testing.T) {
 		"a preview": {[]string{"call", "--demo", "delete_instances", "instance_ids=" + completedID}, toolbox.ExitConsent},
 		"tools":     {[]string{"tools", "--demo"}, exitOK},
 		"doctor":    {[]string{"doctor"}, exitError},
+		"help":      {[]string{"--help"}, exitOK},
+		"a tool":    {[]string{"help", "list_instances"}, exitOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())

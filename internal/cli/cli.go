@@ -70,7 +70,7 @@ func Run(args []string, streams Streams) (code int) {
 			"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."),
 		kong.DefaultEnvars("SCNET_MCP"),
 		kong.Vars{"version": versionText()},
-		kong.Writers(streams.Out, streams.Err),
+		kong.Writers(reader{streams.Out}, streams.Err),
 		kong.Exit(func(code int) { exited = max(exited, code) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

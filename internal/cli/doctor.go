@@ -80,7 +80,8 @@ func (e *examination) add(v verdict, check, fix, format string, args ...any) {
 	if fix != "" {
 		fix = " → " + fix
 	}
-	_, _ = fmt.Fprintf(e.out, "%-4s  %-13s %s%s\n", f.Verdict, f.Check, f.Text, fix)
+	verdict := paintFor(e.out).as(colours[string(v)], fmt.Sprintf("%-4s", f.Verdict))
+	_, _ = fmt.Fprintf(e.out, "%s  %-13s %s%s\n", verdict, f.Check, f.Text, fix)
 }
 
 func (e *examination) failed() bool {

@@ -45,7 +45,7 @@ func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage)
 	if err != nil {
 		return result, err
 	}
-	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", result.Text)
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", paintFor(s.streams.Err).result(result.Text))
 	call.Arguments = confirmed
 	result, err = s.answered(ctx, call)
 	var refusal *guard.Refusal
@@ -62,7 +62,7 @@ func (s shell) answered(ctx context.Context, call toolbox.Call) (toolbox.Result,
 	if err != nil || result.Question == nil {
 		return result, err
 	}
-	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", result.Text)
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n\n", paintFor(s.streams.Err).result(result.Text))
 	call.Answer = s.ask(ctx, *result.Question)
 	return s.toolbox.Call(ctx, call)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -150,7 +149,9 @@ func writeToolHelp(out io.Writer, t toolbox.Tool, level guard.Level) error {
 	fill(0, forPeople(t.Description))
 	fmt.Fprintf(&b, "\n%s\n", textArguments)
 	for _, a := range arguments {
-		fmt.Fprintf(&b, "  %-*s%s\n", helpIndent-2, a.name+"=", a.notes())
+		var notes strings.Builder
+		text.Fill(&notes, a.notes(), helpIndent, helpColumns(out))
+		fmt.Fprintf(&b, "  %-*s%s", helpIndent-2, a.name+"=", strings.TrimLeft(notes.String(), " "))
 		fill(helpIndent, a.Description)
 		if a.isNested() {
 			fill(helpIndent, fmt.Sprintf(textFields, a.fields()))
@@ -163,14 +164,15 @@ func writeToolHelp(out io.Writer, t toolbox.Tool, level guard.Level) error {
 	fmt.Fprintf(&b, "\n%s\n  %s\n", textExample, strings.TrimSpace("scnet-mcp call "+t.Name+" "+t.Example))
 	fmt.Fprintf(&b, "\n%s\n", textResult)
 	fill(2, strings.Join(t.Output.Properties(), ", "))
-	fmt.Fprintf(&b, "\n%s\n", textMoreHelp)
+	b.WriteString("\n")
+	fill(0, textMoreHelp)
 	_, err = io.WriteString(out, b.String())
 	return err
 }
 
 // helpColumns is how wide the help is: as the terminal is, but not so wide that it is hard to read.
 func helpColumns(out io.Writer) int {
-	if file, ok := out.(*os.File); ok && isTerminal(file) {
+	if file := terminalOf(out); file != nil {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width >= 2*helpIndent {
 			return min(width, helpWidth)
 		}
