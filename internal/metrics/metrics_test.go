@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -249,6 +250,7 @@ func TestNumbersAreItsOwn(t *testing.T) {
 
 // Dashboards know the runtime and the process by the names that Prometheus' own client gives them.
 func TestNamesOfPrometheusClient(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as a server over HTTP does
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	if runtime.GOOS == "linux" { // elsewhere, ours tells only when the process started

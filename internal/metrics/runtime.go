@@ -1,10 +1,9 @@
 package metrics
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
+	"runtime/metrics"
 	"strings"
 	"time"
 )
@@ -18,22 +17,20 @@ func writeRuntime(out *exposition) {
 	out.one("go_threads", gauge, "Number of OS threads created.", float64(threads))
 	out.one("go_sched_gomaxprocs_threads", gauge, "Number of OS threads that can run Go code at the same time (GOMAXPROCS).",
 		float64(runtime.GOMAXPROCS(0)))
-	out.one("go_gc_gogc_percent", gauge, "How much the heap may grow before it is collected (GOGC); -1 means off.", gcPercent())
+	out.one("go_gc_gogc_percent", gauge, "How much the heap may grow before it is collected (GOGC).", gcPercent())
 	out.one("go_gc_gomemlimit_bytes", gauge, "Memory limit of the Go runtime (GOMEMLIMIT).", float64(debug.SetMemoryLimit(-1)))
 	writePauses(out)
 	writeHeap(out)
 }
 
-// gcPercent is what GOGC says; nothing else sets it here.
+// gcPercent is what GOGC says, or the program has set since. Only this package can read it without setting it.
 func gcPercent() float64 {
-	value := os.Getenv("GOGC")
-	if value == "off" {
-		return -1
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 100
 	}
-	if percent, err := strconv.ParseInt(value, 10, 32); err == nil {
-		return float64(percent)
-	}
-	return 100
+	return float64(sample[0].Value.Uint64())
 }
 
 func writePauses(out *exposition) {
