@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -66,3 +68,26 @@ func glossOf(code string, status int) (gloss, bool) {
 
 // isGateway reports whether code is of the API gateway, which answers before the service sees the request, or instead.
 func isGateway(code string) bool { return strings.HasPrefix(code, "APIGW.") }
+
+// Code is what Huawei Cloud documents about one of its codes.
+type Code struct {
+	Code    string
+	Status  int // of HTTP, with which the code has this meaning
+	Meaning upstream.Text
+	Hint    upstream.Text // what to do; may be empty
+}
+
+// Codes returns the known codes, sorted.
+func Codes() []Code {
+	known := make([]Code, 0, len(codeGlosses)+len(badRequest))
+	for code, g := range codeGlosses {
+		known = append(known, Code{code, g.status, g.gloss.meaning, g.gloss.hint})
+	}
+	for status, g := range badRequest {
+		known = append(known, Code{"APIGW.0201", status, g.meaning, g.hint})
+	}
+	slices.SortFunc(known, func(a, b Code) int {
+		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Status, b.Status))
+	})
+	return known
+}

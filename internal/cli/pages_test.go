@@ -16,8 +16,12 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
+	"github.com/scnet-mcp/scnet-mcp/scnet"
+	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
 // page is a page for users, in one language.
@@ -72,7 +76,40 @@ func generated(t *testing.T) map[string]func(chinese bool) string {
 			return table
 		},
 		"clients": clientsTable,
+		"scnet-codes": func(chinese bool) string {
+			rows := [][]string{}
+			for _, c := range scnet.Codes() {
+				rows = append(rows, codeRow(chinese, "`"+c.Code+"`", c.Meaning, c.Hint))
+			}
+			return codesTable(chinese, rows)
+		},
+		"workspace-codes": func(chinese bool) string {
+			rows := [][]string{}
+			for _, c := range workspace.Codes() {
+				rows = append(rows, codeRow(chinese, fmt.Sprintf("`%s` (%d)", c.Code, c.Status), c.Meaning, c.Hint))
+			}
+			return codesTable(chinese, rows)
+		},
 	}
+}
+
+func codeRow(chinese bool, code string, meaning, hint upstream.Text) []string {
+	if chinese {
+		return []string{code, meaning.Chinese, text.Dash(hint.Chinese)}
+	}
+	return []string{code, meaning.English, text.Dash(hint.English)}
+}
+
+func codesTable(chinese bool, rows [][]string) string {
+	head := []string{"code", "meaning", "what to do"}
+	if chinese {
+		head = []string{"错误码", "含义", "处理方法"}
+	}
+	var b strings.Builder
+	for _, row := range append([][]string{head, {"---", "---", "---"}}, rows...) {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
+	return b.String()
 }
 
 // clientsTable shows where each client keeps its configuration.
@@ -179,9 +216,9 @@ func TestPagesAreEqual(t *testing.T) {
 
 // shape lists the headings by level, the tables by size, the pictures, and the blocks of code: the commands as they are, and of
 // others only the kind, since examples are translated.
-func shape(text string) (lines []string) {
+func shape(content string) (lines []string) {
 	rows, fence := 0, ""
-	for _, line := range append(strings.Split(text, "\n"), "") {
+	for _, line := range append(strings.Split(content, "\n"), "") {
 		switch {
 		case fence == "```sh" && line != "```":
 			lines = append(lines, line)
