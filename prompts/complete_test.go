@@ -1,9 +1,11 @@
 package prompts_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,6 +158,27 @@ func TestCompleteKeepsLists(t *testing.T) {
 	if a.lists() == once {
 		t.Error("the list is kept for too long")
 	}
+}
+
+// Several clients ask at once, and some of them give up.
+func TestCompleteAtOnce(t *testing.T) {
+	a := newAccount(t, twoRegions()...)
+	var group sync.WaitGroup
+	for n := range 16 {
+		group.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if n%4 == 0 {
+				cancel()
+			}
+			typed := prompts.Typed{Argument: "instance", Value: "bert", Others: map[string]string{"region": []string{"", "昆山", "乌镇"}[n%3]}}
+			got, err := a.Complete(ctx, caller(catalogue(false)), prompts.Reference{Prompt: "why_not_running"}, typed)
+			if n%4 != 0 && (err != nil || len(got.Values) == 0) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // Where there are more instances than a page holds, the service looks for what was typed.
