@@ -115,19 +115,28 @@ func idOf(line []byte) (id int, known bool) {
 }
 
 func (c *overStdio) call(tool, arguments string) error {
-	c.mu.Lock()
-	if c.waiting == nil {
-		c.mu.Unlock()
-		return errors.New("the server has ended")
-	}
-	c.last++
-	answer := c.expect(c.last)
-	_, err := c.in.Write(append(callMessage(c.last, tool, arguments), '\n'))
-	c.mu.Unlock()
+	answer, err := c.ask(func(id int) []byte { return callMessage(id, tool, arguments) })
 	if err != nil {
 		return err
 	}
-	return failure(<-answer)
+	return failure(answer)
+}
+
+// ask sends a request and waits for the answer; nil if the server ends without one.
+func (c *overStdio) ask(message func(id int) []byte) ([]byte, error) {
+	c.mu.Lock()
+	if c.waiting == nil {
+		c.mu.Unlock()
+		return nil, errors.New("the server has ended")
+	}
+	c.last++
+	answer := c.expect(c.last)
+	_, err := c.in.Write(append(message(c.last), '\n'))
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return <-answer, nil
 }
 
 func (c *overStdio) close() {

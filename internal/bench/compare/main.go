@@ -53,6 +53,13 @@ func compare(ctx context.Context, s settings) error {
 		return err
 	}
 	defer service.close()
+	processes, err := processesOf(s, service)
+	if err == nil {
+		err = measureProcesses(ctx, s, processes) // while nothing else runs
+	}
+	if err != nil {
+		return err
+	}
 	subjects, err := subjectsOf(ctx, s, service)
 	defer func() {
 		for _, each := range subjects {
@@ -83,5 +90,8 @@ func compare(ctx context.Context, s settings) error {
 			}
 		}
 	}
-	return write(os.Stdout, results)
+	if err := write(os.Stdout, results); err != nil {
+		return err
+	}
+	return writeProcesses(os.Stdout, processes)
 }
