@@ -86,8 +86,8 @@ fuzz: ## run every fuzz target for FUZZTIME
 		done; \
 	done
 
-generate: ## rewrite golden files and the tables in the READMEs
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPageTables' -update
+generate: ## rewrite golden files and the tables and pictures of the pages
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPageTables|TestPictures' -update
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
 	$(GO) test ./internal/server -run TestConversations -update
@@ -97,11 +97,11 @@ generate: ## rewrite golden files and the tables in the READMEs
 	$(GO) mod tidy
 
 drift: ## fail if something generated, or go.mod, is out of date
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPage'
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPage|TestPictures'
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
-readme: ## run the commands of both READMEs as a new user would
+readme: ## run the commands of all pages as a new user would
 	./.ci/readme
 
 ci: format vet lint drift test budget sdk interop conformance e2e dist-check fuzz readme

@@ -108,7 +108,7 @@ func (d *demo) scripts(names []string) error {
 	}
 	return d.agreed(scene{
 		title: textDemoFails, tool: "execute_script",
-		shown:     []string{"failed: ", "  exit code 3", "  not_attempted", "| no such", "Stopped"},
+		shown:     []string{"failed: ", "  script failed, exit code 3", "  not_attempted", "| no such", "Stopped"},
 		arguments: map[string]any{"instance_ids": names, "script": "echo no such checkpoint >&2; exit 3", "canary": 1},
 		check: func(r server.Reply, a answer) bool {
 			return r.IsError && a.State == "failed" && strings.Contains(r.Text, "exit code 3") &&
