@@ -111,29 +111,32 @@ func (f *family) write(out *exposition) {
 }
 
 // exposition is Prometheus' text format, version 0.0.4.
-type exposition struct{ bytes.Buffer }
+type exposition struct{ text bytes.Buffer }
 
 // head begins a metric.
 func (e *exposition) head(name, kind, help string) {
-	e.WriteString("# HELP " + name + " " + help + "\n# TYPE " + name + " " + kind + "\n")
+	e.text.WriteString("# HELP " + name + " " + help + "\n# TYPE " + name + " " + kind + "\n")
 }
 
 var escapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // sample writes one value. pairs are the names and values of its labels.
 func (e *exposition) sample(name string, value float64, pairs ...string) {
-	e.WriteString(name)
-	for i := 0; i < len(pairs); i += 2 {
-		separator := ","
-		if i == 0 {
-			separator = "{"
+	e.text.WriteString(name)
+	for i, part := range pairs {
+		switch {
+		case i == 0:
+			e.text.WriteString("{" + part)
+		case i%2 == 0:
+			e.text.WriteString("," + part)
+		default:
+			e.text.WriteString(`="` + escapes.Replace(part) + `"`)
 		}
-		e.WriteString(separator + pairs[i] + `="` + escapes.Replace(pairs[i+1]) + `"`)
 	}
 	if len(pairs) > 0 {
-		e.WriteByte('}')
+		e.text.WriteByte('}')
 	}
-	e.WriteString(" " + number(value) + "\n")
+	e.text.WriteString(" " + number(value) + "\n")
 }
 
 // one writes a metric that has one value and no labels.

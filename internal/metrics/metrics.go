@@ -88,12 +88,12 @@ func (m *Metrics) Handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		w.Header().Add("Vary", "Accept-Encoding")
 		if !acceptsGzip(r.Header) {
-			_, _ = w.Write(out.Bytes())
+			_, _ = w.Write(out.text.Bytes())
 			return
 		}
 		w.Header().Set("Content-Encoding", "gzip")
 		packed := gzip.NewWriter(w)
-		_, _ = packed.Write(out.Bytes())
+		_, _ = packed.Write(out.text.Bytes())
 		_ = packed.Close()
 	})
 }

@@ -85,7 +85,7 @@ func (p *process) measureMemory(ctx context.Context) error {
 		return err
 	}
 	defer client.close()
-	time.Sleep(settled)
+	<-time.After(settled)
 	p.idle = memoryOf(client.cmd.Process.Pid)
 	for range calls {
 		if err := client.call(p.tool, p.arguments); err != nil {
