@@ -30,7 +30,14 @@ const architecture = "docs/architecture.md"
 
 // TestArchitecture keeps the diagram equal to the imports.
 func TestArchitecture(t *testing.T) {
-	content, err := os.ReadFile(architecture)
+	for _, file := range []string{architecture, "docs/zh-CN/architecture.md"} {
+		checkDiagram(t, file)
+	}
+}
+
+func checkDiagram(t *testing.T, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,17 +45,17 @@ func TestArchitecture(t *testing.T) {
 	before, rest, found := strings.Cut(string(content), begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !found || !closed {
-		t.Fatalf("%s has no place for the diagram", architecture)
+		t.Fatalf("%s has no place for the diagram", file)
 	}
 	want := before + begin + diagram(t) + end + after
 	if *update {
-		if err := os.WriteFile(architecture, []byte(want), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if want != string(content) {
-		t.Errorf("%s does not show the imports as they are; `make generate` rewrites it", architecture)
+		t.Errorf("%s does not show the imports as they are; `make generate` rewrites it", file)
 	}
 }
 
