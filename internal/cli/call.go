@@ -11,7 +11,6 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
-	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // interruptPatience is how long an interrupted call waits for the answer to what it has sent.
@@ -72,7 +71,7 @@ func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun 
 		return e
 	case <-ctx.Done():
 	}
-	if tool, _ := begun.change(); tool != "" {
+	if begun.change() != nil {
 		progress.end()
 		_, _ = fmt.Fprintf(streams.Err, "\n"+textWaitsForAnswer+"\n", interruptPatience)
 	}
@@ -81,21 +80,10 @@ func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun 
 		return e
 	case <-time.After(interruptPatience):
 	}
-	tool, targets := begun.change()
-	if tool == "" { // a read, or a preview
-		return ended{known: textInterrupted}
+	if change := begun.change(); change != nil {
+		return ended{known: known(*change)}
 	}
-	return ended{known: textUnderWay(tool, targets, lookAfter(tool))}
-}
-
-// lookAfter is the command that shows what became of a change.
-func lookAfter(tool string) string {
-	for _, t := range tools.Catalogue() {
-		if t.Name == tool && t.Toolset == tools.WorkspaceToolset {
-			return "scnet-mcp call get_workspace_run"
-		}
-	}
-	return "scnet-mcp call list_instances region=all"
+	return ended{known: textInterrupted} // a read, or a preview
 }
 
 // report prints how the call ended and returns its exit status.

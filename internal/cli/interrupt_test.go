@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -60,7 +61,7 @@ func TestInterruptedCall(t *testing.T) {
 		"a change that is not answered": {
 			simulator.Fault{Endpoint: simulator.EndpointDelete, HangAfter: true}, deletion, simulator.EndpointDelete, interrupted,
 			[]string{"waiting 3s for its answer", "delete_instances had begun", `"Instances_2204208761" (` + completedID + ")",
-				"may or may not have happened", "scnet-mcp call list_instances region=all"}, "Nothing was changed.\n",
+				"may or may not have happened", "scnet-mcp call get_instance instance_id=" + completedID}, "Nothing was changed.\n",
 		},
 		"while it waits": {
 			simulator.Fault{}, []string{"call", "restart_instance", "instance_id=" + terminatedID, "wait_seconds=50", "--confirm"},
@@ -111,9 +112,26 @@ func TestInterruptedAsJSON(t *testing.T) {
 
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	looks, patience := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
+	defer looks.Stop()
+	for !holds() {
+		select {
+		case <-looks.C:
+		case <-patience:
 			t.Fatal("it did not happen")
+		}
+	}
+}
+
+// What to look with after an interruption fits what was changed.
+func TestLookAfter(t *testing.T) {
+	for want, begun := range map[string]audit.Record{
+		"scnet-mcp call get_instance instance_id=x": {Tool: "delete_instances", Targets: []audit.Target{{ID: "x", Name: "a"}, {ID: "y"}}},
+		"scnet-mcp call list_instances":             {Tool: "create_instance", Targets: []audit.Target{{Name: "new"}}},
+		"scnet-mcp call get_workspace_run":          {Tool: "run_workspace_script", Targets: []audit.Target{{ID: "x"}}},
+	} {
+		if got := lookAfter(begun); got != want || !strings.Contains(known(begun), want) {
+			t.Errorf("%q, want %q: %s", got, want, known(begun))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // underWay passes audit records on, and knows which change has begun and not ended.
@@ -31,14 +32,17 @@ func (u *underWay) Append(ctx context.Context, r audit.Record) error {
 	return u.log.Append(ctx, r)
 }
 
-// change returns the tool and the targets of the change that has begun; tool is "" if there is none.
-func (u *underWay) change() (tool string, targets []string) {
+// change returns the record of the change that has begun, or nil.
+func (u *underWay) change() *audit.Record {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.begun == nil {
-		return "", nil
-	}
-	for _, t := range u.begun.Targets {
+	return u.begun
+}
+
+// known says what is known of a change that has begun.
+func known(begun audit.Record) string {
+	var targets []string
+	for _, t := range begun.Targets {
 		switch {
 		case t.Name == "":
 			targets = append(targets, t.ID)
@@ -48,5 +52,18 @@ func (u *underWay) change() (tool string, targets []string) {
 			targets = append(targets, fmt.Sprintf("%q (%s)", t.Name, t.ID))
 		}
 	}
-	return u.begun.Tool, targets
+	return textUnderWay(begun.Tool, targets, lookAfter(begun))
+}
+
+// lookAfter is the command that shows what became of a change.
+func lookAfter(begun audit.Record) string {
+	for _, t := range tools.Catalogue() {
+		if t.Name == begun.Tool && t.Toolset == tools.WorkspaceToolset {
+			return "scnet-mcp call get_workspace_run"
+		}
+	}
+	if len(begun.Targets) > 0 && begun.Targets[0].ID != "" {
+		return "scnet-mcp call get_instance instance_id=" + begun.Targets[0].ID
+	}
+	return "scnet-mcp call list_instances"
 }
