@@ -109,8 +109,8 @@ func Clients() []Client {
 	}
 	stdio := []member{{"type", "stdio"}}
 	return []Client{
-		{Name: "vscode", Asks: "yes", Title: "VS Code", file: application("Code", "User", "mcp.json"), list: "servers", extra: stdio,
-			link: vscodeLink, Next: "In VS Code, run “MCP: List Servers” and start it."},
+		{Name: "vscode", Asks: "yes", Title: "VS Code", file: application("Code", "User", "mcp.json"), list: "servers",
+			extra: stdio, link: vscodeLink, Next: "In VS Code, run “MCP: List Servers” and start it."},
 		{Name: "cursor", Asks: "yes", Title: "Cursor", file: below(".cursor", "mcp.json"), list: "mcpServers", link: cursorLink,
 			Next: "In Cursor, switch it on in Settings → MCP."},
 		{Name: "claude-desktop", Title: "Claude Desktop", file: application("Claude", "claude_desktop_config.json"),

@@ -120,7 +120,8 @@ func writeProcesses(out io.Writer, list []*process) error {
 	_, _ = fmt.Fprintf(w, "\nwhat\tstart ms\tof bare mcp-go\tidle MB\tprivate\tafter %d calls\tprivate\tat most\t\n", calls)
 	bare := list[0].medianStart()
 	for _, p := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", p.name, float64(p.medianStart().Microseconds())/1000,
+		start := float64(p.medianStart().Microseconds()) / 1000
+		_, _ = fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", p.name, start,
 			float64(p.medianStart())/float64(bare), megabytes(p.idle.all), megabytes(p.idle.private),
 			megabytes(p.afterCalls.all), megabytes(p.afterCalls.private), megabytes(p.afterCalls.peak))
 	}
