@@ -19,6 +19,26 @@ type pipe struct {
 // retry is how long a pipe that cannot be waited for is left alone.
 const retry = 10 * time.Millisecond
 
+// inputOf returns in so that waiting for it costs as little as possible.
+func inputOf(in io.Reader) io.Reader {
+	if file, ok := in.(*os.File); ok {
+		if opened := pollable(file, os.O_RDONLY); opened != nil {
+			return opened
+		}
+	}
+	return patientReader(in)
+}
+
+// outputOf returns out likewise.
+func outputOf(out io.Writer) io.Writer {
+	if file, ok := out.(*os.File); ok {
+		if opened := pollable(file, os.O_WRONLY); opened != nil {
+			return opened
+		}
+	}
+	return patientWriter(out)
+}
+
 func patientReader(in io.Reader) io.Reader {
 	if file, ok := in.(*os.File); ok {
 		return &pipe{file: file, fd: file.Fd()}

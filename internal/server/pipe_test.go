@@ -4,10 +4,10 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -50,22 +50,31 @@ func TestReopenedPipesLeaveTheDescriptor(t *testing.T) {
 	}
 }
 
-// Another process may set a pipe that it shares to O_NONBLOCK at any time.
+// Another process may set a pipe that it shares to O_NONBLOCK at any time, and the server must not do that to it.
 func TestNonblockingPipes(t *testing.T) {
+	opened := func(in, out *os.File) (io.Reader, io.Writer) { return in, out }
+	asTheyAre := func(in, out *os.File) (io.Reader, io.Writer) { return patientReader(in), patientWriter(out) }
+	t.Run("blocking", func(t *testing.T) { serveOverPipes(t, false, opened) })
+	t.Run("not blocking", func(t *testing.T) { serveOverPipes(t, true, opened) })
+	t.Run("not blocking and not opened anew", func(t *testing.T) { serveOverPipes(t, true, asTheyAre) })
+}
+
+func serveOverPipes(t *testing.T, nonblocking bool, as func(in, out *os.File) (io.Reader, io.Writer)) {
 	inReader, inWriter := blocking(t)
 	outReader, outWriter := blocking(t)
-	for _, f := range []*os.File{inReader, outWriter} {
-		if err := syscall.SetNonblock(int(f.Fd()), true); err != nil {
-			t.Fatal(err)
+	if nonblocking {
+		for _, f := range []*os.File{inReader, outWriter} {
+			if err := syscall.SetNonblock(int(f.Fd()), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := inReader.Read(make([]byte, 1)); !errors.Is(err, syscall.EAGAIN) {
+			t.Fatalf("the pipe is not one that fails: %v", err)
 		}
 	}
-	if _, err := inReader.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "temporarily unavailable") {
-		t.Fatalf("the pipe is not one that fails: %v", err)
-	}
 	served := make(chan error, 1)
-	go func() {
-		served <- newFakes().newServer(io.Discard).ServeStdio(t.Context(), inReader, outWriter, DefaultGrace)
-	}()
+	in, out := as(inReader, outWriter)
+	go func() { served <- newFakes().newServer(io.Discard).ServeStdio(t.Context(), in, out, DefaultGrace) }()
 	const n = 300_000 // more than a pipe holds
 	if _, err := io.WriteString(inWriter, call("1", "huge", `{"n":300000}`)+ping("2")); err != nil {
 		t.Fatal(err)
@@ -87,8 +96,33 @@ func TestNonblockingPipes(t *testing.T) {
 			t.Error(r.line)
 		}
 	}
+	for _, f := range []*os.File{inReader, outWriter} {
+		flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_GETFL, 0)
+		if got := flags&syscall.O_NONBLOCK != 0; got != nonblocking {
+			t.Errorf("O_NONBLOCK of %s is %v, and was %v", f.Name(), got, nonblocking)
+		}
+	}
 	_ = inWriter.Close()
 	if err := receive(t, served); err != nil {
+		t.Error(err)
+	}
+}
+
+// A client that goes away is an error of the write, as it is over a descriptor that blocks.
+func TestClosedPipes(t *testing.T) {
+	inReader, inWriter := blocking(t)
+	outReader, outWriter := blocking(t)
+	served := make(chan error, 1)
+	go func() {
+		served <- newFakes().newServer(io.Discard).ServeStdio(t.Context(), inReader, outWriter, DefaultGrace)
+	}()
+	if err := outReader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(inWriter, ping("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, served); !errors.Is(err, ErrOutputClosed) {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 //
 // It replaces mcp-go's stdio transport, which loses answers at the end of input and lets results overtake progress.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, grace time.Duration) error {
-	in, out = patientReader(in), patientWriter(out)
+	in, out = inputOf(in), outputOf(out)
 	c, err := s.connect(ctx, "stdio", func(encoded []byte) error {
 		_, err := out.Write(append(encoded, '\n'))
 		return err
