@@ -81,7 +81,7 @@ type Code struct {
 func Codes() []Code {
 	known := make([]Code, 0, len(codeGlosses)+len(badRequest))
 	for code, g := range codeGlosses {
-		known = append(known, Code{code, g.status, g.gloss.meaning, g.gloss.hint})
+		known = append(known, Code{code, g.status, g.meaning, g.hint})
 	}
 	for status, g := range badRequest {
 		known = append(known, Code{"APIGW.0201", status, g.meaning, g.hint})
