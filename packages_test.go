@@ -18,8 +18,8 @@ const module = "github.com/scnet-mcp/scnet-mcp/"
 // small are libraries of ours and of others that know nothing of MCP or of a service; every package may use them.
 var small = []string{
 	"github.com/rs/zerolog", "golang.org/x/sync/...", "github.com/go-json-experiment/json/...",
-	module + "internal/lenient", module + "internal/secret", module + "internal/text", module + "internal/trace",
-	module + "internal/upstream",
+	module + "internal/lang", module + "internal/lenient", module + "internal/secret", module + "internal/text",
+	module + "internal/trace", module + "internal/upstream",
 }
 
 // packages says what each package may import besides the standard library. A trailing /... stands for everything below.
@@ -29,7 +29,7 @@ var packages = map[string][]string{
 	"scnet/simulator":     {module + "internal/fakecloud"},
 	"workspace":           small,
 	"workspace/simulator": {module + "internal/fakecloud"},
-	"schemas":             {"github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
+	"schemas":             {module + "internal/lang", "github.com/invopop/jsonschema", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 	"tools": append([]string{
 		module + "internal/capture", module + "scnet", module + "workspace", module + "schemas", module + "internal/toolbox", module + "internal/guard",
 		module + "internal/audit", module + "internal/rollout",
@@ -44,22 +44,23 @@ var packages = map[string][]string{
 	"internal/golden":    {},
 	"internal/filelock":  {},
 	"internal/userstate": {module + "internal/guard", module + "internal/filelock", "github.com/rs/zerolog"},
-	"internal/guard":     {module + "internal/text", "golang.org/x/text/unicode/norm"},
+	"internal/guard":     {module + "internal/lang", module + "internal/text", "golang.org/x/text/unicode/norm"},
 	"internal/install":   {"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2/..."},
 	"internal/lenient":   {"github.com/go-json-experiment/json/..."},
 	"internal/rollout":   {},
-	"internal/text":      {"golang.org/x/text/width"},
+	"internal/lang":      {},
+	"internal/text":      {module + "internal/lang", "golang.org/x/text/width"},
 	"internal/secret":    {},
 	"internal/trace":     {},
-	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/trace"},
-	"internal/callers":   {module + "internal/guard", module + "schemas"},
+	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/lang", module + "internal/trace"},
+	"internal/callers":   {module + "internal/lang", module + "internal/guard", module + "schemas"},
 	"internal/metrics":   {},
 	"internal/redis":     {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {
 		module + "internal/fakecloud", module + "internal/upstream",
 	},
 	"internal/server": {
-		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/text",
+		module + "internal/toolbox", module + "prompts", module + "schemas", module + "internal/guard", module + "internal/lang", module + "internal/text",
 		module + "internal/trace", module + "internal/upstream", "github.com/mark3labs/mcp-go/...", "github.com/rs/zerolog",
 		"golang.org/x/time/rate",
 	},

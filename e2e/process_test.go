@@ -30,7 +30,10 @@ const patience = 20 * time.Second
 // binary is the program under test.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	_ = os.Setenv("SCNET_MCP_LANG", "en") // whatever the locale of whoever runs the tests
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "scnet-mcp-e2e-")

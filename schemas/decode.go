@@ -10,6 +10,8 @@ import (
 	"time"
 
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Decode reads the arguments of a call into the struct that into points to.
@@ -24,12 +26,12 @@ import (
 func (s *Schema) Decode(arguments json.RawMessage, into any) error {
 	object, text, problems, err := readArguments(arguments)
 	if err != nil {
-		return s.unreadable(err.Error())
+		return s.unreadable(lang.ErrorText(err))
 	}
 	if s.root.coerceObject(object) {
 		text = nil
 	}
-	found, err := s.check(object, "unknown argument")
+	found, err := s.check(object, unknownArgument)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (s *Schema) Decode(arguments json.RawMessage, into any) error {
 }
 
 // errUndecodable has a fixed text, because the library's would show Go types.
-var errUndecodable = errors.New("the arguments match the schema, but not the Go value they are decoded into")
+var errUndecodable = lang.Errorf("the arguments match the schema, but not the Go value they are decoded into")
 
 // Validate checks a result before it leaves. The value is marshalled unless
 // it is a json.RawMessage. The error lists all problems; nothing is coerced.
@@ -64,12 +66,12 @@ func (s *Schema) Validate(value any) error {
 	if !ok {
 		var err error
 		if text, err = json.Marshal(value); err != nil {
-			return fmt.Errorf("the result cannot be written as JSON: %w", err)
+			return fmt.Errorf("the result cannot be written as JSON: %w", err) // not said to people
 		}
 	}
 	parsed, problems, err := parse(text)
 	if err != nil {
-		return fmt.Errorf("the result cannot be read: %w", err)
+		return fmt.Errorf("the result cannot be read: %w", err) // not said to people
 	}
 	found, err := s.check(parsed, unknownField)
 	if err != nil {
@@ -78,7 +80,7 @@ func (s *Schema) Validate(value any) error {
 	if problems = join(problems, found); len(problems) == 0 {
 		return nil
 	}
-	return errors.New("the result does not match its schema:" + list(problems))
+	return errors.New("the result does not match its schema:" + list(lang.English, problems)) // not said to people
 }
 
 // readArguments returns the arguments, and also their text as long as that
@@ -95,7 +97,7 @@ func readArguments(arguments json.RawMessage) (object map[string]any, text []byt
 	if inner, ok := value.(string); ok && strings.HasPrefix(strings.TrimSpace(inner), "{") {
 		text = []byte(inner)
 		if value, problems, err = parse(text); err != nil {
-			return nil, nil, nil, fmt.Errorf("they are a string, and in it %w", err)
+			return nil, nil, nil, lang.Errorf("they are a string, and in it %w", err)
 		}
 	}
 	switch value := value.(type) {
@@ -106,7 +108,7 @@ func readArguments(arguments json.RawMessage) (object map[string]any, text []byt
 			return map[string]any{}, []byte("{}"), nil, nil
 		}
 	}
-	return nil, nil, nil, fmt.Errorf("expected a JSON object, got %s", show(value))
+	return nil, nil, nil, lang.Errorf("expected a JSON object, got %s", show(value))
 }
 
 // join adds the problems of places that have none yet.
@@ -124,10 +126,10 @@ func join(problems, more []Problem) []Problem {
 }
 
 // check validates a parsed value.
-func (s *Schema) check(value any, unknown string) ([]Problem, error) {
+func (s *Schema) check(value any, unknown lang.Text) ([]Problem, error) {
 	compiled, err := s.compile()
 	if err != nil {
-		return nil, fmt.Errorf("the schema cannot be compiled: %w", err)
+		return nil, fmt.Errorf("the schema cannot be compiled: %w", err) // not said to people
 	}
 	var invalid *validator.ValidationError
 	err = compiled.Validate(value)
@@ -140,7 +142,7 @@ func (s *Schema) check(value any, unknown string) ([]Problem, error) {
 	return nil, err
 }
 
-func (s *Schema) unreadable(reason string) error {
+func (s *Schema) unreadable(reason lang.Text) error {
 	return &ArgumentError{Problems: []Problem{{Text: reason}}, Valid: s.Properties()}
 }
 
@@ -159,7 +161,7 @@ func (s *Schema) wrong(problems []Problem, object map[string]any) error {
 // type cannot hold. The path also holds the names of embedded structs, which
 // are nothing to the caller.
 func (n *node) outOfRange(path string) Problem {
-	problem := Problem{Text: "the number is out of range"}
+	problem := Problem{Text: lang.T("the number is out of range")}
 	for name := range strings.SplitSeq(path, ".") {
 		for n.items != nil {
 			n = n.items
@@ -167,7 +169,7 @@ func (n *node) outOfRange(path string) Problem {
 		if slices.Contains(n.names, name) {
 			n = n.properties[name]
 			problem.Path = member(problem.Path, name)
-			problem.Text = "expected " + n.expected() + ", got a number that is out of range"
+			problem.Text = lang.T("expected %s, got a number that is out of range", n.expected())
 		}
 	}
 	return problem

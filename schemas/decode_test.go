@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 var sampleSchema = MustFor[sample]()
@@ -255,14 +257,14 @@ func TestMissingShowsTheFirstSentence(t *testing.T) {
 	for description, want := range map[string]string{
 		"One. Two.": "One", "One, e.g. two": "One, e.g", "One\nTwo": "One", "一。二": "一", "One.": "One",
 	} {
-		if got := missing(&node{description: description}); got != "required, but missing: "+want {
+		if got := missing(&node{description: description}).String(); got != "required, but missing: "+want {
 			t.Errorf("got %q", got)
 		}
 	}
 }
 
 func TestArgumentErrorByHand(t *testing.T) {
-	err := &ArgumentError{Problems: []Problem{{Path: "a", Text: "b"}, {Path: "c", Text: "d"}}}
+	err := &ArgumentError{Problems: []Problem{{Path: "a", Text: lang.T("b")}, {Path: "c", Text: lang.T("d")}}}
 	if got := err.Error(); got != "2 arguments are wrong:\n- a: b\n- c: d" {
 		t.Error(got)
 	}

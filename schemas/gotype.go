@@ -12,10 +12,13 @@ import (
 	"time"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 var (
 	timeType     = reflect.TypeFor[time.Time]()
+	textType     = reflect.TypeFor[lang.Text]() // which is encoded as a string
 	numberType   = reflect.TypeFor[json.Number]()
 	durationType = reflect.TypeFor[time.Duration]()
 
@@ -93,7 +96,7 @@ func checkField(field reflect.StructField, options []string, above []reflect.Typ
 }
 
 func checkValue(t reflect.Type, above []reflect.Type) error {
-	if t == timeType {
+	if t == timeType || t == textType {
 		return nil
 	}
 	if t == durationType {

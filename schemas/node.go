@@ -2,10 +2,12 @@ package schemas
 
 import (
 	"fmt"
+	"math"
 	"strconv"
-	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // node is one place in a schema, in the form that coercion and messages need.
@@ -60,85 +62,79 @@ func newNode(schema *jsonschema.Schema) *node {
 	return n
 }
 
-// expected says in plain English which values fit.
-func (n *node) expected() string {
+// expected says in plain words which values fit.
+func (n *node) expected() lang.Text {
 	switch n.kind {
 	case "integer":
-		return "a whole number" + n.numberRange()
+		return lang.T("a whole number%s", n.numberRange())
 	case "number":
-		return "a number" + n.numberRange()
+		return lang.T("a number%s", n.numberRange())
 	case "boolean":
-		return "true or false"
+		return lang.T("true or false")
 	case "string":
 		return n.expectedText()
 	case "array":
-		text := "a list"
-		if size := count(n.minItems, n.maxItems, "item"); size != "" {
-			text += " of " + size
+		if size := count(n.minItems, n.maxItems, "item"); !size.IsZero() {
+			return lang.T("a list of %s, each %s", size, n.items.expected())
 		}
-		return text + ", each " + n.items.expected()
+		return lang.T("a list, each %s", n.items.expected())
 	}
 	if len(n.names) == 0 {
-		return "an empty object"
+		return lang.T("an empty object")
 	}
-	return "an object with " + strings.Join(n.names, ", ")
+	return lang.T("an object with %s", lang.Names(n.names))
 }
 
-func (n *node) expectedText() string {
+func (n *node) expectedText() lang.Text {
 	if len(n.enum) > 0 {
 		quoted := make([]string, len(n.enum))
 		for i, value := range n.enum {
 			quoted[i] = strconv.Quote(value)
 		}
 		if len(quoted) == 1 {
-			return quoted[0]
+			return lang.Verbatim(quoted[0])
 		}
-		return "one of " + strings.Join(quoted, ", ")
+		return lang.T("one of %s", lang.Names(quoted))
 	}
 	if n.format == "date-time" {
-		return `a date and time such as "2026-01-31T08:00:00Z"`
+		return lang.T("a date and time such as \"2026-01-31T08:00:00Z\"")
 	}
-	text := "text"
-	if size := count(n.minLength, n.maxLength, "character"); size != "" {
-		text += " of " + size
+	text := lang.T("text")
+	if size := count(n.minLength, n.maxLength, "character"); !size.IsZero() {
+		text = lang.T("text of %s", size)
 	}
 	if n.pattern != "" {
-		text += " matching " + n.pattern
+		return lang.T("%s matching %s", text, n.pattern)
 	}
 	return text
 }
 
-func (n *node) numberRange() string {
+func (n *node) numberRange() lang.Text {
 	switch {
 	case n.minimum != "" && n.maximum != "":
-		return " from " + n.minimum + " to " + n.maximum
+		return lang.T(" from %s to %s", n.minimum, n.maximum)
 	case n.minimum != "":
-		return " of at least " + n.minimum
+		return lang.T(" of at least %s", n.minimum)
 	case n.maximum != "":
-		return " of at most " + n.maximum
+		return lang.T(" of at most %s", n.maximum)
 	}
-	return ""
+	return lang.Text{}
 }
 
 // count says "1 to 20 items", or nothing when there is no limit.
-func count(least, most *uint64, unit string) string {
+func count(least, most *uint64, unit string) lang.Text {
 	hasLeast := least != nil && *least > 0
 	switch {
 	case hasLeast && most != nil && *least == *most:
-		return "exactly " + plural(*most, unit)
+		return lang.T("exactly %s", plural(*most, unit))
 	case hasLeast && most != nil:
-		return fmt.Sprintf("%d to %s", *least, plural(*most, unit))
+		return lang.T("%d to %s", *least, plural(*most, unit))
 	case hasLeast:
-		return "at least " + plural(*least, unit)
+		return lang.T("at least %s", plural(*least, unit))
 	case most != nil:
-		return "at most " + plural(*most, unit)
+		return lang.T("at most %s", plural(*most, unit))
 	}
-	return ""
+	return lang.Text{}
 }
 
-func plural[N int | uint64](n N, unit string) string {
-	if n == 1 {
-		return fmt.Sprintf("1 %s", unit)
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
+func plural(n uint64, unit string) lang.Text { return lang.Count(int(min(n, math.MaxInt)), unit) }

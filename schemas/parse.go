@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // maxDepth bounds how deeply arrays and objects may nest. Everything that
@@ -48,7 +49,7 @@ type parser struct {
 	problems []Problem
 }
 
-var errTooDeep = fmt.Errorf("the JSON value is nested more than %d levels deep", maxDepth)
+var errTooDeep = lang.Errorf("the JSON value is nested more than %d levels deep", maxDepth)
 
 // Parse reads exactly one JSON value, as Decode does, for texts that no schema describes: into map[string]any, []any, string,
 // json.Number, bool and nil. The problems are repeated keys, of which the first counts, and oversized numbers, which are read
@@ -57,7 +58,7 @@ func Parse(text []byte) (value any, problems []Problem, err error) { return pars
 
 func parse(text []byte) (any, []Problem, error) {
 	if !utf8.Valid(text) {
-		return nil, nil, errors.New("the text is not valid UTF-8")
+		return nil, nil, lang.Errorf("the text is not valid UTF-8")
 	}
 	if !json.Valid(text) {
 		return nil, nil, invalid(text)
@@ -75,13 +76,13 @@ func parse(text []byte) (any, []Problem, error) {
 func invalid(text []byte) error {
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
-		problem := fmt.Errorf("the text is not valid JSON from byte %d of %d on", syntax.Offset, len(text))
+		problem := lang.Errorf("the text is not valid JSON from byte %d of %d on", syntax.Offset, len(text))
 		if lines := bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")); lines > 0 {
-			problem = fmt.Errorf("%w, in line %d", problem, lines+1)
+			problem = lang.Errorf("%w, in line %d", problem, lines+1)
 		}
 		return problem
 	}
-	return errors.New("the text is not valid JSON")
+	return lang.Errorf("the text is not valid JSON")
 }
 
 func (p *parser) value(at *place, depth int) (any, error) {
@@ -113,7 +114,7 @@ func (p *parser) value(at *place, depth int) (any, error) {
 	}
 	number := string(p.text[start:p.next])
 	if !manageable(number) {
-		p.problem(at, "the number is too long or too large")
+		p.problem(at, lang.T("the number is too long or too large"))
 		return nil, nil
 	}
 	return json.Number(number), nil
@@ -162,7 +163,7 @@ func (p *parser) object(at *place, depth int) (any, error) {
 				repeated = map[string]bool{}
 			}
 			repeated[here.name] = true
-			p.problem(&here, "given more than once; give it once")
+			p.problem(&here, lang.T("given more than once; give it once"))
 		}
 	}
 	p.next++
@@ -182,7 +183,7 @@ func (p *parser) list(at *place, depth int) (any, error) {
 	return list, nil
 }
 
-func (p *parser) problem(at *place, text string) {
+func (p *parser) problem(at *place, text lang.Text) {
 	if len(p.problems) < maxCollected {
 		p.problems = append(p.problems, Problem{Path: at.path(), Text: text})
 	}

@@ -3,8 +3,6 @@ package schemas
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -12,6 +10,8 @@ import (
 
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Limits on how much hostile arguments can make a message grow.
@@ -20,7 +20,10 @@ const (
 	maxListed    = 20
 )
 
-const unknownField = "unknown field"
+var (
+	unknownField    = lang.T("unknown field")
+	unknownArgument = lang.T("unknown argument")
+)
 
 // ArgumentError lists everything that is wrong with the arguments of a call.
 // Its text is written for the model that sent them, and shows what it sent
@@ -37,39 +40,42 @@ type ArgumentError struct {
 
 // Problem says what is wrong with one field.
 type Problem struct {
-	Path string // such as "limit" or "instance_ids[2]"
-	Text string // such as "expected a whole number from 1 to 200, got 500"
+	Path string    // such as "limit" or "instance_ids[2]"
+	Text lang.Text // such as "expected a whole number from 1 to 200, got 500"
 }
 
-func (e *ArgumentError) Error() string {
+func (e *ArgumentError) Error() string { return e.In(lang.English) }
+
+// In says it in a language.
+func (e *ArgumentError) In(l lang.Lang) string {
 	var text string
 	switch {
 	case len(e.Problems) == 1 && e.Problems[0].Path == "":
-		text = "the arguments cannot be read: " + e.Problems[0].Text
+		text = l.Sprintf("the arguments cannot be read: %s", e.Problems[0].Text)
 	case len(e.Problems) == 1:
-		text = "1 argument is wrong:" + list(e.Problems)
+		text = l.Sprintf("%d argument is wrong:", 1) + list(l, e.Problems)
 	default:
-		text = strconv.Itoa(len(e.Problems)) + " arguments are wrong:" + list(e.Problems)
+		text = l.Sprintf("%d arguments are wrong:", len(e.Problems)) + list(l, e.Problems)
 	}
 	if len(e.Valid) > 0 {
-		text += "\nValid arguments: " + strings.Join(e.Valid, ", ")
+		text += "\n" + l.Sprintf("Valid arguments: %s", lang.Names(e.Valid))
 	}
 	return text
 }
 
 // list writes the problems one to a line, each line after a line break.
-func list(problems []Problem) string {
+func list(l lang.Lang, problems []Problem) string {
 	var text strings.Builder
 	for i, problem := range problems {
 		if i == maxListed {
-			fmt.Fprintf(&text, "\n- and %d more", len(problems)-i)
+			l.Fprintf(&text, "\n- and %d more", len(problems)-i)
 			break
 		}
 		text.WriteString("\n- ")
 		if problem.Path != "" {
-			text.WriteString(problem.Path + ": ")
+			l.Fprintf(&text, "%s: ", problem.Path)
 		}
-		text.WriteString(problem.Text)
+		text.WriteString(problem.Text.In(l))
 	}
 	return text.String()
 }
@@ -79,7 +85,7 @@ func list(problems []Problem) string {
 type collector struct {
 	root    *node
 	value   any
-	unknown string // what to call an unknown top-level name
+	unknown lang.Text // what to call an unknown top-level name
 	found   []found
 }
 
@@ -88,7 +94,7 @@ type found struct {
 	order []int // the position in the schema, one number for each level
 }
 
-func collect(root *node, value any, err *validator.ValidationError, unknown string) []Problem {
+func collect(root *node, value any, err *validator.ValidationError, unknown lang.Text) []Problem {
 	c := collector{root: root, value: value, unknown: unknown}
 	c.add(err)
 	slices.SortStableFunc(c.found, func(a, b found) int {
@@ -115,7 +121,7 @@ func (c *collector) add(err *validator.ValidationError) {
 		return
 	}
 	n, value, path, order := c.locate(err.InstanceLocation)
-	report := func(path, text string, order ...int) {
+	report := func(path string, text lang.Text, order ...int) {
 		c.found = append(c.found, found{Problem{Path: path, Text: text}, order})
 	}
 	switch kind := err.ErrorKind.(type) {
@@ -132,11 +138,11 @@ func (c *collector) add(err *validator.ValidationError) {
 		}
 	case *kind.MinItems, *kind.MaxItems:
 		items, _ := value.([]any)
-		report(path, "expected "+count(n.minItems, n.maxItems, "item")+", got "+strconv.Itoa(len(items)), order...)
+		report(path, lang.T("expected %s, got %d", count(n.minItems, n.maxItems, "item"), len(items)), order...)
 	case *kind.Type, *kind.Enum, *kind.Minimum, *kind.Maximum, *kind.MinLength, *kind.MaxLength, *kind.Pattern, *kind.Format:
-		report(path, "expected "+n.expected()+", got "+show(value), order...)
+		report(path, lang.T("expected %s, got %s", n.expected(), show(value)), order...)
 	default:
-		report(path, "does not match what is expected: "+n.expected(), order...)
+		report(path, lang.T("does not match what is expected: %s", n.expected()), order...)
 	}
 }
 
@@ -157,24 +163,24 @@ func (c *collector) locate(location []string) (n *node, value any, path string, 
 	return n, value, path, order
 }
 
-func (c *collector) unknownText(n *node, name, path string) string {
+func (c *collector) unknownText(n *node, name, path string) lang.Text {
 	text := unknownField
 	if path == "" {
 		text = c.unknown
 	}
 	if suggestion := suggest(name, n.names); suggestion != "" {
-		return text + "; did you mean " + strconv.Quote(suggestion) + "?"
+		return lang.T("%s; did you mean %q?", text, suggestion)
 	}
 	switch {
 	case len(n.names) == 0:
-		return text + "; nothing is taken here"
+		return lang.T("%s; nothing is taken here", text)
 	case path != "":
-		return text + "; valid here: " + strings.Join(n.names, ", ")
+		return lang.T("%s; valid here: %s", text, lang.Names(n.names))
 	}
 	return text
 }
 
-func missing(n *node) string {
+func missing(n *node) lang.Text {
 	text := n.description
 	if end := strings.Index(text, "\n"); end >= 0 {
 		text = text[:end]
@@ -184,36 +190,35 @@ func missing(n *node) string {
 			text = text[:end]
 		}
 	}
-	return "required, but missing: " + strings.TrimSuffix(text, ".")
+	return lang.T("required, but missing: %s", strings.TrimSuffix(text, "."))
 }
 
 // show renders a value that somebody else chose: short, and on one line.
-func show(value any) string {
+func show(value any) lang.Text {
 	switch value := value.(type) {
 	case nil:
-		return "null"
+		return lang.Verbatim("null")
 	case bool:
-		return strconv.FormatBool(value)
+		return lang.Verbatim(strconv.FormatBool(value))
 	case json.Number:
 		text, _ := cut(value.String())
-		return text
+		return lang.Verbatim(text)
 	case string:
 		text, length := cut(value)
 		if text == value {
-			return strconv.Quote(text)
+			return lang.Verbatim(strconv.Quote(text))
 		}
-		return fmt.Sprintf("%s (%d characters)", strconv.Quote(text), length)
+		return lang.T("%q (%d characters)", text, length)
 	case []any:
 		if len(value) == 0 {
-			return "an empty list"
+			return lang.T("an empty list")
 		}
-		return "a list of " + plural(len(value), "item")
+		return lang.T("a list of %s", lang.Count(len(value), "item"))
 	case map[string]any:
 		if len(value) == 0 {
-			return "an empty object"
+			return lang.T("an empty object")
 		}
-		names := slices.Sorted(maps.Keys(value))
-		return "an object with " + plural(len(names), "field")
+		return lang.T("an object with %s", lang.Count(len(value), "field"))
 	}
-	return "something else"
+	return lang.T("something else")
 }

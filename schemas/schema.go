@@ -102,7 +102,7 @@ func reflectType(t reflect.Type, options []Option) (*Schema, error) {
 	if err := checkType(t); err != nil {
 		return nil, err
 	}
-	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true}
+	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, ExpandedStruct: true, Mapper: textSchema}
 	schema := reflector.ReflectFromType(t)
 	schema.Version, schema.ID = "", ""
 	for _, option := range options {
@@ -122,6 +122,14 @@ func reflectType(t reflect.Type, options []Option) (*Schema, error) {
 	// lists its tools needs none of it.
 	compile := sync.OnceValues(func() (*validator.Schema, error) { return compileText(text) })
 	return &Schema{text: text, root: root, compile: compile}, nil
+}
+
+// textSchema is the schema of what has another form than its type.
+func textSchema(t reflect.Type) *jsonschema.Schema {
+	if t == textType {
+		return &jsonschema.Schema{Type: "string"}
+	}
+	return nil
 }
 
 // check finds what the tags of a struct can do wrong in a schema; what else

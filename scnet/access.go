@@ -2,14 +2,14 @@ package scnet
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 )
 
 // ErrNoAccessURL says that an instance has no access URL now: usually because it is not running.
-var ErrNoAccessURL = errors.New("the instance has no access address now")
+var ErrNoAccessURL = lang.Errorf("the instance has no access address now")
 
 // AccessURL returns the address of an instance's JupyterLab, code server or RStudio (page container/query-url). Whoever has
 // it can use the instance, so it is a credential.

@@ -3,11 +3,11 @@ package scnet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -110,13 +110,13 @@ func (c *Client) dated(err error, t token) error {
 	if !errors.As(err, &f) || t.expires.IsZero() || !c.now().After(t.expires) {
 		return err
 	}
-	f.Err = fmt.Errorf("%w; %w", f.Err, c.expiry(t))
+	f.Err = lang.Errorf("%w; %w", f.Err, c.expiry(t))
 	return err
 }
 
 // expiry words how long ago t expired.
 func (c *Client) expiry(t token) error {
-	return fmt.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(c.now().Sub(t.expires)),
+	return lang.Errorf("%w %s ago, at %s", ErrTokenExpired, roughly(c.now().Sub(t.expires)),
 		t.expires.In(ChinaTime).Format(time.DateTime))
 }
 

@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -86,7 +86,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Now = time.Now
 	}
 	if err := cfg.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, lang.Errorf("%w: %w", ErrConfig, err)
 	}
 	cfg.LoginURL = strings.TrimRight(cfg.LoginURL, "/")
 	cfg.PlatformURL = strings.TrimRight(cfg.PlatformURL, "/")
@@ -120,14 +120,14 @@ func (c *Client) MeasureClock(ctx context.Context) error {
 
 func (cfg Config) check() error {
 	keys := []struct {
-		name string
+		name lang.Text
 		set  bool
 	}{
-		{"user name", cfg.User != ""},
-		{"access key", cfg.AccessKey.IsSet()},
-		{"secret key", cfg.SecretKey.IsSet()},
+		{lang.T("user name"), cfg.User != ""},
+		{lang.T("access key"), cfg.AccessKey.IsSet()},
+		{lang.T("secret key"), cfg.SecretKey.IsSet()},
 	}
-	var have, lack []string
+	var have, lack []lang.Text
 	for _, k := range keys {
 		if k.set {
 			have = append(have, k.name)
@@ -136,13 +136,13 @@ func (cfg Config) check() error {
 		}
 	}
 	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	problem := func(format string, args ...any) { problems = append(problems, lang.Errorf(format, args...)) }
 	switch {
 	case len(have) > 0 && (cfg.Token.IsSet() || cfg.AIURL != ""):
 		problem("a region token (or its address) and %s are both set; set one kind of credential, so that accounts are not mixed",
-			strings.Join(have, ", "))
+			lang.List(have...))
 	case len(have) > 0 && len(lack) > 0:
-		problem("half a credential: %s set, %s missing", strings.Join(have, " and "), strings.Join(lack, " and "))
+		problem("half a credential: %s set, %s missing", lang.And(have...), lang.And(lack...))
 	case cfg.Token.IsSet() && cfg.AIURL == "":
 		problem("half a credential: a region token is set, the region's address is missing")
 	case !cfg.Token.IsSet() && cfg.AIURL != "":
@@ -162,8 +162,12 @@ func (cfg Config) check() error {
 	case region != "" && isNumber(cfg.Region) && cfg.Region != region:
 		problem("the token is of region %s, but region %s is configured", clean.Line(region, 40), cfg.Region)
 	}
-	for _, address := range []struct{ name, url string }{
-		{"login address", cfg.LoginURL}, {"platform address", cfg.PlatformURL}, {"region address", cfg.AIURL},
+	for _, address := range []struct {
+		name lang.Text
+		url  string
+	}{
+		{lang.T("login address"), cfg.LoginURL}, {lang.T("platform address"), cfg.PlatformURL},
+		{lang.T("region address"), cfg.AIURL},
 	} {
 		if address.url == "" {
 			continue

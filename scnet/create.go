@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -33,7 +33,7 @@ type Size struct {
 
 func (s Size) check() error {
 	if s.CPUs < 1 || s.Accelerators < 0 || s.MemoryMB < 1 {
-		return fmt.Errorf("%d CPUs, %d accelerators and %d MB of memory: they must be at least 1, 0 and 1", s.CPUs, s.Accelerators, s.MemoryMB)
+		return lang.Errorf("%d CPUs, %d accelerators and %d MB of memory: they must be at least 1, 0 and 1", s.CPUs, s.Accelerators, s.MemoryMB)
 	}
 	return nil
 }
@@ -66,11 +66,15 @@ func (n NewInstance) check() error {
 	var problems []error
 	problem := func(wrong bool, format string, args ...any) {
 		if wrong {
-			problems = append(problems, fmt.Errorf(format, args...))
+			problems = append(problems, lang.Errorf(format, args...))
 		}
 	}
-	for _, required := range []struct{ name, value string }{
-		{"name", n.Name}, {"resource group", n.ResourceGroup}, {"image", n.Image}, {"image path", n.ImagePath},
+	for _, required := range []struct {
+		name  lang.Text
+		value string
+	}{
+		{lang.T("name"), n.Name}, {lang.T("resource group"), n.ResourceGroup}, {lang.T("image"), n.Image},
+		{lang.T("image path"), n.ImagePath},
 	} {
 		problem(strings.TrimSpace(required.value) == "", "the %s is missing", required.name)
 	}
@@ -128,7 +132,7 @@ func (n NewInstance) body() ([]byte, error) {
 		scope = "all"
 	}
 	if scope != "all" && scope != "header" {
-		return nil, fmt.Errorf("%w: scope must be \"all\" or \"header\"", ErrInvalidScript)
+		return nil, lang.Errorf("%w: scope must be \"all\" or \"header\"", ErrInvalidScript)
 	}
 	return json.Marshal(struct {
 		Name            string  `json:"instanceServiceName"`

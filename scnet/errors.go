@@ -2,11 +2,11 @@ package scnet
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -16,35 +16,35 @@ type Error = upstream.Failure
 
 // Causes that a caller can tell apart with errors.Is.
 var (
-	ErrSignature     = errors.New("the signature was refused")
-	ErrUnknownUser   = errors.New("the user name is unknown")
-	ErrUnknownKey    = errors.New("the access key is unknown")
-	ErrForeignKey    = errors.New("the access key belongs to another user")
-	ErrLogin         = errors.New("the login was refused")
-	ErrNoLogin       = errors.New("the address has no login service")
-	ErrTokenExpired  = errors.New("the token has expired")
-	ErrTokenRefused  = errors.New("the token was refused")
-	ErrSuspended     = errors.New("the account is suspended in this region")
-	ErrFrozen        = errors.New("the user is frozen")
-	ErrNoContainers  = errors.New("the region has no container service")
-	ErrWrongAddress  = errors.New("the configured region address has no container service")
-	ErrNoAddress     = errors.New("the region has no enabled address for its container service")
-	ErrNotFound      = errors.New("no such instance")
-	ErrMalformed     = errors.New("the answer is not what SCNet documents")
-	ErrRedirect      = errors.New("the answer is a redirect; it was not followed, so that the token stays where it belongs")
-	ErrInvalidScript = errors.New("the script cannot be sent")
-	ErrInvalidID     = errors.New("not an instance id")
+	ErrSignature     = lang.Errorf("the signature was refused")
+	ErrUnknownUser   = lang.Errorf("the user name is unknown")
+	ErrUnknownKey    = lang.Errorf("the access key is unknown")
+	ErrForeignKey    = lang.Errorf("the access key belongs to another user")
+	ErrLogin         = lang.Errorf("the login was refused")
+	ErrNoLogin       = lang.Errorf("the address has no login service")
+	ErrTokenExpired  = lang.Errorf("the token has expired")
+	ErrTokenRefused  = lang.Errorf("the token was refused")
+	ErrSuspended     = lang.Errorf("the account is suspended in this region")
+	ErrFrozen        = lang.Errorf("the user is frozen")
+	ErrNoContainers  = lang.Errorf("the region has no container service")
+	ErrWrongAddress  = lang.Errorf("the configured region address has no container service")
+	ErrNoAddress     = lang.Errorf("the region has no enabled address for its container service")
+	ErrNotFound      = lang.Errorf("no such instance")
+	ErrMalformed     = lang.Errorf("the answer is not what SCNet documents")
+	ErrRedirect      = lang.Errorf("the answer is a redirect; it was not followed, so that the token stays where it belongs")
+	ErrInvalidScript = lang.Errorf("the script cannot be sent")
+	ErrInvalidID     = lang.Errorf("not an instance id")
 
-	ErrNoFiles    = errors.New("the region has no file service")
-	ErrNoFile     = errors.New("no such file or directory")
-	ErrFileExists = errors.New("it exists already")
-	ErrNotFolder  = errors.New("it is not a directory")
-	ErrNoAccess   = errors.New("the file service may not access it")
-	ErrNoSpace    = errors.New("the storage space is exhausted")
+	ErrNoFiles    = lang.Errorf("the region has no file service")
+	ErrNoFile     = lang.Errorf("no such file or directory")
+	ErrFileExists = lang.Errorf("it exists already")
+	ErrNotFolder  = lang.Errorf("it is not a directory")
+	ErrNoAccess   = lang.Errorf("the file service may not access it")
+	ErrNoSpace    = lang.Errorf("the storage space is exhausted")
 
 	// ErrConfig marks a Config that cannot work: half a credential, two kinds at once, an address that is not https.
 	ErrConfig error = &Error{
-		Kind: upstream.Setup, Err: errors.New("scnet is not configured"),
+		Kind: upstream.Setup, Err: lang.Errorf("scnet is not configured"),
 		Hint: upstream.Text{
 			English: "The user has to set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY (or SCNET_TOKEN and SCNET_AI_URL) for " +
 				"this server and start it again; `scnet-mcp doctor` checks them.",
@@ -53,7 +53,7 @@ var (
 		},
 	}
 	// ErrNoCredential accompanies ErrConfig when no credential is set at all: the user may not want SCNet.
-	ErrNoCredential = errors.New("no credential")
+	ErrNoCredential = lang.Errorf("no credential")
 )
 
 // A list that does not page as documented; see upstream.Walk.
@@ -76,13 +76,16 @@ func (e *RegionError) Unwrap() error { return e.failure }
 // Error says why, and names the usable regions by name and id.
 func (e *RegionError) Error() string { return e.failure.Error() }
 
+// In says it in a language.
+func (e *RegionError) In(l lang.Lang) string { return e.failure.In(l) }
+
 func regionError(wanted string, usable []*Region, reason error) *RegionError {
 	f := &Error{Kind: upstream.Setup, Service: service}
 	if errors.Is(reason, ErrSuspended) {
 		f.Kind = upstream.Credential
 	}
 	if len(usable) == 0 {
-		f.Err = fmt.Errorf("%w. The account has no usable region; a region appears once it has been used in the SCNet console", reason)
+		f.Err = lang.Errorf("%w. The account has no usable region; a region appears once it has been used in the SCNet console", reason)
 		f.Hint = hintOf(ErrSuspended)
 		if f.Kind == upstream.Setup {
 			f.Hint = upstream.Text{
@@ -92,7 +95,7 @@ func regionError(wanted string, usable []*Region, reason error) *RegionError {
 		}
 		return &RegionError{wanted, usable, f}
 	}
-	f.Err = fmt.Errorf("%w. Usable regions: %s", reason, joinRegions(usable))
+	f.Err = lang.Errorf("%w. Usable regions: %s", reason, joinRegions(usable))
 	ids := make([]string, len(usable))
 	for i, r := range usable {
 		ids[i] = "region=" + r.ID
@@ -233,29 +236,29 @@ func (c call) answerError(resp *upstream.Response) error {
 	case !c.login && (f.Code == "10008" || f.Code == "911406" || resp.Status == 401):
 		f.Kind, f.Err = upstream.Credential, ErrTokenRefused
 	case resp.Status == 429:
-		f.Kind, f.Err, f.Retryable = upstream.Throttled, errors.New("too many calls"), true
+		f.Kind, f.Err, f.Retryable = upstream.Throttled, lang.Errorf("too many calls"), true
 	case resp.Status == 502 || resp.Status == 503 || resp.Status == 504:
-		f.Kind, f.Err, f.Retryable = upstream.Unavailable, errors.New("the service is not available"), !c.write
+		f.Kind, f.Err, f.Retryable = upstream.Unavailable, lang.Errorf("the service is not available"), !c.write
 	case c.login && isEnvelope && !known.internal:
 		f.Kind, f.Err = upstream.Credential, loginCause(f.Code, f.Message)
 	case c.login && !isEnvelope:
-		f.Kind, f.Err = upstream.Setup, fmt.Errorf("%w: %w", ErrNoLogin, ErrMalformed)
+		f.Kind, f.Err = upstream.Setup, lang.Errorf("%w: %w", ErrNoLogin, ErrMalformed)
 	case f.Code == "10007":
 		f.Kind, f.Err = upstream.Credential, ErrFrozen
 	case f.Code == "816822":
 		f.Kind, f.Err = upstream.NotFound, ErrNotFound
 	case f.Code == "10009":
-		f.Kind, f.Err = upstream.Permission, errors.New("the service refused")
+		f.Kind, f.Err = upstream.Permission, lang.Errorf("the service refused")
 	case known.cause != nil:
 		f.Kind, f.Err = known.kind, known.cause
 	case documented:
-		f.Kind, f.Err = upstream.Refused, errors.New("the service refused")
+		f.Kind, f.Err = upstream.Refused, lang.Errorf("the service refused")
 	case isEnvelope && known.internal:
-		f.Kind, f.Err, f.Retryable = upstream.Internal, errors.New("the service failed"), !c.write
+		f.Kind, f.Err, f.Retryable = upstream.Internal, lang.Errorf("the service failed"), !c.write
 	case isEnvelope && env.ok():
-		f.Kind, f.Err = upstream.Malformed, fmt.Errorf("%w: success with HTTP status %d", ErrMalformed, resp.Status)
+		f.Kind, f.Err = upstream.Malformed, lang.Errorf("%w: success with HTTP status %d", ErrMalformed, resp.Status)
 	case isEnvelope:
-		f.Kind, f.Err = upstream.Internal, errors.New("the service answered with a code that it does not document here")
+		f.Kind, f.Err = upstream.Internal, lang.Errorf("the service answered with a code that it does not document here")
 	case resp.Status == 404 && c.container && c.region.client.cfg.AIURL != "":
 		f.Kind, f.Err = upstream.Setup, ErrWrongAddress
 	case resp.Status == 404 && c.files:

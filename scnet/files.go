@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -72,7 +73,7 @@ func (r *Region) Files(ctx context.Context) (*Files, error) {
 	var addresses []string
 	bases, err := found.FileURLs.bases("/efile")
 	if err != nil {
-		return nil, look.useless(fmt.Errorf("%w: %w", ErrNoFiles, err))
+		return nil, look.useless(lang.Errorf("%w: %w", ErrNoFiles, err))
 	}
 	for _, base := range bases {
 		addresses = append(addresses, base+filesPath)
@@ -126,7 +127,7 @@ func (f *Files) List(ctx context.Context, dir string) ([]File, error) {
 			return files, nil
 		}
 	}
-	return nil, c.useless(fmt.Errorf("%w: more than %d files", ErrMalformed, listRows*listPages))
+	return nil, c.useless(lang.Errorf("%w: more than %d files", ErrMalformed, listRows*listPages))
 }
 
 type fileRow struct {
@@ -167,7 +168,7 @@ func decodeFiles(data json.RawMessage) (files []File, total int, err error) {
 		})
 	}
 	if len(rows) > 0 && len(files) == 0 {
-		return nil, 0, fmt.Errorf("%w: none of %d files has a name", ErrMalformed, len(rows))
+		return nil, 0, lang.Errorf("%w: none of %d files has a name", ErrMalformed, len(rows))
 	}
 	total = len(files)
 	if page.Total != nil {
@@ -206,7 +207,7 @@ func (f *Files) Read(ctx context.Context, file string, offset, n int64) ([]byte,
 	c := f.call(opRead, http.MethodGet, "download?"+url.Values{"path": {file}}.Encode())
 	c.timeout, c.maxBody, c.raw = downloadTimeout, maxSkipped+n, true
 	if offset < 0 || n < 1 {
-		return nil, c.invalid(fmt.Errorf("%d bytes from %d on", n, offset))
+		return nil, c.invalid(lang.Errorf("%d bytes from %d on", n, offset))
 	}
 	c.header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+n-1))
 	_, resp, err := f.do(ctx, c, file)
@@ -247,7 +248,7 @@ func (f *Files) RemoveRun(ctx context.Context, dir string) error {
 	c := f.call(opRemove, http.MethodPost, "remove?"+url.Values{"paths": {dir}, "recursive": {"true"}}.Encode())
 	c.write = true
 	if !runFolder().MatchString(dir) || path.Clean(dir) != dir {
-		return c.invalid(errors.New("only the directory of one run may be removed"))
+		return c.invalid(lang.Errorf("only the directory of one run may be removed"))
 	}
 	_, _, err := f.do(ctx, c, dir)
 	if errors.Is(err, ErrNoFile) {
@@ -268,7 +269,7 @@ const maxFilePath = 1024
 func (f *Files) do(ctx context.Context, c call, name string) (env envelope, resp *upstream.Response, err error) {
 	unusable := func(r rune) bool { return r < ' ' || r == ',' }
 	if !strings.HasPrefix(name, "/") || len(name) > maxFilePath || strings.ContainsFunc(name, unusable) {
-		return env, nil, c.invalid(fmt.Errorf("%q is not a path that the file service can be given", clean.Line(name, 80)))
+		return env, nil, c.invalid(lang.Errorf("%q is not a path that the file service can be given", clean.Line(name, 80)))
 	}
 	env, err = f.region.withToken(ctx, c.write, func(t token) (env envelope, err error) {
 		c.header.Set("Token", t.text.Reveal())

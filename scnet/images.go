@@ -3,11 +3,11 @@ package scnet
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -42,11 +42,11 @@ func (r *Region) Images(ctx context.Context, o ImageOptions) (upstream.Page[Imag
 		header: http.Header{"Content-Type": {"application/json"}},
 	}
 	if o.Limit < 1 || o.Start < 0 {
-		return upstream.Page[Image]{}, c.invalid(fmt.Errorf("limit %d must be at least 1, start %d at least 0", o.Limit, o.Start))
+		return upstream.Page[Image]{}, c.invalid(lang.Errorf("limit %d must be at least 1, start %d at least 0", o.Limit, o.Start))
 	}
 	for _, filter := range []string{o.Name, o.Type, o.AcceleratorType} {
 		if n := utf8.RuneCountInString(filter); n > maxFilter {
-			return upstream.Page[Image]{}, c.invalid(fmt.Errorf("a filter has %d characters, at most %d are sent", n, maxFilter))
+			return upstream.Page[Image]{}, c.invalid(lang.Errorf("a filter has %d characters, at most %d are sent", n, maxFilter))
 		}
 	}
 	access := "public"
@@ -137,7 +137,7 @@ func decodeImages(env envelope, o ImageOptions) (upstream.Page[Image], error) {
 	}
 	var elements []json.RawMessage
 	if !isNull(rows) && lenient.Unmarshal(rows, &elements) != nil || isNull(rows) && total == nil {
-		return page, fmt.Errorf("%w: there is no list of images in it", ErrMalformed)
+		return page, lang.Errorf("%w: there is no list of images in it", ErrMalformed)
 	}
 	page.Received = len(elements)
 	for _, raw := range elements {
@@ -151,7 +151,7 @@ func decodeImages(env envelope, o ImageOptions) (upstream.Page[Image], error) {
 		page.Total = int(*total)
 	}
 	if len(elements) > 0 && len(page.Rows) == 0 {
-		return page, fmt.Errorf("%w: none of %d images has a name and a path", ErrMalformed, len(elements))
+		return page, lang.Errorf("%w: none of %d images has a name and a path", ErrMalformed, len(elements))
 	}
 	return page, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -35,13 +35,13 @@ const maxFilter = 256
 
 func (o ListOptions) check() error {
 	if o.Limit < 1 || o.Start < 0 {
-		return fmt.Errorf("limit %d must be at least 1, start %d at least 0", o.Limit, o.Start)
+		return lang.Errorf("limit %d must be at least 1, start %d at least 0", o.Limit, o.Start)
 	}
 	for _, filter := range []struct{ name, value string }{
 		{"name", o.Name}, {"status", string(o.Status)}, {"task type", o.TaskType}, {"sort", o.Sort},
 	} {
 		if n := utf8.RuneCountInString(filter.value); n > maxFilter {
-			return fmt.Errorf("the %s filter has %d characters, at most %d are sent", filter.name, n, maxFilter)
+			return lang.Errorf("the %s filter has %d characters, at most %d are sent", filter.name, n, maxFilter)
 		}
 	}
 	return nil
@@ -260,7 +260,7 @@ func (a *listAnswer) page(env envelope, start int) (upstream.Page[Instance], err
 	case a.Kind != jsontext.KindBeginArray && a.Kind != jsontext.KindNull && (a.Kind != jsontext.KindInvalid || a.wrapped):
 		return page, ErrMalformed
 	case a.Len > 0 && len(a.Rows) == 0:
-		return page, fmt.Errorf("%w: none of %d rows has an id", ErrMalformed, a.Len)
+		return page, lang.Errorf("%w: none of %d rows has an id", ErrMalformed, a.Len)
 	}
 	return page, nil
 }

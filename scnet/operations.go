@@ -3,12 +3,12 @@ package scnet
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -67,14 +67,14 @@ func (r *Region) Detail(ctx context.Context, id string) (Instance, error) {
 		return Instance{}, err
 	}
 	if isNull(env.Data) {
-		return Instance{}, c.useless(fmt.Errorf("%w: %s", ErrNotFound, id))
+		return Instance{}, c.useless(lang.Errorf("%w: %s", ErrNotFound, id))
 	}
 	var row instanceRow
 	if lenient.Unmarshal(env.Data, &row) != nil || row.ID == "" {
 		return Instance{}, c.useless(ErrMalformed)
 	}
 	if string(row.ID) != id { // acting on what somebody else's row shows would be worse than failing
-		return Instance{}, c.useless(fmt.Errorf("%w: another instance than %s came back", ErrMalformed, id))
+		return Instance{}, c.useless(lang.Errorf("%w: another instance than %s came back", ErrMalformed, id))
 	}
 	return row.instance(), nil
 }
@@ -108,7 +108,7 @@ func (r *Region) Delete(ctx context.Context, ids ...string) error {
 		settle: upstream.Text{English: "List the instances.", Chinese: "请列出实例。"},
 	}
 	if len(ids) == 0 || len(ids) > MaxDeleteIDs {
-		return c.invalid(fmt.Errorf("%d ids; 1 to %d go in one call", len(ids), MaxDeleteIDs))
+		return c.invalid(lang.Errorf("%d ids; 1 to %d go in one call", len(ids), MaxDeleteIDs))
 	}
 	if err := c.checkIDs(ids...); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (r *Region) ExecuteScript(ctx context.Context, id string, script Script) er
 		scope = "all"
 	}
 	if scope != "all" && scope != "header" {
-		return c.invalid(fmt.Errorf("%w: scope must be \"all\" or \"header\"", ErrInvalidScript))
+		return c.invalid(lang.Errorf("%w: scope must be \"all\" or \"header\"", ErrInvalidScript))
 	}
 	c.body, err = json.Marshal(struct {
 		Scope   string `json:"startScriptActionScope"`
@@ -164,20 +164,20 @@ func (r *Region) ExecuteScript(ctx context.Context, id string, script Script) er
 // ErrInvalidScript.
 func NormalizeScript(script string) (string, error) {
 	if !utf8.ValidString(script) {
-		return "", fmt.Errorf("%w: it is not valid UTF-8", ErrInvalidScript)
+		return "", lang.Errorf("%w: it is not valid UTF-8", ErrInvalidScript)
 	}
 	script = strings.ReplaceAll(script, "\r\n", "\n")
 	if strings.TrimSpace(script) == "" {
-		return "", fmt.Errorf("%w: it is empty", ErrInvalidScript)
+		return "", lang.Errorf("%w: it is empty", ErrInvalidScript)
 	}
 	if strings.ContainsRune(script, 0) {
-		return "", fmt.Errorf("%w: it holds a NUL character", ErrInvalidScript)
+		return "", lang.Errorf("%w: it holds a NUL character", ErrInvalidScript)
 	}
 	if !strings.HasSuffix(script, "\n") {
 		script += "\n"
 	}
 	if len(script) > MaxScriptBytes {
-		return "", fmt.Errorf("%w: %d bytes, at most %d are sent", ErrInvalidScript, len(script), MaxScriptBytes)
+		return "", lang.Errorf("%w: %d bytes, at most %d are sent", ErrInvalidScript, len(script), MaxScriptBytes)
 	}
 	return script, nil
 }
@@ -186,7 +186,7 @@ func NormalizeScript(script string) (string, error) {
 func (c call) checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if !clean.IsID(id) {
-			return c.invalid(fmt.Errorf("%w: %q; ids are letters, digits, - and _, usually 32 hexadecimal digits",
+			return c.invalid(lang.Errorf("%w: %q; ids are letters, digits, - and _, usually 32 hexadecimal digits",
 				ErrInvalidID, clean.Line(id, 40)))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
@@ -93,7 +94,7 @@ func pick(regions []*Region, selector string) (*Region, error) {
 	}
 	shown := clean.Line(selector, 60)
 	refuse := func(format string, args ...any) (*Region, error) {
-		return nil, regionError(selector, usable, fmt.Errorf(format, args...))
+		return nil, regionError(selector, usable, lang.Errorf(format, args...))
 	}
 	switch {
 	case selector == "" && len(usable) == 1:
@@ -129,7 +130,12 @@ func pick(regions []*Region, selector string) (*Region, error) {
 // suspendedIn names the regions that ErrSuspended is about.
 type suspendedIn struct{ regions []*Region }
 
-func (e suspendedIn) Error() string { return "the account is suspended in " + joinRegions(e.regions) }
+func (e suspendedIn) Error() string { return e.In(lang.English) }
+
+// In says it in a language.
+func (e suspendedIn) In(l lang.Lang) string {
+	return l.Sprintf("the account is suspended in %s", joinRegions(e.regions))
+}
 
 func (suspendedIn) Unwrap() error { return ErrSuspended }
 

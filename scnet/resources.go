@@ -3,12 +3,12 @@ package scnet
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 )
 
@@ -38,7 +38,7 @@ func (r *Region) NodeLimits(ctx context.Context, acceleratorType, group string) 
 	query := url.Values{"acceleratorType": {acceleratorType}, "resourceGroup": {group}}
 	c := call{op: opLimits, region: r, method: http.MethodGet, url: "instance-service/resources?" + query.Encode()}
 	if acceleratorType == "" || group == "" || len(acceleratorType)+len(group) > maxFilter {
-		return NodeLimits{}, c.invalid(fmt.Errorf("an accelerator type and a resource group are needed, of %d bytes at most", maxFilter))
+		return NodeLimits{}, c.invalid(lang.Errorf("an accelerator type and a resource group are needed, of %d bytes at most", maxFilter))
 	}
 	env, err := r.do(ctx, c)
 	if err != nil {

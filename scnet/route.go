@@ -3,12 +3,12 @@ package scnet
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -80,7 +80,7 @@ func (r *Region) center(ctx context.Context) (center, error) {
 	if ok {
 		return known, nil
 	}
-	return shared(ctx, r.client, "find the address of "+r.ID, r.askCenter)
+	return shared(ctx, r.client, "center "+r.ID, r.askCenter)
 }
 
 func (r *Region) centerCall() call {
@@ -140,7 +140,7 @@ func centerOf(data json.RawMessage, id string) (center, error) {
 		return one, nil
 	}
 	// The token must not go to another region's host.
-	return center{}, fmt.Errorf("%w: several regions, and none of them is this one", ErrMalformed)
+	return center{}, lang.Errorf("%w: several regions, and none of them is this one", ErrMalformed)
 }
 
 // addressList takes the service's addresses in every shape that its pages show: an array of objects (the sample), a string
@@ -203,7 +203,7 @@ func (l addressList) bases(service string) ([]string, error) {
 	case len(bases) > 0:
 		return bases, nil
 	case problem != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNoAddress, problem)
+		return nil, lang.Errorf("%w: %w", ErrNoAddress, problem)
 	case len(l) == 0:
 		return nil, ErrNoContainers
 	}

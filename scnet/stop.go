@@ -2,10 +2,10 @@ package scnet
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -22,7 +22,7 @@ func (r *Region) Stop(ctx context.Context, ids ...string) error {
 		settle: upstream.Text{English: "The instances' statuses show it.", Chinese: "请以实例的状态为准。"},
 	}
 	if len(ids) == 0 || len(ids) > MaxStopIDs {
-		return c.invalid(fmt.Errorf("%d ids; 1 to %d go in one call", len(ids), MaxStopIDs))
+		return c.invalid(lang.Errorf("%d ids; 1 to %d go in one call", len(ids), MaxStopIDs))
 	}
 	if err := c.checkIDs(ids...); err != nil {
 		return err

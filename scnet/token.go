@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -94,7 +95,7 @@ func issued(raw Secret, now time.Time) token {
 // only.
 func shared[T any](ctx context.Context, c *Client, key string, fn func(context.Context) (T, error)) (T, error) {
 	results := c.flights.DoChan(key, func() (any, error) {
-		timeout := fmt.Errorf("%w (%s)", upstream.ErrTimeout, sharedTimeout)
+		timeout := lang.Errorf("%w (%s)", upstream.ErrTimeout, sharedTimeout)
 		work, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), sharedTimeout, timeout)
 		defer cancel()
 		return fn(work)

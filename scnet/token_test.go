@@ -83,8 +83,8 @@ func TestLoginErrors(t *testing.T) {
 			if !strings.Contains(e.Hint.English, c.hint) || !strings.HasSuffix(e.Endpoint, "/api/user/v3/tokens") {
 				t.Errorf("hint %q, endpoint %q; want a hint with %q", e.Hint.English, e.Endpoint, c.hint)
 			}
-			if e.Code == "10009" && e.Meaning.String() != "校验失败 / verification failed" {
-				t.Errorf("gloss = %q", e.Meaning.String())
+			if e.Code == "10009" && e.Meaning != (upstream.Text{English: "verification failed", Chinese: "校验失败"}) {
+				t.Errorf("gloss = %+v", e.Meaning)
 			}
 			wantSent(t, sim, simulator.EndpointToken, 1)
 		})

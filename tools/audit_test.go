@@ -19,6 +19,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -223,12 +224,12 @@ func TestFaultsOfOursAreRecorded(t *testing.T) {
 			}
 		}
 		err := w.fails(t, "restart_instance", restart, "a fault in the server", "may be done, half-done or not done", "read what it was about again")
-		if strings.Contains(toolbox.Explain(err), "secret") {
+		if strings.Contains(toolbox.Explain(lang.English, err), "secret") {
 			t.Errorf("the panic is in the answer: %v", err)
 		}
 		// One while the targets are looked up, which happens on goroutines of their own.
 		err = w.fails(t, "delete_instances", deletion(ids(2)...), "a fault in the server", "error id")
-		if text := toolbox.Explain(err); strings.Contains(text, "secret") || strings.Contains(text, "half-done") {
+		if text := toolbox.Explain(lang.English, err); strings.Contains(text, "secret") || strings.Contains(text, "half-done") {
 			t.Errorf("%s", text)
 		}
 		all := records()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -207,7 +208,7 @@ func FuzzArguments(f *testing.F) {
 			w := newWorld(t, setup{instances: []simulator.Instance{job(1, simulator.Failed), job(2, simulator.Running), job(3, simulator.Waiting)}})
 			name := names[int(tool)%len(names)]
 			r, err := w.try(context.WithoutCancel(t.Context()), toolbox.Call{Tool: name, Arguments: json.RawMessage(raw)})
-			if err != nil && (toolbox.Explain(err) == "" || strings.Contains(err.Error(), "fault in the server")) {
+			if err != nil && (toolbox.Explain(lang.English, err) == "" || strings.Contains(err.Error(), "fault in the server")) {
 				t.Errorf("%v", err)
 			}
 			if sent := w.writes(); sent > 0 && (name != "restart_instance" || sent > 1 || !strings.Contains(raw, "onfirm") && !strings.Contains(raw, `\u`)) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -209,7 +210,7 @@ func TestHumanAnswers(t *testing.T) {
 				w.toolbox = w.toolbox.ForCaller(w.caller.Name, demanding, guard.Fixed(demanding), 0)
 				confirming := c.arguments.with(arguments{"confirm": true, "preview_token": preview.Token})
 				r, err := w.asked(t, tool, confirming, func(q guard.Question) guard.Answer {
-					wantParts(t, q.Message, c.message...)
+					wantParts(t, q.Message.String(), c.message...)
 					return a.answer(q)
 				})
 				if a.notice == "" {
@@ -222,7 +223,7 @@ func TestHumanAnswers(t *testing.T) {
 				if err == nil {
 					t.Fatalf("no error but %s", r.Text)
 				}
-				wantParts(t, toolbox.Explain(err), a.notice, "Nothing was changed")
+				wantParts(t, toolbox.Explain(lang.English, err), a.notice, "Nothing was changed")
 				if declined := errors.Is(err, toolbox.ErrDeclined); declined != (name != "cannot be asked") {
 					t.Errorf("declined: %v", declined)
 				}
@@ -267,7 +268,7 @@ func TestConsentLevels(t *testing.T) {
 				}
 				r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Arguments: encoded(a.with(arguments{"confirm": true}))})
 				switch text := r.Text; {
-				case level == guard.Human && (err == nil || !strings.Contains(toolbox.Explain(err), "demands a human's answer")):
+				case level == guard.Human && (err == nil || !strings.Contains(toolbox.Explain(lang.English, err), "demands a human's answer")):
 					t.Errorf("%s: %v", tool, err)
 				case level == guard.Preview && (err != nil || !strings.Contains(text, "confirm: true alone is not enough")):
 					t.Errorf("%s: %v %s", tool, err, text)
@@ -310,7 +311,7 @@ func TestCancelledBeforeTheAct(t *testing.T) {
 			if err == nil {
 				t.Fatalf("no error but %s", r.Text)
 			}
-			wantParts(t, toolbox.Explain(err), "cancel")
+			wantParts(t, toolbox.Explain(lang.English, err), "cancel")
 			w.nothingSent(t)
 			if all := records(); all[len(all)-1].Event != "refused" {
 				t.Errorf("steps %q", steps(all))

@@ -14,9 +14,11 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
+	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -69,7 +71,7 @@ type CreateInstanceOutput struct {
 	Asked         *InstanceAsked `json:"asked,omitempty" jsonschema_description:"What is asked for, with what like added"`
 	LastStatus    string         `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
 	WaitedSeconds int            `json:"waited_seconds" jsonschema_description:"Seconds waited"`
-	Note          string         `json:"note,omitempty" jsonschema_description:"What to know"`
+	Note          lang.Text      `json:"note,omitzero" jsonschema_description:"What to know"`
 }
 
 func (s Instances) createInstance() toolbox.Tool {
@@ -133,7 +135,7 @@ func (s Instances) planCreate(
 	work.target = toolbox.Target{
 		Name: n.Name, Place: place(work.region), Exists: true, Accelerators: work.asked.TotalAccelerators,
 		Mounts: mountsOf(n.Mounts),
-		Effect: "created and started", Bound: []string{fingerprint(n)},
+		Effect: lang.T("created and started"), Bound: []string{fingerprint(n)},
 	}
 	plan.Targets = []toolbox.Target{work.target}
 	guarded := work.target
@@ -208,9 +210,9 @@ func (r *request) copy(n *scnet.NewInstance, in CreateInstanceInput, source scne
 
 // missing names what the call leaves open and nothing else gives.
 func (r *request) missing(in CreateInstanceInput, n scnet.NewInstance, scratch bool) {
-	hint := "is missing, or not in its range"
+	hint := lang.T("is missing, or not in its range")
 	if scratch {
-		hint = "is missing, or not in its range; give it, or like with an instance to take it from"
+		hint = lang.T("is missing, or not in its range; give it, or like with an instance to take it from")
 	}
 	for _, each := range []struct {
 		argument string
@@ -237,7 +239,7 @@ func (r *request) check(ctx context.Context, region *scnet.Region, n *scnet.NewI
 	if n.StartScript.Enabled {
 		script, err := scnet.NormalizeScript(n.StartScript.Content.Reveal())
 		if err != nil {
-			r.wrong("start_script", "%s", text.Field(err.Error()))
+			r.problems = append(r.problems, schemas.Problem{Path: "start_script", Text: lang.ErrorText(err).Map(text.Field)})
 		}
 		n.StartScript.Content = scnet.NewSecret(script)
 	}
@@ -266,7 +268,8 @@ func previewCreate(in CreateInstanceInput, _ toolbox.Plan) CreateInstanceOutput 
 }
 
 func askCreate(_ CreateInstanceInput, plan toolbox.Plan) guard.Question {
-	return guard.Question{Message: "This call " + plan.Effect, Choices: []string{"create it", "do not create it"}}
+	return guard.Question{Message: lang.T("This call %s", plan.Effect),
+		Choices: []lang.Text{lang.T("create it"), lang.T("do not create it")}}
 }
 
 func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work creation) (CreateInstanceOutput, error) {
@@ -276,7 +279,7 @@ func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work c
 	if err != nil { // an outcome that is unknown could not be settled
 		t.Fail(toolbox.OutcomeFailed, err)
 		out.Targets = []toolbox.Target{t}
-		return out, fmt.Errorf("nothing was created, because the instances could not be listed before: %w", err)
+		return out, lang.Errorf("nothing was created, because the instances could not be listed before: %w", err)
 	}
 	// A write that is cut off has an unknown outcome, so cancelling waits for this one.
 	id, err := work.region.Create(context.WithoutCancel(ctx), work.wanted)
@@ -287,14 +290,14 @@ func (s Instances) actCreate(ctx context.Context, in CreateInstanceInput, work c
 		if !toolbox.Uncertain(err) {
 			return out, err
 		}
-		if id = out.settle(ctx, work, before, "the answer was lost"); id == "" {
+		if id = out.settle(ctx, work, before, lang.T("the answer was lost")); id == "" {
 			out.Next = s.listNamed(work)
 			return out, nil
 		}
 	case id == "":
 		t.Outcome = toolbox.OutcomeUnknown
 		out.Targets = []toolbox.Target{t}
-		if id = out.settle(ctx, work, before, "the service told no id"); id == "" {
+		if id = out.settle(ctx, work, before, lang.T("the service told no id")); id == "" {
 			out.Next = s.listNamed(work)
 			return out, nil
 		}
@@ -311,9 +314,9 @@ var afterCreate = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Seco
 
 // settle looks for an instance of the name that was not there before. It returns its id, or "" when it is not known; then out
 // says so.
-func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, before map[string]bool, why string) string {
+func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, before map[string]bool, why lang.Text) string {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout,
-		fmt.Errorf("looking took longer than %s", settleTimeout))
+		lang.Errorf("looking took longer than %s", settleTimeout))
 	defer cancel()
 	var found []string
 	var err error
@@ -334,28 +337,28 @@ func (out *CreateInstanceOutput) settle(ctx context.Context, work creation, befo
 		}
 	}
 	if len(found) == 1 {
-		out.Note = fmt.Sprintf("Although %s, an instance of that name has appeared since.", why)
+		out.Note = lang.T("Although %s, an instance of that name has appeared since.", why)
 		return found[0]
 	}
 	slices.Sort(found)
 	out.State = toolbox.Unknown
-	out.Note = fmt.Sprintf("It may have been created all the same: %s. No instance of that name has appeared yet.", why)
+	out.Note = lang.T("It may have been created all the same: %s. No instance of that name has appeared yet.", why)
 	switch {
 	case len(found) > 1:
-		out.Note = fmt.Sprintf("It may have been created: %s, and several instances of that name have appeared since: %s.", why, strings.Join(found, ", "))
+		out.Note = lang.T("It may have been created: %s, and several instances of that name have appeared since: %s.", why, strings.Join(found, ", "))
 	case err != nil:
-		out.Note = fmt.Sprintf("It may have been created all the same: %s, and looking afterwards failed: %s.", why, toolbox.Briefly(err))
+		out.Note = lang.T("It may have been created all the same: %s, and looking afterwards failed: %s.", why, toolbox.Briefly(err))
 	}
 	return ""
 }
 
 // listNamed is the read that settles whether an instance was created.
-func (s Instances) listNamed(work creation) string {
-	words := fmt.Sprintf("Call list_instances with name=%q", text.Field(work.target.Name))
+func (s Instances) listNamed(work creation) lang.Text {
+	which := lang.T("name=%q", text.Field(work.target.Name))
 	if !s.SCNet.SingleRegion() {
-		words += " and region=" + text.Field(work.region.ID)
+		which = lang.And(which, lang.T("region=%s", text.Field(work.region.ID)))
 	}
-	return words + " before creating it again: it was not sent twice, and each of two instances costs money."
+	return lang.T("Call list_instances with %s before creating it again: it was not sent twice, and each of two instances costs money.", which)
 }
 
 // awaitRunning looks at the new instance until it shows, and until it is Running or has ended if there is time for it.
@@ -381,67 +384,63 @@ func (s Instances) awaitRunning(
 			break
 		}
 		toolbox.ReportProgress(ctx, out.WaitedSeconds, int(max(limit, leastLook)/time.Second),
-			"status "+text.Dash(text.Field(string(last.Status))))
+			lang.T("status %s", text.Dash(text.Field(string(last.Status)))))
 		if !upstream.Wait(ctx, min(pause, most-waited)) {
 			break
 		}
 	}
 	out.LastStatus = text.Field(string(last.Status))
-	notes := []string{out.Note}
+	notes := []lang.Text{out.Note}
 	switch {
 	case last.Status.Is(scnet.Running):
 		out.State = toolbox.Done
 	case last.ID == "" && errors.Is(err, scnet.ErrNotFound):
 		out.State = toolbox.Waiting
-		notes = append(notes, "It was accepted, but does not show yet.")
+		notes = append(notes, lang.T("It was accepted, but does not show yet."))
 	case last.ID == "":
 		out.State = toolbox.Waiting
-		notes = append(notes, "It was accepted; its status could not be read: "+toolbox.Briefly(err)+".")
+		notes = append(notes, lang.T("It was accepted; its status could not be read: %s.", toolbox.Briefly(err)))
 	case ended(last.Status):
 		out.State = toolbox.Failed
-		notes = append(notes, "It was created, but has ended already: it exists and is not running.")
+		notes = append(notes, lang.T("It was created, but has ended already: it exists and is not running."))
 	default:
 		out.State = toolbox.Waiting
-		notes = append(notes, strings.TrimSpace("It was created and is not Running yet. "+describeStatus(last.Status)))
+		notes = append(notes, lang.T("It was created and is not Running yet."), describeStatus(last.Status))
 	}
-	out.Note = strings.TrimSpace(strings.Join(notes, " "))
+	out.Note = lang.Sentences(notes...)
 	switch out.State {
 	case toolbox.Done:
 	case toolbox.Failed:
-		out.Next = lookAt(id, "") + " for what is known about why. Do not create it again: restart_instance starts it, delete_instances removes it."
+		out.Next = lang.T("%s for what is known about why. Do not create it again: restart_instance starts it, delete_instances removes it.", lookAt(id, ""))
 	default:
-		out.Next = lookAt(id, "Running") + ", which waits for it. Do not create it again."
+		out.Next = lang.T("%s, which waits for it. Do not create it again.", lookAt(id, "Running"))
 	}
 }
 
 // Text tells what came of it.
-func (out CreateInstanceOutput) Text() string {
-	name, asked := "", ""
-	if len(out.Targets) > 0 {
-		name = fmt.Sprintf(" %q", text.Field(out.Targets[0].Name))
-	}
-	if out.Asked != nil {
-		asked = ": " + out.Asked.size()
-	}
-	words := fmt.Sprintf("%s: creation of%s%s", out.State, name, asked)
-	if out.InstanceID != "" {
-		words += ", id " + out.InstanceID
-	}
-	if out.LastStatus != "" {
-		words += ", status " + out.LastStatus
-	}
-	if out.WaitedSeconds > 0 {
-		words += fmt.Sprintf(" after %d s", out.WaitedSeconds)
-	}
-	words += ". " + out.Note
+func (out CreateInstanceOutput) Text(l lang.Lang) string {
+	var what, more []lang.Text
 	for _, t := range out.Targets {
-		if !strings.Contains(out.Note, t.Note) {
-			words += " " + t.Note + "."
+		what = append(what, lang.T("%s: %s, creation of %q", out.State, string(t.Outcome), text.Field(t.Name)))
+		if !t.Note.IsZero() && !strings.Contains(out.Note.String(), t.Note.String()) {
+			more = append(more, lang.T("%s.", t.Note))
 		}
 		for _, m := range t.Mounts {
-			words += fmt.Sprintf(" Mounted: %s.", m)
+			more = append(more, lang.T("Mounted: %s.", m))
 		}
-		words = strings.Replace(words, "creation of", string(t.Outcome)+", creation of", 1)
 	}
-	return strings.TrimSpace(words)
+	if len(out.Targets) == 0 {
+		what = append(what, lang.T("%s: creation of an instance", out.State))
+	}
+	if out.Asked != nil {
+		what = []lang.Text{lang.T("%s: %s", lang.Run(what...), out.Asked.size())}
+	}
+	if out.InstanceID != "" {
+		what = append(what, lang.T("id %s", out.InstanceID))
+	}
+	if out.LastStatus != "" {
+		what = append(what, afterSeconds(lang.T("status %s", out.LastStatus), out.WaitedSeconds))
+	}
+	words := []lang.Text{lang.T("%s.", lang.Parts(what...)), out.Note}
+	return lang.Sentences(append(words, more...)...).In(l)
 }

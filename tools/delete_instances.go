@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -39,7 +40,7 @@ func (s Instances) deleteInstances() toolbox.Tool {
 		Plan: s.planDelete,
 		Nothing: func(DeleteInstancesInput, toolbox.Plan) DeleteInstancesOutput {
 			return DeleteInstancesOutput{toolbox.Changed{State: toolbox.Failed,
-				Next: "Nothing was deleted: no region knows these ids. They may have been deleted before; list_instances shows what there is."}}
+				Next: lang.T("Nothing was deleted: no region knows these ids. They may have been deleted before; list_instances shows what there is.")}}
 		},
 		Ask: askDelete,
 		Act: actDelete,
@@ -56,45 +57,62 @@ func (s Instances) planDelete(
 	in.Region, in.InstanceIDs = "", toolbox.IDs(plan.Targets) // each target says where it is
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
-		if t.Effect = "does not exist (any more)"; t.Exists {
+		if t.Effect = lang.T("does not exist (any more)"); t.Exists {
 			t.Effect = deletion(*t)
 		}
 	}
-	plan.Effect = fmt.Sprintf("would delete %s for good in %s; what is not in mounted storage is lost.",
-		text.Count(plan.Changes(), "instance"), plan.Where())
+	plan.Effect = lang.T("would delete %s for good in %s; what is not in mounted storage is lost.",
+		lang.Count(plan.Changes(), "instance"), plan.Where())
 	return plan, work, nil
 }
 
 // deletion says what deleting an instance ends and loses.
-func deletion(t toolbox.Target) string {
-	effect := "deleted for good"
+func deletion(t toolbox.Target) lang.Text {
+	var ends lang.Text
 	switch status := scnet.Status(t.Status); {
 	case status.Is(scnet.Running):
-		effect += "; its processes end"
+		ends = lang.T("its processes end")
 	case active(status):
-		effect += "; it will not start"
+		ends = lang.T("it will not start")
 	}
+	lost := lang.T("what is not in its mounted directories is lost")
 	if len(t.Mounts) == 0 {
-		return effect + "; nothing is mounted: everything in it is lost"
+		lost = lang.T("nothing is mounted: everything in it is lost")
 	}
-	return effect + "; what is not in its mounted directories is lost"
+	return lang.Clauses(lang.T("deleted for good"), ends, lost)
 }
 
 func askDelete(_ DeleteInstancesInput, plan toolbox.Plan) guard.Question {
-	phrases := []string{fmt.Sprintf("delete %d", plan.Changes()), fmt.Sprintf("删除 %d", plan.Changes())}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Delete %s in %s FOR GOOD? What is not in mounted storage is lost.\n", text.Count(plan.Changes(), "instance"), plan.Where())
+	phrase := fmt.Sprintf("delete %d", plan.Changes()) // not said to people: in both languages at once
+	phrases := []string{phrase, fmt.Sprintf("删除 %d", plan.Changes())}
+	lines := []lang.Text{lang.T("Delete %s in %s FOR GOOD? What is not in mounted storage is lost.", lang.Count(plan.Changes(), "instance"), plan.Where())}
 	for _, t := range plan.Targets {
-		if !t.Spared() {
-			fmt.Fprintf(&b, "- %s, %s: %s", t, text.Field(t.Status), t.Effect)
-			for i, m := range t.Mounts {
-				fmt.Fprintf(&b, "%s%s", []string{" (mounted: ", ", "}[min(i, 1)], m)
-			}
-			b.WriteString([]string{"", ")"}[min(len(t.Mounts), 1)] + "\n")
+		if t.Spared() {
+			continue
 		}
+		line := lang.T("- %s, %s: %s", t, text.Field(t.Status), t.Effect)
+		if len(t.Mounts) > 0 {
+			line = lang.T("%s (mounted: %s)", line, mountList(t.Mounts))
+		}
+		lines = append(lines, line)
 	}
-	fmt.Fprintf(&b, "Type %q to delete.", phrases[0])
-	return guard.Question{Message: b.String(), Phrases: phrases}
+	lines = append(lines, lang.T("Type %q to delete.", phraseIn{phrases}))
+	return guard.Question{Message: lang.Lines(lines...), Phrases: phrases}
+}
+
+// phraseIn is the phrase of each language, English first.
+type phraseIn struct{ phrases []string }
+
+func (p phraseIn) In(l lang.Lang) string { return p.phrases[min(int(l), len(p.phrases)-1)] }
+
+func (p phraseIn) String() string { return p.In(lang.English) }
+
+func mountList(mounts []toolbox.Mount) lang.Text {
+	words := make([]lang.Text, len(mounts))
+	for i, m := range mounts {
+		words[i] = lang.T("%s", m)
+	}
+	return lang.List(words...)
 }
 
 func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (DeleteInstancesOutput, error) {
@@ -112,7 +130,7 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 		Permit: func(int) error { return toolbox.Permitted(ctx) },
 		Done: func(i int, _ error, _, _ int) {
 			done += len(chunks[i])
-			toolbox.ReportProgress(ctx, done, len(present), "deletions sent")
+			toolbox.ReportProgress(ctx, done, len(present), lang.T("deletions sent"))
 		},
 	})
 	if err != nil {
@@ -124,9 +142,9 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 			t := &targets[target]
 			switch {
 			case !chunk.Attempted:
-				t.Outcome, t.Note = toolbox.OutcomeFailed, "not sent: the call was cancelled or took too long"
+				t.Outcome, t.Note = toolbox.OutcomeFailed, lang.T("not sent: the call was cancelled or took too long")
 				if result.Forbidden != nil {
-					t.Note = "not sent: " + text.Field(result.Forbidden.Error())
+					t.Note = lang.T("not sent: %s", toolbox.Briefly(result.Forbidden))
 				}
 			case chunk.Err != nil:
 				t.Fail(toolbox.OutcomeOf(chunk.Err), chunk.Err)
@@ -137,8 +155,8 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 	}
 	settleDeletes(ctx, work, targets, present)
 	out := DeleteInstancesOutput{toolbox.Changed{State: deleteState(targets), Targets: targets}}
-	if look := lookAtEach(targets, "", toolbox.OutcomeUnknown, toolbox.StillListed); look != "" {
-		out.Next = look + ": \"no such instance\" means that it is deleted. What is still there after a minute can be deleted again."
+	if look := lookAtEach(targets, "", toolbox.OutcomeUnknown, toolbox.StillListed); !look.IsZero() {
+		out.Next = lang.T("%s: \"no such instance\" means that it is deleted. What is still there after a minute can be deleted again.", look)
 	}
 	return out, nil
 }
@@ -148,7 +166,7 @@ func actDelete(ctx context.Context, _ DeleteInstancesInput, work chosen) (Delete
 // wants to know too.
 func settleDeletes(ctx context.Context, work chosen, targets []toolbox.Target, present []int) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settleTimeout,
-		fmt.Errorf("looking took longer than %s", settleTimeout))
+		lang.Errorf("looking took longer than %s", settleTimeout))
 	defer cancel()
 	sent := slices.Clone(targets)
 	left := slices.DeleteFunc(slices.Clone(present), func(i int) bool { return sent[i].Outcome == toolbox.OutcomeFailed })
@@ -170,26 +188,26 @@ func settleDeletes(ctx context.Context, work chosen, targets []toolbox.Target, p
 		}
 		left = slices.DeleteFunc(left, func(i int) bool { // gone; or refused, and still there
 			now, then := targets[i], sent[i]
-			return now.Outcome == toolbox.Deleted || now.Outcome == then.Outcome && now.Note == then.Note
+			return now.Outcome == toolbox.Deleted || now.Outcome == then.Outcome && now.Note.String() == then.Note.String()
 		})
 	}
 }
 
 // settled is what is known of a target after a look at it.
-func settled(sent toolbox.Target, look error) (toolbox.Outcome, string) {
+func settled(sent toolbox.Target, look error) (toolbox.Outcome, lang.Text) {
 	accepted, gone := sent.Outcome == toolbox.Deleted, errors.Is(look, scnet.ErrNotFound)
 	switch {
 	case gone && !accepted:
-		return toolbox.Deleted, "gone afterwards, although: " + sent.Note
+		return toolbox.Deleted, lang.T("gone afterwards, although: %s", sent.Note)
 	case gone:
 	case look != nil && accepted:
-		return toolbox.OutcomeUnknown, "the delete was accepted, but looking afterwards failed: " + toolbox.Briefly(look)
+		return toolbox.OutcomeUnknown, lang.T("the delete was accepted, but looking afterwards failed: %s", toolbox.Briefly(look))
 	case look != nil:
-		return sent.Outcome, sent.Note + "; looking afterwards failed: " + toolbox.Briefly(look)
+		return sent.Outcome, lang.Clauses(sent.Note, lang.T("looking afterwards failed: %s", toolbox.Briefly(look)))
 	case accepted:
-		return toolbox.StillListed, "the delete was accepted, but it is still listed"
+		return toolbox.StillListed, lang.T("the delete was accepted, but it is still listed")
 	case sent.Outcome == toolbox.OutcomeUnknown:
-		return sent.Outcome, sent.Note + "; it is still listed"
+		return sent.Outcome, lang.Clauses(sent.Note, lang.T("it is still listed"))
 	}
 	return sent.Outcome, sent.Note
 }
@@ -208,12 +226,12 @@ func deleteState(targets []toolbox.Target) toolbox.State {
 }
 
 // Text tells what became of each target.
-func (out DeleteInstancesOutput) Text() string {
+func (out DeleteInstancesOutput) Text(l lang.Lang) string {
 	var b strings.Builder
 	count := func(o toolbox.Outcome) int { return toolbox.Count(out.Targets, o) }
-	fmt.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State, count(toolbox.Deleted),
+	l.Fprintf(&b, "%s: %d deleted, %d still listed, %d not found, %d refused, %d failed, %d unknown.\n", out.State, count(toolbox.Deleted),
 		count(toolbox.StillListed), count(toolbox.NotFound), count(toolbox.RefusedByService),
 		count(toolbox.OutcomeFailed), count(toolbox.OutcomeUnknown))
-	toolbox.WriteOutcomes(&b, out.Targets)
+	toolbox.WriteOutcomes(l, &b, out.Targets)
 	return strings.TrimSuffix(b.String(), "\n")
 }

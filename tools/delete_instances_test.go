@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -191,7 +192,7 @@ func TestDeleteInChunks(t *testing.T) {
 			var p reports
 			r, err := w.try(p.follow(t.Context()), toolbox.Call{Tool: "delete_instances", Arguments: encoded(confirming)})
 			if err != nil {
-				t.Fatal(toolbox.Explain(err))
+				t.Fatal(toolbox.Explain(lang.English, err))
 			}
 			want := slices.Concat(slices.Repeat([]string{"deleted"}, 20), slices.Repeat([]string{c.outcome}, 20), slices.Repeat([]string{"deleted"}, 5))
 			wantOutcomes(t, r, c.state, want...)

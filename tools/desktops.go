@@ -2,13 +2,13 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -88,7 +88,7 @@ func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]worksp
 	if err != nil {
 		return nil, err
 	}
-	var wrong []string
+	var wrong []lang.Text
 	for i, name := range names {
 		if len(matches[i].bearing) == 1 {
 			found[name] = matches[i].bearing[0]
@@ -98,12 +98,12 @@ func (s Desktops) resolve(ctx context.Context, refs []string) (map[string]worksp
 	}
 	for _, ref := range ids {
 		if _, exists := found[ref]; !exists && desktopID().MatchString(ref) {
-			wrong = append(wrong, fmt.Sprintf("%q: no desktop has this id", text.Field(ref)))
+			wrong = append(wrong, lang.T("%q: no desktop has this id", text.Field(ref)))
 		}
 	}
 	if len(wrong) > 0 {
-		return found, fmt.Errorf("%d of %s cannot be identified. Nothing was sent.\n%s\n"+
-			"Use the ids that are meant; list_workspace_desktops shows them", len(wrong), text.Count(len(refs), "desktop"), strings.Join(wrong, "\n"))
+		return found, lang.Errorf("%d of %s cannot be identified. Nothing was sent.\n%s\n"+
+			"Use the ids that are meant; list_workspace_desktops shows them", len(wrong), lang.Count(len(refs), "desktop"), lang.Lines(wrong...))
 	}
 	return found, nil
 }
@@ -148,30 +148,30 @@ func (s Desktops) search(ctx context.Context, name string) (namesakes, error) {
 }
 
 // wrong says what is wrong with a name, and what may be meant.
-func (n namesakes) wrong(name string) string {
-	said := "no desktop has this computer name or id"
+func (n namesakes) wrong(name string) lang.Text {
+	said := lang.T("no desktop has this computer name or id")
 	candidates := n.similar
 	switch {
 	case len(n.bearing) > 1:
-		said, candidates = fmt.Sprintf("%d desktops have this computer name", len(n.bearing)), n.bearing
+		said, candidates = lang.T("%d desktops have this computer name", len(n.bearing)), n.bearing
 	case n.more:
-		said = fmt.Sprintf("more than %d desktops have this in their name, so it cannot be told whether one alone bears it", maxNamesakes)
+		said = lang.T("more than %d desktops have this in their name, so it cannot be told whether one alone bears it", maxNamesakes)
 	case len(candidates) > 0:
-		said += ", but it is a part of"
+		said = lang.T("no desktop has this computer name or id, but it is a part of")
 	}
-	var words []string
+	var words []lang.Text
 	for _, d := range candidates[:min(len(candidates), maxCandidates)] {
 		words = append(words,
-			fmt.Sprintf("%q (%s, %s, of %s)", text.Field(d.ComputerName), text.Field(d.ID), text.Dash(text.Field(d.Status)),
+			lang.T("%q (%s, %s, of %s)", text.Field(d.ComputerName), text.Field(d.ID), text.Dash(text.Field(d.Status)),
 				text.Dash(text.Field(strings.Join(d.Users, ", ")))))
 	}
 	if more := len(candidates) - len(words); more > 0 {
-		words = append(words, fmt.Sprintf("and %d more", more))
+		words = append(words, lang.T("and %d more", more))
 	}
 	if len(words) > 0 {
-		said += ": " + strings.Join(words, "; ")
+		said = lang.T("%s: %s", said, lang.Clauses(words...))
 	}
-	return fmt.Sprintf("%q: %s", text.Field(name), said)
+	return lang.T("%q: %s", text.Field(name), said)
 }
 
 // target is a desktop as a target.

@@ -5,13 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -45,7 +44,7 @@ type ExecuteScriptOutput struct {
 	toolbox.Changed
 	Summary *ScriptCounts `json:"summary,omitempty" jsonschema_description:"Instances by what became of the script; absent in a preview"`
 	Stopped string        `json:"stopped,omitempty" jsonschema:"enum=canary_failed,enum=failure_limit,enum=cancelled,enum=forbidden" jsonschema_description:"Why instances were held back; absent: none was"`
-	Note    string        `json:"note,omitempty" jsonschema_description:"What to know"`
+	Note    lang.Text     `json:"note,omitzero" jsonschema_description:"What to know"`
 	Runs    []ScriptRun   `json:"runs,omitempty" jsonschema_description:"What became of the script, for each instance that it was captured in"`
 }
 
@@ -80,10 +79,10 @@ func (s Instances) planScript(
 		return plan, work, err
 	}
 	if in.CanaryWaitSeconds > 0 && in.Canary == 0 {
-		return plan, work, errors.New("canary_wait_seconds is given without canary, so there is nothing to wait for. Nothing was sent; give canary too, or neither")
+		return plan, work, lang.Errorf("canary_wait_seconds is given without canary, so there is nothing to wait for. Nothing was sent; give canary too, or neither")
 	}
 	if in.Script, err = scnet.NormalizeScript(in.Script); err != nil {
-		return plan, work, fmt.Errorf("%w. Nothing was sent", err)
+		return plan, work, lang.Errorf("%w. Nothing was sent", err)
 	}
 	in.Scope, in.Concurrency = cmp.Or(in.Scope, "all"), cmp.Or(in.Concurrency, defaultConcurrency)
 	digest := sha256.Sum256([]byte(in.Script))
@@ -97,7 +96,7 @@ func (s Instances) planScript(
 		return plan, work, notFound(missing)
 	}
 	if in.Canary > len(plan.Targets) {
-		return plan, work, fmt.Errorf("canary is %d, but there are only %d instances. Nothing was sent", in.Canary, len(plan.Targets))
+		return plan, work, lang.Errorf("canary is %d, but there are only %d instances. Nothing was sent", in.Canary, len(plan.Targets))
 	}
 	work.places = make([]*capture.Place, len(plan.Targets))
 	if in.Capture != captureOff {
@@ -105,8 +104,8 @@ func (s Instances) planScript(
 			return plan, work, err
 		}
 	}
-	plan.Effect = fmt.Sprintf("would run a script of %d bytes (SHA-256 %s…) in %s of %s in %s. %s\n%s", plan.Script.Bytes, plan.Script.SHA256[:12],
-		scopeText(in.Scope), text.Count(plan.Changes(), "instance"), plan.Where(),
+	plan.Effect = lang.T("would run a script of %d bytes (SHA-256 %s…) in %s of %s in %s. %s\n%s", plan.Script.Bytes, plan.Script.SHA256[:12],
+		scopeText(in.Scope), lang.Count(plan.Changes(), "instance"), plan.Where(),
 		in.captureText(work.places, plan.Targets), text.Excerpt(in.Script))
 	return plan, work, nil
 }
@@ -120,35 +119,35 @@ func planCanaries(targets []toolbox.Target, canaries int) (missing []string) {
 		case !t.Exists:
 			missing = append(missing, text.Field(t.ID))
 		case !scnet.Status(t.Status).Is(scnet.Running):
-			t.Effect, t.Outcome = "skipped: not Running", toolbox.SkippedNotRunning
+			t.Effect, t.Outcome = lang.T("skipped: not Running"), toolbox.SkippedNotRunning
 		default:
-			t.Effect = "runs it"
+			t.Effect = lang.T("runs it")
 			if position++; position <= canaries {
-				t.Effect = "canary: runs it first"
+				t.Effect = lang.T("canary: runs it first")
 			}
 		}
 	}
 	return missing
 }
 
-func scopeText(scope string) string {
+func scopeText(scope string) lang.Text {
 	if scope == "header" {
-		return "the first container"
+		return lang.T("the first container")
 	}
-	return "all containers"
+	return lang.T("all containers")
 }
 
 func askScript(in ExecuteScriptInput, plan toolbox.Plan) guard.Question {
-	var b strings.Builder
-	count := text.Count(plan.Changes(), "instance")
-	fmt.Fprintf(&b, "Run this script (%d bytes, SHA-256 %s…) in %s of %s in %s?\n%s\n", plan.Script.Bytes, plan.Script.SHA256[:12],
-		scopeText(in.Scope), count, plan.Where(), text.Excerpt(in.Script))
+	count := lang.Count(plan.Changes(), "instance")
+	lines := []lang.Text{lang.T("Run this script (%d bytes, SHA-256 %s…) in %s of %s in %s?", plan.Script.Bytes, plan.Script.SHA256[:12],
+		scopeText(in.Scope), count, plan.Where()), text.Excerpt(in.Script)}
 	for _, t := range plan.Targets {
 		if !t.Spared() {
-			fmt.Fprintf(&b, "- %s: %s\n", t, t.Effect)
+			lines = append(lines, lang.T("- %s: %s", t, t.Effect))
 		}
 	}
-	return guard.Question{Message: b.String(), Choices: []string{"run it in " + count, "do not run it"}}
+	return guard.Question{Message: lang.Lines(lines...),
+		Choices: []lang.Text{lang.T("run it in %s", count), lang.T("do not run it")}}
 }
 
 // countScripts counts the instances: where the script was captured by how it came out, elsewhere by what became of its
@@ -177,72 +176,72 @@ func countScripts(targets []toolbox.Target, runs []ScriptRun) *ScriptCounts {
 }
 
 // noteOnScripts says why instances were held back, and what "accepted" is worth.
-func noteOnScripts(counts ScriptCounts, result rollout.Result, maxFailures int) string {
-	var words []string
+func noteOnScripts(counts ScriptCounts, result rollout.Result, maxFailures int) lang.Text {
+	var words []lang.Text
 	switch result.Stopped {
 	case rollout.CanaryFailed:
-		words = append(words, fmt.Sprintf("Stopped: more than %s among the canaries.", text.Count(maxFailures, "failure")))
+		words = append(words, lang.T("Stopped: more than %s among the canaries.", lang.Count(maxFailures, "failure")))
 	case rollout.FailureLimit:
-		words = append(words, fmt.Sprintf("Stopped: more than %s.", text.Count(maxFailures, "failure")))
+		words = append(words, lang.T("Stopped: more than %s.", lang.Count(maxFailures, "failure")))
 	case rollout.Cancelled:
-		words = append(words, "Stopped: the call was cancelled or took too long.")
+		words = append(words, lang.T("Stopped: the call was cancelled or took too long."))
 	case rollout.Forbidden:
-		words = append(words, fmt.Sprintf("Stopped: %s.", text.Field(result.Forbidden.Error())))
+		words = append(words, lang.T("Stopped: %s.", toolbox.Briefly(result.Forbidden)))
 	case rollout.NotStopped:
 	}
 	if counts.Accepted > 0 {
-		words = append(words, "Accepted means that SCNet took the script. Whether it succeeded is not reported: look at what it wrote to a "+
-			"mounted directory.")
+		words = append(words, lang.T("Accepted means that SCNet took the script. Whether it succeeded is not reported: look at what it wrote to a "+
+			"mounted directory."))
 	}
-	return strings.Join(words, " ")
+	return lang.Sentences(words...)
 }
 
 // Text tells what became of each target.
-func (out ExecuteScriptOutput) Text() string {
+func (out ExecuteScriptOutput) Text(l lang.Lang) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s.\n", out.State, out.Summary)
-	toolbox.WriteOutcomes(&b, out.Targets)
+	l.Fprintf(&b, "%s: %s.\n", out.State, out.Summary)
+	toolbox.WriteOutcomes(l, &b, out.Targets)
 	names := map[string]string{}
 	for _, t := range out.Targets {
 		names[t.ID] = t.String()
 	}
 	for _, r := range out.Runs {
-		r.write(&b, names[r.InstanceID])
+		r.write(l, &b, names[r.InstanceID])
 	}
-	b.WriteString(out.Note)
+	b.WriteString(out.Note.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // afterNothingRan is the next step where no instance could run the script.
-func afterNothingRan(targets []toolbox.Target) string {
+func afterNothingRan(targets []toolbox.Target) lang.Text {
 	for _, t := range targets {
 		switch {
 		case t.Outcome != toolbox.SkippedNotRunning:
 		case ended(scnet.Status(t.Status)):
-			return fmt.Sprintf("Start %s with restart_instance, or choose instances that are Running; then repeat the call.", t)
+			return lang.T("Start %s with restart_instance, or choose instances that are Running; then repeat the call.", t)
 		default:
-			return lookAt(t.ID, "Running") + ", which waits for it; then repeat the call."
+			return lang.T("%s, which waits for it; then repeat the call.", lookAt(t.ID, "Running"))
 		}
 	}
-	return ""
+	return lang.Text{}
 }
 
 // nextOfScripts is the next step after scripts that are not over, or of which it is not known whether they ran: the read that
 // tells, or, where none can, where to look.
-func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) string {
+func nextOfScripts(targets []toolbox.Target, runs []ScriptRun) lang.Text {
 	captured := map[string]bool{}
 	for _, r := range runs {
 		captured[r.InstanceID] = true
 		if r.goesOn() {
-			return fmt.Sprintf("Call get_script_output with run_id=%s and wait_seconds=40 to see how it goes on, and likewise for every other run that is "+
+			return lang.T("Call get_script_output with run_id=%s and wait_seconds=40 to see how it goes on, and likewise for every other run that is "+
 				"not over; stop_script ends one. Do not run the script again.", r.RunID)
 		}
 	}
 	for _, t := range targets {
 		if t.Outcome == toolbox.OutcomeUnknown && !captured[text.Field(t.ID)] {
-			return fmt.Sprintf("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes "+
+			return lang.T("The script may have run in %s, and SCNet has no record that tells. Look inside the instance for what the script writes "+
 				"(get_instance with instance_id=%s and show_access=true says how to get there), and run it again only if it did not run.", t, text.Field(t.ID))
 		}
 	}
-	return ""
+	return lang.Text{}
 }

@@ -3,11 +3,10 @@ package tools
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
@@ -30,7 +29,7 @@ func (in *ExecuteScriptInput) settleCapture() error {
 	in.Capture, in.Shell = cmp.Or(in.Capture, captureAuto), cmp.Or(in.Shell, "auto")
 	if in.Capture == captureOff {
 		if in.WaitSeconds != nil || in.TimeoutSeconds != 0 || in.OutputDir != "" || in.Shell != "auto" {
-			return errors.New("wait_seconds, timeout_seconds, output_dir and shell have no effect with capture=off. Nothing was sent; leave them out, or capture")
+			return lang.Errorf("wait_seconds, timeout_seconds, output_dir and shell have no effect with capture=off. Nothing was sent; leave them out, or capture")
 		}
 		return nil
 	}
@@ -40,13 +39,13 @@ func (in *ExecuteScriptInput) settleCapture() error {
 	}
 	switch {
 	case *in.WaitSeconds > most:
-		return fmt.Errorf("canary_wait_seconds and wait_seconds are more than %d together. Nothing was sent", int(maxWait.Seconds()))
+		return lang.Errorf("canary_wait_seconds and wait_seconds are more than %d together. Nothing was sent", int(maxWait.Seconds()))
 	case in.Canary > 0 && *in.WaitSeconds == 0:
-		return errors.New("with canaries and wait_seconds=0 nothing would be known of them, so the rest would never begin. Nothing was sent; wait, or use capture=off")
+		return lang.Errorf("with canaries and wait_seconds=0 nothing would be known of them, so the rest would never begin. Nothing was sent; wait, or use capture=off")
 	}
 	if in.OutputDir != "" {
 		if err := capture.CheckBase(in.OutputDir); err != nil {
-			return fmt.Errorf("output_dir: %w. Nothing was sent", err)
+			return lang.Errorf("output_dir: %w. Nothing was sent", err)
 		}
 	}
 	return nil
@@ -62,7 +61,7 @@ func (s Instances) findPlaces(ctx context.Context, in ExecuteScriptInput, target
 		var place capture.Place
 		var err error
 		if len(in.Script) > capture.MaxScript {
-			err = fmt.Errorf("the script is larger than %d KiB", capture.MaxScript>>10)
+			err = lang.Errorf("the script is larger than %d KiB", capture.MaxScript>>10)
 		} else {
 			place, err = capture.Find(ctx, work.found[i].region, work.found[i].instance, in.Scope, in.OutputDir)
 		}
@@ -71,21 +70,21 @@ func (s Instances) findPlaces(ctx context.Context, in ExecuteScriptInput, target
 			return context.Cause(ctx)
 		case err == nil:
 			work.places[i] = &place
-			t.Effect += "; output through " + text.Field(place.Base())
+			t.Effect = lang.Clauses(t.Effect, lang.T("output through %s", text.Field(place.Base())))
 			t.Bound = append(t.Bound, "output", place.Base())
 		case in.Capture == captureRequired:
-			t.Outcome, t.Note = toolbox.OutcomeFailed, "not sent: no output could be captured: "+briefly(err)
-			t.Effect = "skipped: " + t.Note
+			t.Outcome, t.Note = toolbox.OutcomeFailed, lang.T("not sent: no output could be captured: %s", toolbox.Briefly(err))
+			t.Effect = lang.T("skipped: %s", t.Note)
 		default:
-			t.Effect += "; no output: " + briefly(err)
-			t.Bound = append(t.Bound, "no output")
+			t.Effect = lang.Clauses(t.Effect, lang.T("no output: %s", toolbox.Briefly(err)))
+			t.Bound = append(t.Bound, "no output") // not said to people: consent is bound to it
 		}
 		return nil
 	})
 }
 
 // captureText says before consent what will be known afterwards.
-func (in ExecuteScriptInput) captureText(places []*capture.Place, targets []toolbox.Target) string {
+func (in ExecuteScriptInput) captureText(places []*capture.Place, targets []toolbox.Target) lang.Text {
 	var with, without int
 	for i, t := range targets {
 		switch {
@@ -96,20 +95,20 @@ func (in ExecuteScriptInput) captureText(places []*capture.Place, targets []tool
 			without++
 		}
 	}
-	var words []string
+	var words []lang.Text
 	if with > 0 {
-		words = append(words, fmt.Sprintf("Exit code and output of %s come back through a directory on the region's storage; the script runs only where "+
-			"the container sees it.", text.Count(with, "instance")))
+		words = append(words, lang.T("Exit code and output of %s come back through a directory on the region's storage; the script runs only where "+
+			"the container sees it.", lang.Count(with, "instance")))
 	}
 	if without > 0 {
 		if with == 0 {
-			words = append(words, "The plain script is sent. Its output and exit code cannot be had.")
+			words = append(words, lang.T("The plain script is sent. Its output and exit code cannot be had."))
 		} else {
-			words = append(words, fmt.Sprintf("The plain script is sent to %s, of which output and exit code cannot be had.", text.Count(without, "instance")))
+			words = append(words, lang.T("The plain script is sent to %s, of which output and exit code cannot be had.", lang.Count(without, "instance")))
 		}
 		if !strings.Contains(in.Script, ">") && !strings.Contains(in.Script, "tee ") {
-			words = append(words, "It redirects nothing, so what it prints is lost.")
+			words = append(words, lang.T("It redirects nothing, so what it prints is lost."))
 		}
 	}
-	return strings.Join(words, " ")
+	return lang.Sentences(words...)
 }

@@ -3,13 +3,12 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -39,7 +38,7 @@ func (s Instances) actScript(
 		},
 		Done: func(i int, err error, finished, total int) {
 			toolbox.ReportProgress(ctx, finished, total,
-				fmt.Sprintf("%s %s", text.Field(targets[runnable[i]].ID), stage.words(i, err)))
+				lang.T("%s %s", text.Field(targets[runnable[i]].ID), stage.words(i, err)))
 		},
 	})
 	if err != nil {
@@ -51,13 +50,13 @@ func (s Instances) actScript(
 		t := &targets[runnable[i]]
 		if !target.Attempted {
 			if result.Forbidden != nil {
-				t.Note = text.Field(result.Forbidden.Error())
+				t.Note = toolbox.Briefly(result.Forbidden)
 			}
 			continue
 		}
 		stage.outcome(i, t, target.Err)
 		if target.Err == nil && target.CheckErr != nil {
-			t.Note = strings.TrimPrefix(t.Note+"; after the wait: "+toolbox.Briefly(target.CheckErr), "; ")
+			t.Note = lang.Clauses(t.Note, lang.T("after the wait: %s", toolbox.Briefly(target.CheckErr)))
 		}
 	}
 	out.Runs = stage.results()
@@ -88,7 +87,7 @@ func stillRunning(ctx context.Context, region *scnet.Region, id string) error {
 		return err
 	}
 	if !in.Status.Is(scnet.Running) {
-		return fmt.Errorf("it left Running and is %s", text.Field(string(in.Status)))
+		return lang.Errorf("it left Running and is %s", text.Field(string(in.Status)))
 	}
 	return nil
 }
@@ -137,7 +136,9 @@ func (s Instances) newStage(ctx context.Context, in ExecuteScriptInput, work scr
 // runError is what became of a script that did not succeed.
 type runError struct{ state capture.State }
 
-func (e *runError) Error() string { return "the script is " + string(e.state) }
+func (e *runError) Error() string { return e.In(lang.English) }
+
+func (e *runError) In(l lang.Lang) string { return l.Sprintf("the script is %s", string(e.state)) }
 
 // do sends the script to one target and waits for its end: a canary as long as there is time, another one for its share.
 func (st *stage) do(ctx context.Context, i int) error {
@@ -192,7 +193,7 @@ func (st *stage) verdict(i int) error {
 func (st *stage) permit(i int) error {
 	for c := range st.canaries {
 		if r := st.reports[c]; i >= st.canaries && r != nil && r.GoesOn() && st.verdict(c) == nil {
-			return fmt.Errorf("the canary %s is not over yet, so nothing is known of it", text.Field(st.work.targets[st.runnable[c]].ID))
+			return lang.Errorf("the canary %s is not over yet, so nothing is known of it", text.Field(st.work.targets[st.runnable[c]].ID))
 		}
 	}
 	return toolbox.Permitted(st.call)
@@ -225,13 +226,14 @@ func (st *stage) outcome(i int, t *toolbox.Target, err error) {
 	case report != nil && report.State == capture.Unknown && st.unsent[i] != nil:
 		t.Outcome, t.Note = toolbox.OutcomeUnknown, toolbox.Briefly(st.unsent[i])
 	case report != nil: // it reported in, or was accepted
-		t.Outcome, t.Note = toolbox.Accepted, "script "+string(stateOf(report.State))
+		state := string(stateOf(report.State))
+		t.Outcome, t.Note = toolbox.Accepted, lang.T("script %s", state)
 		if len(report.Containers) != 1 {
 			break
 		}
-		only := report.Containers[0].String()
+		only := report.Containers[0].Text()
 		if ended := report.State == capture.Succeeded || report.State == capture.Failed; ended {
-			t.Note += ", " + only // beside "accepted", an exit code alone says too little
+			t.Note = lang.T("script %s, %s", state, only) // beside "accepted", an exit code alone says too little
 		} else {
 			t.Note = only
 		}

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -200,7 +200,7 @@ func TestExecuteStopsAtTheFailureLimit(t *testing.T) {
 			want := slices.Concat(slices.Repeat([]string{"accepted"}, 2), slices.Repeat([]string{"rejected"}, limit+1),
 				slices.Repeat([]string{"not_attempted"}, 7-limit))
 			wantOutcomes(t, r, "partial", want...)
-			wantParts(t, r.Text, "Stopped: more than "+text.Count(limit, "failure"))
+			wantParts(t, r.Text, "Stopped: more than "+lang.Count(limit, "failure").String())
 			if r.Stopped != "failure_limit" || r.Summary != (tools.ScriptCounts{Total: 10, Accepted: 2, NotRun: 8}) {
 				t.Errorf("stopped %q, %+v", r.Stopped, r.Summary)
 			}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
@@ -179,7 +179,9 @@ func cut(n int) func(any) []string {
 
 func number(v any) string { return strconv.FormatFloat(v.(float64), 'f', -1, 64) }
 
-func span(v any) []string { return []string{text.Span(time.Duration(v.(float64)) * time.Second)} }
+func span(v any) []string {
+	return []string{lang.Span(time.Duration(v.(float64)) * time.Second).String()}
+}
 
 func lines(v any) []string {
 	first, _, _ := strings.Cut(strings.TrimSpace(v.(string)), "\n")

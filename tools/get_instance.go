@@ -1,14 +1,13 @@
 package tools
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -34,10 +33,10 @@ type GetInstanceOutput struct {
 	WaitedSeconds int             `json:"waited_seconds" jsonschema_description:"Seconds waited"`
 	QueuedSeconds *int            `json:"queued_seconds,omitempty" jsonschema_description:"Of one that waits, at most: since its creation or its last end"`
 	GroupLimits   *InstanceLimit  `json:"group_limits,omitempty" jsonschema_description:"What one node of its resource group has"`
-	Facts         []string        `json:"facts,omitempty" jsonschema_description:"What is known about why it waits or failed"`
-	NotKnown      []string        `json:"not_known,omitempty" jsonschema_description:"What the service does not tell"`
+	Facts         []lang.Text     `json:"facts,omitempty" jsonschema_description:"What is known about why it waits or failed"`
+	NotKnown      []lang.Text     `json:"not_known,omitempty" jsonschema_description:"What the service does not tell"`
 	Access        *InstanceAccess `json:"access,omitempty" jsonschema_description:"What show_access asks for"`
-	Next          string          `json:"next,omitempty" jsonschema_description:"The next step"`
+	Next          lang.Text       `json:"next,omitzero" jsonschema_description:"The next step"`
 
 	now time.Time
 }
@@ -85,7 +84,7 @@ func (s Instances) readInstance(
 			break
 		}
 		toolbox.ReportProgress(ctx, int(waited/time.Second), int(limit/time.Second),
-			"status "+text.Field(string(l.instance.Status)))
+			lang.T("status %s", text.Field(string(l.instance.Status))))
 		if !upstream.Wait(ctx, min(pause, limit-waited)) {
 			break
 		}
@@ -109,7 +108,10 @@ func (s Instances) readInstance(
 	out.explain(ctx, l)
 	if in.ShowAccess {
 		found, next := access(ctx, live, l)
-		out.Access, out.Next = &found, cmp.Or(out.Next, next)
+		out.Access = &found
+		if out.Next.IsZero() {
+			out.Next = next
+		}
 	}
 	return out, nil
 }
@@ -131,19 +133,19 @@ func condition(word string) (func(scnet.Status) bool, error) {
 
 // afterWait is the next step after a wait that did not reach what it was for. To wait on helps only with what changes by
 // itself.
-func afterWait(status scnet.Status, word string) string {
+func afterWait(status scnet.Status, word string) lang.Text {
 	wanted, _ := parseStatus(word) // "" for settled
 	switch {
 	case ended(status) && ended(wanted):
-		return fmt.Sprintf("It has ended, as %s, and so does not become %s.", status, wanted)
+		return lang.T("It has ended, as %s, and so does not become %s.", status, wanted)
 	case ended(status):
-		return fmt.Sprintf("It is %s, and does not start by itself: restart_instance starts it.", status)
+		return lang.T("It is %s, and does not start by itself: restart_instance starts it.", status)
 	case status.Is(scnet.Running) && wanted.Is(scnet.Terminated):
-		return "It is still Running, and goes on until its time limit: stop_instances stops it. If it is being stopped, repeat the call to go on waiting."
+		return lang.T("It is still Running, and goes on until its time limit: stop_instances stops it. If it is being stopped, repeat the call to go on waiting.")
 	case status.Is(scnet.Running) && !ended(wanted):
-		return "It is Running already, and does not go back by itself."
+		return lang.T("It is Running already, and does not go back by itself.")
 	}
-	return fmt.Sprintf("It is still %s. Repeat the call to go on waiting.", text.Field(string(status)))
+	return lang.T("It is still %s. Repeat the call to go on waiting.", text.Field(string(status)))
 }
 
 // explain adds what is known about why an instance waits or failed.
@@ -158,60 +160,60 @@ func (out *GetInstanceOutput) explain(ctx context.Context, l located) {
 		}
 		if !since.IsZero() {
 			out.QueuedSeconds = seconds(max(out.now.Sub(since), 0), true)
-			out.Facts = append(out.Facts, "It has waited for at most "+text.Span(out.now.Sub(since))+": that long ago it was created, or ended before.")
+			out.Facts = append(out.Facts, lang.T("It has waited for at most %s: that long ago it was created, or ended before.", lang.Span(out.now.Sub(since))))
 		}
-		out.NotKnown = append(out.NotKnown, "The service does not tell its place in the queue, nor how many accelerators are free.")
+		out.NotKnown = append(out.NotKnown, lang.T("The service does not tell its place in the queue, nor how many accelerators are free."))
 	case in.Status.Is(scnet.Failed):
-		out.NotKnown = append(out.NotKnown, "The service does not tell why an instance failed: look at its log in the SCNet console, or at what it wrote to a mounted directory.")
+		out.NotKnown = append(out.NotKnown, lang.T("The service does not tell why an instance failed: look at its log in the SCNet console, or at what it wrote to a mounted directory."))
 	default:
 		return
 	}
 	if in.AcceleratorType == "" || in.ResourceGroup == "" {
-		out.NotKnown = append(out.NotKnown, "The service does not tell its resource group, so the limits of a node are not known.")
+		out.NotKnown = append(out.NotKnown, lang.T("The service does not tell its resource group, so the limits of a node are not known."))
 		return
 	}
 	limits, err := l.region.NodeLimits(ctx, in.AcceleratorType, in.ResourceGroup)
 	if err != nil {
-		out.NotKnown = append(out.NotKnown, "The limits of its resource group could not be read: "+toolbox.Briefly(err)+".")
+		out.NotKnown = append(out.NotKnown, lang.T("The limits of its resource group could not be read: %s.", toolbox.Briefly(err)))
 		return
 	}
 	out.GroupLimits = &InstanceLimit{CPUs: limits.CPUs, Accelerators: limits.Accelerators, MemoryMB: limits.MemoryMB,
 		Nodes: limits.Nodes}
 	if (limits.Accelerators > 0 || in.AcceleratorType == "cpu") && limits.CPUs > 0 && limits.MemoryMB > 0 { // 0 is not told
-		out.Facts = append(out.Facts, fmt.Sprintf("A node of its resource group has %d accelerators, %d CPU cores and %d MB of memory.",
+		out.Facts = append(out.Facts, lang.T("A node of its resource group has %d accelerators, %d CPU cores and %d MB of memory.",
 			limits.Accelerators, limits.CPUs, limits.MemoryMB))
 	}
 	if limits.Nodes > 0 {
-		out.Facts = append(out.Facts, "Its resource group has "+text.Count(limits.Nodes, "node")+".")
+		out.Facts = append(out.Facts, lang.T("Its resource group has %s.", lang.Count(limits.Nodes, "node")))
 	}
 	if limits.Accelerators > 0 && in.Accelerators > limits.Accelerators {
-		out.Facts = append(out.Facts, fmt.Sprintf("It wants %d accelerators in one container, more than a node has: it cannot start like this.", in.Accelerators))
+		out.Facts = append(out.Facts, lang.T("It wants %d accelerators in one container, more than a node has: it cannot start like this.", in.Accelerators))
 	}
 }
 
 // Text shows the instance, and what is known about why it waits or failed.
-func (out GetInstanceOutput) Text() string {
+func (out GetInstanceOutput) Text(l lang.Lang) string {
 	i := out.Instance
 	var b strings.Builder
-	fmt.Fprintf(&b, "%q (%s) in %s: %s", i.Name, i.ID, i.Place, i.Status)
+	l.Fprintf(&b, "%q (%s) in %s: %s", i.Name, i.ID, i.Place, i.Status)
 	if out.Reached != nil {
-		fmt.Fprintf(&b, " after %d s of waiting", out.WaitedSeconds)
+		l.Fprintf(&b, " after %d s of waiting", out.WaitedSeconds)
 	}
-	fmt.Fprintf(&b, ".\naccelerators %s, in all %d; owner %s; age %s", text.Dash(i.cards()), i.TotalAccelerators, text.Dash(i.Owner),
-		text.Dash(i.age(out.now)))
-	if left := i.left(); left != "" {
-		fmt.Fprintf(&b, "; left %s", left)
+	l.Fprintf(&b, ".\naccelerators %s, in all %d; owner %s; age %s", text.Dash(i.cards()), i.TotalAccelerators, text.Dash(i.Owner),
+		text.Dash(i.age(l, out.now)))
+	if left := i.left(l); left != "" {
+		l.Fprintf(&b, "; left %s", left)
 	}
-	fmt.Fprintf(&b, "\n%s\n", i.facts())
+	l.Fprintf(&b, "\n%s\n", i.facts(l))
 	for _, fact := range out.Facts {
-		fmt.Fprintf(&b, "Fact: %s\n", fact)
+		l.Fprintf(&b, "Fact: %s\n", fact)
 	}
 	for _, unknown := range out.NotKnown {
-		fmt.Fprintf(&b, "Not known: %s\n", unknown)
+		l.Fprintf(&b, "Not known: %s\n", unknown)
 	}
 	if out.Access != nil {
-		out.Access.write(&b)
+		out.Access.write(l, &b)
 	}
-	b.WriteString(out.Next)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -2,11 +2,11 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
@@ -24,7 +24,7 @@ type GetScriptOutputOutput struct {
 	ScriptRun
 	Region  string       `json:"region" jsonschema_description:"Region id"`
 	Summary ScriptCounts `json:"summary" jsonschema_description:"Containers by what became of the script"`
-	Next    string       `json:"next,omitempty" jsonschema_description:"The next step"`
+	Next    lang.Text    `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 func (s Instances) getScriptOutput() toolbox.Tool {
@@ -43,11 +43,11 @@ func (s Instances) getScriptOutput() toolbox.Tool {
 			return out, err
 		}
 		watch := s.watch(s.Now().Add(time.Duration(in.WaitSeconds)*time.Second), run.Containers)
-		watch.Seen = func(words string) { toolbox.ReportProgress(ctx, 0, run.Containers, words) }
+		watch.Seen = func(words lang.Text) { toolbox.ReportProgress(ctx, 0, run.Containers, words) }
 		out = GetScriptOutputOutput{ScriptRun: scriptRun(run, run.Await(ctx, watch)), Region: text.Field(region.ID)}
 		out.Summary = countContainers(out.ScriptRun)
 		if out.goesOn() {
-			out.Next = "Call get_script_output again with this run_id and wait_seconds=40. Do not run the script again."
+			out.Next = lang.T("Call get_script_output again with this run_id and wait_seconds=40. Do not run the script again.")
 		}
 		return out, nil
 	}, s.options()...)
@@ -69,10 +69,10 @@ func countContainers(run ScriptRun) (counts ScriptCounts) {
 }
 
 // Text tells what became of the script.
-func (out GetScriptOutputOutput) Text() string {
+func (out GetScriptOutputOutput) Text(l lang.Lang) string {
 	var b strings.Builder
-	out.write(&b, fmt.Sprintf("Instance %s in region %s", out.InstanceID, out.Region))
-	fmt.Fprintf(&b, "Containers: %s.\n", out.Summary)
-	b.WriteString(out.Next)
+	out.write(l, &b, l.Sprintf("Instance %s in region %s", out.InstanceID, out.Region))
+	l.Fprintf(&b, "Containers: %s.\n", out.Summary)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -3,12 +3,11 @@ package tools
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -30,7 +29,7 @@ type GetWorkspaceRunOutput struct {
 	Runs      []RunItem   `json:"runs" jsonschema_description:"The run, or the latest ones"`
 	NextStart int         `json:"next_start,omitempty" jsonschema_description:"Absent at the end"`
 	Records   []RunRecord `json:"records,omitempty" jsonschema_description:"One for each desktop and script"`
-	Next      string      `json:"next,omitempty" jsonschema_description:"The next step"`
+	Next      lang.Text   `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 func (s Desktops) getWorkspaceRun() toolbox.Tool {
@@ -50,7 +49,7 @@ func (s Desktops) readRun(ctx context.Context, in GetWorkspaceRunInput) (GetWork
 	limit := cmp.Or(in.Limit, defaultLimit)
 	if in.RunID == "" {
 		if len(in.OutputOf) > 0 {
-			return GetWorkspaceRunOutput{}, errors.New("output_of needs the run_id of its records. Nothing was sent")
+			return GetWorkspaceRunOutput{}, lang.Errorf("output_of needs the run_id of its records. Nothing was sent")
 		}
 		page, err := s.Workspace.Tasks(ctx, workspace.TaskFilter{Since: s.Now().Add(-latestRuns), Offset: in.Start, Limit: limit})
 		if err != nil {
@@ -76,7 +75,7 @@ func (s Desktops) readRun(ctx context.Context, in GetWorkspaceRunInput) (GetWork
 				return GetWorkspaceRunOutput{}, err
 			}
 			if detail.TaskID != "" && detail.TaskID != task.ID {
-				return GetWorkspaceRunOutput{}, fmt.Errorf("record %s belongs to run %s", text.Field(id), text.Field(detail.TaskID))
+				return GetWorkspaceRunOutput{}, lang.Errorf("record %s belongs to run %s", text.Field(id), text.Field(detail.TaskID))
 			}
 			item := runRecord(detail.Record)
 			item.SetStdout(detail.Output, maxOutputBytes)
@@ -89,7 +88,7 @@ func (s Desktops) readRun(ctx context.Context, in GetWorkspaceRunInput) (GetWork
 		return GetWorkspaceRunOutput{}, err
 	}
 	_, out.NextStart = following(page, limit)
-	if out.Next = nextPage(out.NextStart); out.Next == "" {
+	if out.Next = nextPage(out.NextStart); out.Next.IsZero() {
 		out.Next = afterRecords(task, page.Rows)
 	}
 	for _, r := range page.Rows {
@@ -99,31 +98,31 @@ func (s Desktops) readRun(ctx context.Context, in GetWorkspaceRunInput) (GetWork
 }
 
 // afterRecords is the next step when the records of a run have been shown: to look again, or at the output of a failure.
-func afterRecords(task workspace.Task, records []workspace.Record) string {
+func afterRecords(task workspace.Task, records []workspace.Record) lang.Text {
 	if !task.Done() {
 		return lookAgain(text.Field(task.ID))
 	}
 	for _, r := range records {
 		if r.State() == workspace.StateFailed {
-			return fmt.Sprintf("Call get_workspace_run with run_id=%s and output_of=[%q] to see what a failed script printed.", text.Field(task.ID), text.Field(r.ID))
+			return lang.T("Call get_workspace_run with run_id=%s and output_of=[%q] to see what a failed script printed.", text.Field(task.ID), text.Field(r.ID))
 		}
 	}
-	return ""
+	return lang.Text{}
 }
 
 // Text is the state, a table of the records, and outputs behind bars.
-func (out GetWorkspaceRunOutput) Text() string {
+func (out GetWorkspaceRunOutput) Text(l lang.Lang) string {
 	var b strings.Builder
 	if len(out.Runs) == 0 {
-		b.WriteString("No runs in the last day.\n")
+		l.Fprintf(&b, "No runs in the last day.\n")
 	}
 	for _, r := range out.Runs {
-		fmt.Fprintf(&b, "Run %s: %s (%s), %s on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status), r.Summary,
-			text.Count(r.Desktops, "desktop"), text.Dash(r.where()), timeWords(r.StartedAt, r.StartedAtText),
+		l.Fprintf(&b, "Run %s: %s (%s), %s on %s (%s); started %s, ended %s; scripts %s\n", r.ID, r.State, text.Dash(r.Status), r.Summary,
+			lang.Count(r.Desktops, "desktop"), text.Dash(r.where().In(l)), timeWords(r.StartedAt, r.StartedAtText),
 			timeWords(r.EndedAt, r.EndedAtText),
-			text.Dash(r.scriptNames()))
+			text.Dash(r.scriptNames().In(l)))
 	}
-	writeRecords(&b, out.Records)
-	b.WriteString(out.Next)
+	writeRecords(l, &b, out.Records)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -26,7 +27,7 @@ func notebook(status string) simulator.Instance {
 }
 
 func TestAccessAddress(t *testing.T) {
-	narrowed := guard.Policy{Owner: "the policy of caller ci"}
+	narrowed := guard.Policy{Caller: "ci"}
 	for name, c := range map[string]struct {
 		policy guard.Policy
 		change func(*simulator.Instance)
@@ -77,14 +78,14 @@ func TestAccessAddress(t *testing.T) {
 			ctx := zerolog.New(&logged).Level(zerolog.TraceLevel).WithContext(t.Context())
 			r, err := w.try(ctx, toolbox.Call{Tool: "get_instance", Arguments: encoded(arguments{"instance_id": id(1), "show_access": true})})
 			if err != nil {
-				t.Fatal(toolbox.Explain(err))
+				t.Fatal(toolbox.Explain(lang.English, err))
 			}
 			wantParts(t, r.Text, c.parts...)
 			out := got(t, r)
-			if (out.Access.URL != "") != c.shown || (out.Access.Reason == "") != c.shown || (out.Next == "") != c.shown {
+			if (out.Access.URL != "") != c.shown || (out.Access.Reason.IsZero()) != c.shown || (out.Next.IsZero()) != c.shown {
 				t.Errorf("%+v, next %q", out.Access, out.Next)
 			}
-			for _, told := range []string{out.Access.URL, out.Access.Reason, out.Access.Note, out.Next} {
+			for _, told := range []string{out.Access.URL, out.Access.Reason.String(), out.Access.Note.String(), out.Next.String()} {
 				wantParts(t, r.Text, told)
 			}
 			if !c.shown && strings.Contains(r.Text+string(r.Structured), canary) {
@@ -112,7 +113,7 @@ func TestAccessAddressIsDecidedLast(t *testing.T) {
 		in := notebook(simulator.Running)
 		w := newWorld(t, setup{instances: []simulator.Instance{in}, rules: toolbox.Rules{Policy: accessAllowed}})
 		live := func() (guard.Policy, error) {
-			return guard.Policy{}, &guard.Refusal{Rule: guard.CallerRule, Reason: "caller ci has been removed"}
+			return guard.Policy{}, &guard.Refusal{Rule: guard.CallerRule, Reason: lang.T("caller ci has been removed")}
 		}
 		w.toolbox = w.toolbox.ForCaller("ci", accessAllowed, live, 0)
 		r := w.call(t, "get_instance", arguments{"instance_id": id(1), "show_access": true})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -121,23 +122,23 @@ func (i InstanceItem) cards() string {
 }
 
 // left words the time until the limit for people.
-func (i InstanceItem) left() string {
+func (i InstanceItem) left(l lang.Lang) string {
 	if i.RemainingSeconds == nil {
 		return ""
 	}
-	return text.Span(time.Duration(*i.RemainingSeconds) * time.Second)
+	return lang.Span(time.Duration(*i.RemainingSeconds) * time.Second).In(l)
 }
 
 // age words the time since the creation for people.
-func (i InstanceItem) age(now time.Time) string {
+func (i InstanceItem) age(l lang.Lang, now time.Time) string {
 	if i.CreatedAt.IsZero() {
 		return ""
 	}
-	return text.Age(now.Sub(i.CreatedAt))
+	return lang.Age(now.Sub(i.CreatedAt)).In(l)
 }
 
 // facts words the detail for people, each as a field and its value.
-func (d InstanceDetail) facts() string {
+func (d InstanceDetail) facts(l lang.Lang) string {
 	var facts []string
 	add := func(field, value string) {
 		if value != "" && value != "0" {
@@ -151,7 +152,7 @@ func (d InstanceDetail) facts() string {
 	}
 	span := func(field string, seconds *int) {
 		if seconds != nil {
-			add(field, text.Span(time.Duration(*seconds)*time.Second))
+			add(field, lang.Span(time.Duration(*seconds)*time.Second).In(l))
 		}
 	}
 	add("task_type", d.TaskType)
@@ -164,17 +165,17 @@ func (d InstanceDetail) facts() string {
 	span("ran", d.RunningSeconds)
 	span("time_limit", d.TimeLimitSeconds)
 	for _, m := range d.Mounts {
-		add("mount", m.String())
+		add("mount", m.In(l))
 	}
 	for _, p := range d.Ports {
 		add("port", strings.TrimSpace(strconv.Itoa(p.Port)+" "+p.Protocol))
 	}
 	if s := d.StartScript; s != nil {
-		words := strings.TrimSpace(fmt.Sprintf("%s %d bytes", s.Scope, s.Bytes))
+		words := lang.T("%d bytes", s.Bytes)
 		if !s.Enabled {
-			words += ", off"
+			words = lang.T("%d bytes, off", s.Bytes)
 		}
-		add("start_script", words)
+		add("start_script", strings.TrimSpace(s.Scope+" "+words.In(l)))
 	}
 	if d.Description != "" {
 		add("description", strconv.Quote(d.Description))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
@@ -55,12 +56,12 @@ func active(s scnet.Status) bool {
 	return s.Is(scnet.Running) || s.Is(scnet.Deploying) || s.Is(scnet.Waiting)
 }
 
-func describeStatus(s scnet.Status) string {
+func describeStatus(s scnet.Status) lang.Text {
 	switch {
 	case s.Is(scnet.Waiting):
-		return "Waiting means queueing for cards, not broken."
+		return lang.T("Waiting means queueing for cards, not broken.")
 	case s.Is(scnet.Deploying):
-		return "Deploying means that its containers are being set up."
+		return lang.T("Deploying means that its containers are being set up.")
 	}
-	return ""
+	return lang.Text{}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -278,7 +279,7 @@ func (l *life) judge(d *deed) {
 	if errors.As(d.err, &refusal) {
 		l.seen["rule "+refusal.Rule]++
 	}
-	if d.err != nil && strings.Contains(toolbox.Explain(d.err), "fault in the server") {
+	if d.err != nil && strings.Contains(toolbox.Explain(lang.English, d.err), "fault in the server") {
 		l.breaks("no fault", "%s: %v", d.name(), d.err)
 	}
 	outcomes := l.judgeRecords(d)

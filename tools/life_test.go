@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -273,9 +274,9 @@ func newLife(t *testing.T, seed uint64) *life {
 	})
 	l.wire.Before = l.before
 	l.parties = []*party{
-		{name: "ops", policy: guard.Policy{Owner: "the policy of ops", MaxAccelerators: 6}, budget: lifeBudget, protect: []string{"keep-"}},
+		{name: "ops", policy: guard.Policy{Caller: "ops", MaxAccelerators: 6}, budget: lifeBudget, protect: []string{"keep-"}},
 		{name: "ci", budget: 3, protect: []string{"keep-", "prod-"}, policy: guard.Policy{
-			Owner: "the policy of ci", MaxAccelerators: 3, MaxRunningAccelerators: 6, MaxTargets: 2, Protect: patterns(t, "name:prod-*"),
+			Caller: "ci", MaxAccelerators: 3, MaxRunningAccelerators: 6, MaxTargets: 2, Protect: patterns(t, "name:prod-*"),
 			Consent: map[string]guard.Level{"restart_instance": guard.Preview},
 		}},
 	}
@@ -428,7 +429,7 @@ func (l *life) do(p *party, tool string, a arguments, alone bool) reply {
 	d.after = l.state()
 	said := fmt.Sprint(d.reply.Text)
 	if d.err != nil {
-		said = "ERROR " + toolbox.Explain(d.err)
+		said = "ERROR " + toolbox.Explain(lang.English, d.err)
 	}
 	l.log = append(l.log, fmt.Sprintf("%s %s %s %s\n    sent %v\n    %s", time.Now().Format(time.TimeOnly), d.name(), tool, encoded(a), d.writes,
 		strings.ReplaceAll(said, "\n", "\n    ")))

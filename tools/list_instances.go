@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -35,8 +36,8 @@ type ListInstancesOutput struct {
 	Instances []InstanceItem  `json:"instances" jsonschema_description:"The rows, region by region"`
 	Summary   InstanceSummary `json:"summary" jsonschema_description:"Counts of what matches, with what is not among the rows"`
 	NotAsked  []OtherRegion   `json:"not_asked,omitempty" jsonschema_description:"The account's other regions"`
-	Notes     []string        `json:"notes,omitempty" jsonschema_description:"What to know"`
-	Next      string          `json:"next,omitempty" jsonschema_description:"The next step"`
+	Notes     []lang.Text     `json:"notes,omitempty" jsonschema_description:"What to know"`
+	Next      lang.Text       `json:"next,omitzero" jsonschema_description:"The next step"`
 
 	now     time.Time
 	filters []string // the arguments that leave instances out
@@ -54,8 +55,8 @@ type ListedRegion struct {
 // ListProblem is why a region could not be listed.
 type ListProblem struct {
 	toolbox.Problem
-	Message string `json:"message" jsonschema_description:"What happened"`
-	Hint    string `json:"hint,omitempty" jsonschema_description:"What to do about it"`
+	Message lang.Text `json:"message" jsonschema_description:"What happened"`
+	Hint    lang.Text `json:"hint,omitzero" jsonschema_description:"What to do about it"`
 }
 
 // OtherRegion is a region of the account that was not asked.
@@ -131,7 +132,7 @@ func hasNoContainers(err error) bool { return errors.Is(err, scnet.ErrNoContaine
 
 // noneListed is the error of a list that no region gave anything to.
 func noneListed(asked []*scnet.Region, errs []error) error {
-	var failed []string
+	var failed []lang.Text
 	var first error
 	for i, err := range errs {
 		if err == nil {
@@ -140,7 +141,7 @@ func noneListed(asked []*scnet.Region, errs []error) error {
 		if len(errs) > 1 && hasNoContainers(err) {
 			continue
 		}
-		failed = append(failed, asked[i].String()+": "+toolbox.Briefly(err))
+		failed = append(failed, lang.T("%s: %s", asked[i], toolbox.Briefly(err)))
 		first = cmp.Or(first, err)
 	}
 	if len(failed) < 2 {
@@ -152,7 +153,7 @@ func noneListed(asked []*scnet.Region, errs []error) error {
 		failure.Kind, failure.Code, failure.Status = cause.Kind, cause.Code, cause.Status
 		failure.Retryable, failure.Hint = cause.Retryable, cause.Hint
 	}
-	failure.Err = fmt.Errorf("none of %d regions could be listed: %s", len(failed), strings.Join(failed, "; "))
+	failure.Err = lang.Errorf("none of %d regions could be listed: %s", len(failed), lang.Clauses(failed...))
 	return failure
 }
 
@@ -170,7 +171,9 @@ func (out *ListInstancesOutput) add(region *scnet.Region, l listing, err error, 
 		here.Error = &ListProblem{Problem: toolbox.ProblemOf(err), Message: toolbox.Briefly(err)}
 		var failed *upstream.Failure
 		if errors.As(err, &failed) {
-			here.Error.Hint = failed.Hint.English
+			if failed.Hint != (upstream.Text{}) {
+				here.Error.Hint = lang.T("%s", failed.Hint)
+			}
 		}
 		return
 	}
@@ -187,7 +190,7 @@ func (out *ListInstancesOutput) add(region *scnet.Region, l listing, err error, 
 }
 
 func (out *ListInstancesOutput) note(format string, args ...any) {
-	out.Notes = append(out.Notes, fmt.Sprintf(format, args...))
+	out.Notes = append(out.Notes, lang.T(format, args...))
 }
 
 // noteOddities says in what the list of a region is not as documented, or not whole.
@@ -249,7 +252,7 @@ func (out *ListInstancesOutput) noteEmpty(in ListInstancesInput) {
 		return
 	}
 	if out.filters != nil {
-		out.note("Nothing fits the filters. To see what there is, list without %s.", strings.Join(out.filters, " and "))
+		out.note("Nothing fits the filters. To see what there is, list without %s.", andOf(out.filters))
 	}
 }
 
@@ -279,22 +282,22 @@ func (out *ListInstancesOutput) noteOthers(others []*scnet.Region) {
 		}
 	}
 	if usable != nil {
-		out.note(`Not asked: %s. region="all" asks every region.`, text.Some(usable))
+		out.note(`Not asked: %s. region="all" asks every region.`, lang.Some(usable))
 	}
 	if suspended != nil {
-		out.note("Not asked, because the account is suspended there: %s.", text.Some(suspended))
+		out.note("Not asked, because the account is suspended there: %s.", lang.Some(suspended))
 	}
 }
 
 // next is how to go on.
-func (out *ListInstancesOutput) next() string {
+func (out *ListInstancesOutput) next() lang.Text {
 	if len(out.Regions) == 1 {
 		return nextPage(out.Regions[0].NextStart)
 	}
 	var steps, again []string
 	for _, r := range out.Regions {
 		if r.NextStart > 0 {
-			steps = append(steps, fmt.Sprintf("region=%s start=%d", r.ID, r.NextStart))
+			steps = append(steps, fmt.Sprintf("region=%s start=%d", r.ID, r.NextStart)) // not said to people: arguments
 		}
 		if r.Error != nil && r.Error.Retryable {
 			again = append(again, "region="+r.ID)
@@ -302,11 +305,19 @@ func (out *ListInstancesOutput) next() string {
 	}
 	switch {
 	case steps != nil:
-		return "More follow: call again with " + text.Some(steps) + "."
+		return lang.T("More follow: call again with %s.", lang.Some(steps))
 	case again != nil:
-		return "Ask again with " + text.Some(again) + "."
+		return lang.T("Ask again with %s.", lang.Some(again))
 	}
-	return ""
+	return lang.Text{}
+}
+
+func andOf(words []string) lang.Text {
+	texts := make([]lang.Text, len(words))
+	for i, word := range words {
+		texts[i] = lang.Verbatim(word)
+	}
+	return lang.And(texts...)
 }
 
 func documentedTaskType(word string) (string, bool) {
@@ -327,57 +338,54 @@ func joinWords[T ~string](words []T) string {
 }
 
 // Text is the counts and a compact table.
-func (out ListInstancesOutput) Text() string {
+func (out ListInstancesOutput) Text(l lang.Lang) string {
 	var b strings.Builder
 	for _, r := range out.Regions {
 		if r.Error == nil {
-			fmt.Fprintf(&b, "%s.\n", pageIn(r.String(), "instances", out.Start, r.Returned, r.Total))
+			l.Fprintf(&b, "%s.\n", pageIn(r.String(), lang.T("instances"), out.Start, r.Returned, r.Total))
 			continue
 		}
-		fmt.Fprintf(&b, "%s could not be listed: %s.", r.Place, r.Error.Message)
-		if r.Error.Hint != "" {
-			b.WriteString(" " + r.Error.Hint)
-		}
-		b.WriteByte('\n')
+		said := lang.T("%s could not be listed: %s.", r.Place, r.Error.Message)
+		b.WriteString(lang.Sentences(said, r.Error.Hint).In(l) + "\n")
 	}
-	out.writeSummary(&b)
-	out.writeRows(&b)
+	out.writeSummary(l, &b)
+	out.writeRows(l, &b)
 	for _, note := range out.Notes {
-		fmt.Fprintf(&b, "Note: %s\n", note)
+		l.Fprintf(&b, "Note: %s\n", note)
 	}
-	b.WriteString(out.Next)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (out ListInstancesOutput) writeSummary(b *strings.Builder) {
+func (out ListInstancesOutput) writeSummary(l lang.Lang, b *strings.Builder) {
 	switch {
 	case out.Summary.Instances == 0:
 		return
 	case out.Summary.Of == "part":
-		b.WriteString("Counted in part: ")
+		l.Fprintf(b, "Counted in part: ")
 	case out.filters != nil:
-		b.WriteString("Of what matches: ")
+		l.Fprintf(b, "Of what matches: ")
 	case len(out.Regions) > 1:
-		b.WriteString("In all: ")
+		l.Fprintf(b, "In all: ")
 	}
-	fmt.Fprintf(b, "%s\n", out.Summary)
+	l.Fprintf(b, "%s\n", out.Summary)
 }
 
 // writeRows writes the table. It has a column for the region only where that differs.
-func (out ListInstancesOutput) writeRows(b *strings.Builder) {
+func (out ListInstancesOutput) writeRows(l lang.Lang, b *strings.Builder) {
 	if len(out.Instances) == 0 {
 		return
 	}
 	several := slices.ContainsFunc(out.Instances, func(i InstanceItem) bool { return i.Place != out.Instances[0].Place })
-	header, widths := []string{"NAME", "ID", "STATUS", "CARDS", "AGE", "LEFT"}, []int{24, 40, 12, 8, 6, 13}
+	header, widths := l.Words("NAME", "ID", "STATUS", "CARDS", "AGE", "LEFT"), []int{24, 40, 12, 8, 8, 13}
 	if several {
-		header, widths = append([]string{"REGION"}, header...), append([]int{12}, widths...)
+		header, widths = append(l.Words("REGION"), header...), append([]int{12}, widths...)
 	}
 	rows := make([][]string, 0, len(out.Instances)+1)
 	rows = append(rows, header)
 	for _, item := range out.Instances {
-		row := []string{item.Name, item.ID, item.Status, text.Dash(item.cards()), text.Dash(item.age(out.now)),
-			text.Dash(item.left())}
+		row := []string{item.Name, item.ID, item.Status, text.Dash(item.cards()), text.Dash(item.age(l, out.now)),
+			text.Dash(item.left(l))}
 		if several {
 			row = append([]string{item.Place.ID}, row...)
 		}
@@ -385,8 +393,8 @@ func (out ListInstancesOutput) writeRows(b *strings.Builder) {
 	}
 	text.WriteTable(b, rows, widths)
 	for _, item := range out.Instances {
-		if facts := item.facts(); facts != "" {
-			fmt.Fprintf(b, "%s: %s\n", item.ID, facts)
+		if facts := item.facts(l); facts != "" {
+			l.Fprintf(b, "%s: %s\n", item.ID, facts)
 		}
 	}
 }

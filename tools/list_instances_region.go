@@ -3,11 +3,11 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -22,8 +22,8 @@ const (
 )
 
 var (
-	errSlowRegion = fmt.Errorf("%w: reading the list took too long", upstream.ErrTimeout)
-	errMany       = fmt.Errorf("at most %d are looked through", mostCounted)
+	errSlowRegion = lang.Errorf("%w: reading the list took too long", upstream.ErrTimeout)
+	errMany       = lang.Errorf("at most %d are looked through", mostCounted)
 )
 
 // query is what a list asks every region for.
@@ -187,6 +187,6 @@ func (g *gauge) report(ctx context.Context, region int) func(read, of int) {
 		for i := range g.read {
 			done, total = done+g.read[i], total+g.of[i]
 		}
-		toolbox.ReportProgress(ctx, done, total, "reading further rows")
+		toolbox.ReportProgress(ctx, done, total, lang.T("reading further rows"))
 	}
 }

@@ -155,10 +155,10 @@ func TestListRegionFails(t *testing.T) {
 		r, out := w.instances(t, nil)
 		failed := out.Regions[1].Error
 		if r.IsError() || names(out) != "runs stopped waits failed over odd" || failed == nil || failed.Kind != "unavailable" || failed.HTTPStatus != 503 ||
-			!failed.Retryable || failed.Hint == "" || failed.Message == "" || out.Regions[1].Total != nil || out.Summary.Of != "part" || out.Summary.Instances != 6 {
+			!failed.Retryable || failed.Hint.IsZero() || failed.Message.IsZero() || out.Regions[1].Total != nil || out.Summary.Of != "part" || out.Summary.Instances != 6 {
 			t.Errorf("%+v %+v", failed, out)
 		}
-		wantParts(t, r.Text, "华东三区【乌镇】 (20057) could not be listed: the service is not available", failed.Hint, "Counted in part", "Ask again with region=20057")
+		wantParts(t, r.Text, "华东三区【乌镇】 (20057) could not be listed: the service is not available", failed.Hint.String(), "Counted in part", "Ask again with region=20057")
 	})
 	bubble(t, "one hangs", func(t *testing.T) {
 		w := everywhere(t, "")
@@ -364,7 +364,7 @@ func TestListEmpty(t *testing.T) {
 			if len(out.Instances) != 0 || out.Summary.Instances != 0 || !strings.Contains(r.Text, "No instances in 华东一区【昆山】 (11250).") {
 				t.Errorf("%s", r.Text)
 			}
-			if notes := strings.Join(out.Notes, "|"); !strings.Contains(notes, c.want) || c.want == "" && notes != "" {
+			if notes := joinTexts(out.Notes, "|"); !strings.Contains(notes, c.want) || c.want == "" && notes != "" {
 				t.Errorf("notes %q", notes)
 			}
 		})

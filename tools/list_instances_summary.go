@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
@@ -93,9 +94,13 @@ func summaryOfInstances(all bool, tallies ...tally) InstanceSummary {
 	return s
 }
 
-// String words the summary for people: what is occupied, and how many have which status.
-func (s InstanceSummary) String() string {
-	var kinds, statuses []string
+// String words the summary in English.
+func (s InstanceSummary) String() string { return s.In(lang.English) }
+
+// In words the summary for people: what is occupied, and how many have which status.
+func (s InstanceSummary) In(l lang.Lang) string {
+	var kinds []string
+	var statuses []lang.Text
 	for _, c := range s.ByType {
 		if c.Accelerators > 0 {
 			kinds = append(kinds, strings.TrimSpace(fmt.Sprintf("%d %s", c.Accelerators, c.Type)))
@@ -107,13 +112,14 @@ func (s InstanceSummary) String() string {
 		case c.Accelerators > 0:
 			words += fmt.Sprintf(" (%d)", c.Accelerators)
 		case scnet.Waiting.Is(scnet.Status(c.Status)):
-			words += " (none yet)"
+			statuses = append(statuses, lang.T("%s (none yet)", words))
+			continue
 		}
-		statuses = append(statuses, words)
+		statuses = append(statuses, lang.Verbatim(words))
 	}
-	occupied := text.Count(s.Accelerators, "accelerator") + " occupied"
+	occupied := lang.T("%s occupied.", lang.Count(s.Accelerators, "accelerator"))
 	if kinds != nil {
-		occupied += ": " + strings.Join(kinds, ", ")
+		occupied = lang.T("%s occupied: %s.", lang.Count(s.Accelerators, "accelerator"), lang.Names(kinds))
 	}
-	return occupied + ". " + text.Count(s.Instances, "instance") + ": " + strings.Join(statuses, ", ") + "."
+	return lang.Sentences(occupied, lang.T("%s: %s.", lang.Count(s.Instances, "instance"), lang.List(statuses...))).In(l)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -150,7 +151,7 @@ func TestListWhatTheServiceDoesDifferently(t *testing.T) {
 			if at := out.Regions[0]; at.Returned != c.returned || len(out.Instances) != c.returned || at.NextStart != c.next {
 				t.Errorf("returned %d (%d rows), next %d", at.Returned, len(out.Instances), at.NextStart)
 			}
-			if got := strings.Join(out.Notes, " "); !strings.Contains(got, c.note) || (c.note == "" && got != "") {
+			if got := joinTexts(out.Notes, " "); !strings.Contains(got, c.note) || (c.note == "" && got != "") {
 				t.Errorf("notes: %q", got)
 			}
 			if c.note != "" && !strings.Contains(text, c.note) {
@@ -178,7 +179,7 @@ func TestListFilters(t *testing.T) {
 		!strings.Contains(text, regions[1].Name) {
 		t.Errorf("an empty list must say where else to look: %q", text)
 	}
-	if out, _ = call(t, service, `{"start":500}`); !strings.Contains(strings.Join(out.Notes, ""), "beyond the last row") {
+	if out, _ = call(t, service, `{"start":500}`); !strings.Contains(joinTexts(out.Notes, ""), "beyond the last row") {
 		t.Errorf("notes %q", out.Notes)
 	}
 
@@ -188,7 +189,7 @@ func TestListFilters(t *testing.T) {
 	}
 	sent := len(s.Requests())
 	_, err := callRaw(t.Context(), service, `{"status":"idle"}`)
-	if err == nil || !strings.Contains(toolbox.Explain(err), "Terminated (stopped, 已关机)") || len(s.Requests()) != sent {
+	if err == nil || !strings.Contains(toolbox.Explain(lang.English, err), "Terminated (stopped, 已关机)") || len(s.Requests()) != sent {
 		t.Errorf("idle: %v", err)
 	}
 }
@@ -196,7 +197,7 @@ func TestListFilters(t *testing.T) {
 func TestListFilterThatTheServiceIgnores(t *testing.T) {
 	service := foreignService(t, `{"code":"0","total":1,"data":[{"id":"a","instanceServiceName":"x","status":"Failed","taskType":"ssh"}]}`)
 	out, _ := call(t, service, `{"name":"train","status":"Running","task_type":"rstudio"}`)
-	notes := strings.Join(out.Notes, "\n")
+	notes := joinTexts(out.Notes, "\n")
 	for _, filter := range []string{"name", "status", "task_type"} {
 		if !strings.Contains(notes, "do not fit the "+filter+" filter") {
 			t.Errorf("%s: %q", filter, notes)
@@ -257,7 +258,7 @@ func TestListErrors(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			text := toolbox.Explain(err)
+			text := toolbox.Explain(lang.English, err)
 			for _, want := range c.want {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q is missing in %q", want, text)
@@ -274,7 +275,7 @@ func TestCallWithoutCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"half a credential", "SCNET_SECRET_KEY", "doctor"} {
-		if text := toolbox.Explain(err); !strings.Contains(text, want) {
+		if text := toolbox.Explain(lang.English, err); !strings.Contains(text, want) {
 			t.Errorf("%q is missing in %q", want, text)
 		}
 	}
@@ -283,7 +284,7 @@ func TestCallWithoutCredentials(t *testing.T) {
 func TestListReportsProgress(t *testing.T) {
 	_, service := start(t, simulator.Options{Regions: []simulator.Region{region(45)}, Quirks: simulator.Quirks{ListMaxLimit: 10}}, "")
 	var reports []int
-	ctx := toolbox.WithProgress(t.Context(), func(done, total int, _ string) {
+	ctx := toolbox.WithProgress(t.Context(), func(done, total int, _ lang.Text) {
 		if total != 45 {
 			t.Errorf("total %d", total)
 		}

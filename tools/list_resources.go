@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -38,21 +38,21 @@ type ListResourcesOutput struct {
 	Groups     []GroupItem     `json:"groups,omitempty" jsonschema_description:"Resource groups"`
 	Mounts     []DirectoryItem `json:"mounts,omitempty" jsonschema_description:"Directories that may be mounted, with all below them"`
 	Images     []ImageItem     `json:"images,omitempty" jsonschema_description:"Images"`
-	Notes      []string        `json:"notes,omitempty" jsonschema_description:"What to know"`
-	Next       string          `json:"next,omitempty" jsonschema_description:"The next step"`
+	Notes      []lang.Text     `json:"notes,omitempty" jsonschema_description:"What to know"`
+	Next       lang.Text       `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 // GroupItem is a resource group. Its numbers are the limits of one node, and so of one container.
 type GroupItem struct {
-	Name             string `json:"resource_group" jsonschema_description:"As create_instance takes it"`
-	AcceleratorType  string `json:"accelerator_type,omitempty" jsonschema_description:"Kind of accelerator"`
-	Accelerators     int    `json:"accelerators,omitempty" jsonschema_description:"Accelerators of one node; absent: none, or not known"`
-	CPUs             int    `json:"cpus,omitempty" jsonschema_description:"CPU cores of one node; absent: not known"`
-	MemoryMB         int    `json:"memory_mb,omitempty" jsonschema_description:"Memory of one node; absent: not known"`
-	Nodes            int    `json:"nodes,omitempty" jsonschema_description:"Nodes; absent: not known"`
-	TimeLimitSeconds *int   `json:"time_limit_seconds,omitempty" jsonschema_description:"How long an instance may run at most; absent: no limit, or not known"`
-	Unlimited        bool   `json:"unlimited" jsonschema_description:"An instance may run without a time limit"`
-	Note             string `json:"note,omitempty" jsonschema_description:"Why the limits are not known"`
+	Name             string    `json:"resource_group" jsonschema_description:"As create_instance takes it"`
+	AcceleratorType  string    `json:"accelerator_type,omitempty" jsonschema_description:"Kind of accelerator"`
+	Accelerators     int       `json:"accelerators,omitempty" jsonschema_description:"Accelerators of one node; absent: none, or not known"`
+	CPUs             int       `json:"cpus,omitempty" jsonschema_description:"CPU cores of one node; absent: not known"`
+	MemoryMB         int       `json:"memory_mb,omitempty" jsonschema_description:"Memory of one node; absent: not known"`
+	Nodes            int       `json:"nodes,omitempty" jsonschema_description:"Nodes; absent: not known"`
+	TimeLimitSeconds *int      `json:"time_limit_seconds,omitempty" jsonschema_description:"How long an instance may run at most; absent: no limit, or not known"`
+	Unlimited        bool      `json:"unlimited" jsonschema_description:"An instance may run without a time limit"`
+	Note             lang.Text `json:"note,omitzero" jsonschema_description:"Why the limits are not known"`
 }
 
 // DirectoryItem is a directory that may be mounted.
@@ -108,7 +108,7 @@ func (s Instances) readResources(ctx context.Context, in ListResourcesInput) (Li
 }
 
 func (out *ListResourcesOutput) note(format string, args ...any) {
-	out.Notes = append(out.Notes, fmt.Sprintf(format, args...))
+	out.Notes = append(out.Notes, lang.T(format, args...))
 }
 
 func (out *ListResourcesOutput) readGroups(ctx context.Context, region *scnet.Region, in ListResourcesInput) error {
@@ -221,31 +221,37 @@ func window[T any](out *ListResourcesOutput, rows []T, in ListResourcesInput) []
 }
 
 // Text is the compact table.
-func (out ListResourcesOutput) Text() string {
+func (out ListResourcesOutput) Text(l lang.Lang) string {
 	var b strings.Builder
-	what := map[string]string{"groups": "resource groups", "mounts": "mountable directories", "images": "images"}[out.Kind]
-	fmt.Fprintf(&b, "%s.\n",
+	what := lang.T("images")
+	switch out.Kind {
+	case "groups":
+		what = lang.T("resource groups")
+	case "mounts":
+		what = lang.T("mountable directories")
+	}
+	l.Fprintf(&b, "%s.\n",
 		pageIn(toolbox.Place{ID: out.Region, Name: out.RegionName}.String(), what, out.Start, out.Returned, out.Total))
 	var rows [][]string
 	var widths []int
 	switch {
 	case out.Returned == 0:
 	case out.Kind == "groups":
-		rows = [][]string{{"GROUP", "TYPE", "ACCELERATORS", "CPUS", "MEMORY MB", "NODES", "TIME LIMIT", "NOTE"}}
+		rows = [][]string{l.Words("GROUP", "TYPE", "ACCELERATORS", "CPUS", "MEMORY MB", "NODES", "TIME LIMIT", "NOTE")}
 		widths = []int{32, 8, 12, 8, 12, 8, 14, 60}
 		for _, g := range out.Groups {
 			rows = append(rows,
 				[]string{g.Name, text.Dash(g.AcceleratorType), number(g.Accelerators), number(g.CPUs), number(g.MemoryMB),
-					number(g.Nodes), g.timeLimit(), text.Dash(g.Note)})
+					number(g.Nodes), g.timeLimit(), text.Dash(g.Note.In(l))})
 		}
-		b.WriteString("The numbers are the limits of one node, and so of one container.\n")
+		l.Fprintf(&b, "The numbers are the limits of one node, and so of one container.\n")
 	case out.Kind == "mounts":
-		rows, widths = [][]string{{"PATH", "TYPE", "DESCRIPTION"}}, []int{80, 8, 40}
+		rows, widths = [][]string{l.Words("PATH", "TYPE", "DESCRIPTION")}, []int{80, 8, 40}
 		for _, d := range out.Mounts {
 			rows = append(rows, []string{d.Path, text.Dash(d.Type), text.Dash(d.Description)})
 		}
 	default:
-		rows = [][]string{{"IMAGE", "TYPE", "FOR", "STATUS", "OWNER", "PATH", "DESCRIPTION"}}
+		rows = [][]string{l.Words("IMAGE", "TYPE", "FOR", "STATUS", "OWNER", "PATH", "DESCRIPTION")}
 		widths = []int{80, 12, 6, 12, 16, 200, 40}
 		for _, i := range out.Images {
 			rows = append(rows, []string{i.Name, text.Dash(i.Type), text.Dash(i.AcceleratorType), text.Dash(i.Status),
@@ -256,9 +262,9 @@ func (out ListResourcesOutput) Text() string {
 		text.WriteTable(&b, rows, widths)
 	}
 	for _, note := range out.Notes {
-		fmt.Fprintf(&b, "Note: %s\n", note)
+		l.Fprintf(&b, "Note: %s\n", note)
 	}
-	b.WriteString(out.Next)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestListResources(t *testing.T) {
 	bubble(t, "groups", func(t *testing.T) {
 		w := newWorld(t, setup{})
 		r, out := w.resources(t, arguments{"kind": "groups"})
-		if out.Returned != 3 || out.Groups[1] != (tools.GroupItem{
+		if out.Returned != 3 || !reflect.DeepEqual(out.Groups[1], tools.GroupItem{
 			Name: "kshdtest", AcceleratorType: "dcu", Accelerators: 4, CPUs: 32, MemoryMB: 126976, Nodes: 16, Unlimited: true,
 		}) || *out.Groups[0].TimeLimitSeconds != 360*3600 || out.Groups[0].Unlimited {
 			t.Errorf("%+v", out.Groups)
@@ -39,7 +40,7 @@ func TestListResources(t *testing.T) {
 		w := newWorld(t, setup{})
 		w.Inject(simulator.Fault{Endpoint: simulator.EndpointResources, Code: "10009"})
 		r, out := w.resources(t, arguments{"kind": "groups"})
-		if out.Groups[0].Note == "" || out.Groups[0].Unlimited || out.Groups[0].CPUs != 0 {
+		if out.Groups[0].Note.IsZero() || out.Groups[0].Unlimited || out.Groups[0].CPUs != 0 {
 			t.Errorf("%+v", out.Groups[0])
 		}
 		wantParts(t, r.Text, "10009")

@@ -3,7 +3,6 @@ package tools
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
@@ -38,7 +38,7 @@ type ListWorkspaceDesktopsOutput struct {
 	NextStart int            `json:"next_start,omitempty" jsonschema_description:"start of the next page; absent at the end"`
 	Summary   DesktopSummary `json:"summary" jsonschema_description:"Counts of desktops"`
 	Desktops  []DesktopItem  `json:"desktops" jsonschema_description:"The rows"`
-	Next      string         `json:"next,omitempty" jsonschema_description:"The next step"`
+	Next      lang.Text      `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 // DesktopSummary counts desktops.
@@ -125,7 +125,7 @@ func (s Desktops) countDesktops(ctx context.Context, filter workspace.DesktopFil
 		one.Status, one.Offset, one.Limit = statuses[i], 0, 1
 		page, err := s.Workspace.Desktops(ctx, one)
 		if err == nil && page.Total < 0 {
-			err = errors.New("the service does not count")
+			err = lang.Errorf("the service does not count")
 		}
 		counts[i] = page.Total
 		return err
@@ -179,7 +179,7 @@ func desktopStatus(word string) (string, error) {
 		return word, nil
 	}
 	return "", &schemas.ArgumentError{Problems: []schemas.Problem{{
-		Path: "status", Text: fmt.Sprintf("no desktop has a status %q; valid are %s", text.Field(word), strings.Join(known, ", ")),
+		Path: "status", Text: lang.T("no desktop has a status %q; valid are %s", text.Field(word), strings.Join(known, ", ")),
 	}}}
 }
 
@@ -220,36 +220,39 @@ func (s DesktopSummary) sort() {
 	})
 }
 
-// String words the summary for people.
-func (s DesktopSummary) String() string {
+// String words the summary in English.
+func (s DesktopSummary) String() string { return s.In(lang.English) }
+
+// In words the summary for people.
+func (s DesktopSummary) In(l lang.Lang) string {
 	words := make([]string, len(s.ByStatus))
 	for i, c := range s.ByStatus {
 		words[i] = fmt.Sprintf("%d %s", c.Desktops, text.Dash(c.Status))
 	}
 	if s.Of == "page" {
-		return "On this page: " + strings.Join(words, ", ")
+		return l.Sprintf("On this page: %s", lang.Names(words))
 	}
-	return strings.Join(words, ", ")
+	return lang.Names(words).In(l)
 }
 
 // Text is the counts and a compact table.
-func (out ListWorkspaceDesktopsOutput) Text() string {
+func (out ListWorkspaceDesktopsOutput) Text(l lang.Lang) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %s.", pageText("desktops", out.Start, out.Returned, out.Total), out.Region)
+	l.Fprintf(&b, "%s in %s.", pageText(lang.T("desktops"), out.Start, out.Returned, out.Total), out.Region)
 	if out.Returned == 0 {
 		return b.String()
 	}
-	fmt.Fprintf(&b, " %s.\n", out.Summary)
-	rows := [][]string{{"NAME", "ID", "STATUS", "TASK", "SYSTEM", "USERS", "LOGIN"}}
+	l.Fprintf(&b, " %s.\n", out.Summary)
+	rows := [][]string{l.Words("NAME", "ID", "STATUS", "TASK", "SYSTEM", "USERS", "LOGIN")}
 	for _, d := range out.Desktops {
-		task := d.TaskStatus
+		task := lang.Verbatim(d.TaskStatus)
 		if d.Maintenance {
-			task = strings.TrimPrefix(task+", maintenance", ", ")
+			task = lang.List(task, lang.T("maintenance"))
 		}
-		rows = append(rows, []string{text.Dash(d.Name), d.ID, text.Dash(d.Status), text.Dash(task), text.Dash(d.System),
+		rows = append(rows, []string{text.Dash(d.Name), d.ID, text.Dash(d.Status), text.Dash(task.In(l)), text.Dash(d.System),
 			text.Dash(strings.Join(d.Users, ", ")), text.Dash(d.LoginStatus)})
 	}
 	text.WriteTable(&b, rows, []int{24, 40, 12, 24, 8, 24, 14})
-	b.WriteString(out.Next)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }

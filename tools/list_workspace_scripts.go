@@ -3,12 +3,12 @@ package tools
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -30,7 +30,7 @@ type ListWorkspaceScriptsOutput struct {
 	Returned  int          `json:"returned" jsonschema_description:"Rows in this answer"`
 	NextStart int          `json:"next_start,omitempty" jsonschema_description:"Absent at the end"`
 	Scripts   []ScriptItem `json:"scripts" jsonschema_description:"The rows"`
-	Next      string       `json:"next,omitempty" jsonschema_description:"The next step"`
+	Next      lang.Text    `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 // ScriptItem is one stored script.
@@ -98,10 +98,10 @@ func scriptItem(s workspace.Script) ScriptItem {
 }
 
 // Text is the compact table, and the text of a single script behind bars.
-func (out ListWorkspaceScriptsOutput) Text() string {
+func (out ListWorkspaceScriptsOutput) Text(l lang.Lang) string {
 	var b strings.Builder
-	b.WriteString(pageText("scripts", out.Start, out.Returned, out.Total) + ".\n")
-	rows := [][]string{{"NAME", "ID", "TYPE", "UPDATED", "DESCRIPTION"}}
+	l.Fprintf(&b, "%s.\n", pageText(lang.T("scripts"), out.Start, out.Returned, out.Total))
+	rows := [][]string{l.Words("NAME", "ID", "TYPE", "UPDATED", "DESCRIPTION")}
 	for _, s := range out.Scripts {
 		rows = append(rows,
 			[]string{text.Dash(s.Name), s.ID, text.Dash(s.Type), timeWords(s.UpdatedAt, s.UpdatedAtText), text.Dash(s.Description)})
@@ -111,9 +111,9 @@ func (out ListWorkspaceScriptsOutput) Text() string {
 	}
 	for _, s := range out.Scripts {
 		if s.Content != "" {
-			fmt.Fprintf(&b, "%s\n", text.Barred(s.Content))
+			l.Fprintf(&b, "%s\n", text.Barred(s.Content))
 		}
 	}
-	b.WriteString(out.Next)
+	b.WriteString(out.Next.In(l))
 	return strings.TrimSuffix(b.String(), "\n")
 }

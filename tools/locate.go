@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -236,7 +236,7 @@ func (l *search) firstFailure() error {
 // in vain is not a problem of the search.
 func (l *search) problem() error {
 	cause := l.firstFailure()
-	var problems []string
+	var problems []lang.Text
 	for i, found := range l.found {
 		if found.region == nil && (cause != nil || !instanceID().MatchString(found.ref)) {
 			problems = append(problems, l.wordsFor(i, cause != nil))
@@ -248,18 +248,23 @@ func (l *search) problem() error {
 	case cause != nil && !slices.ContainsFunc(l.failed, func(err error) bool { return err == nil }):
 		return cause
 	}
-	var b strings.Builder
-	if len(problems) == 1 {
-		b.WriteString(problems[0])
-	} else {
-		fmt.Fprintf(&b, "%d of %d instances cannot be told:\n- %s\n", len(problems), len(l.found), strings.Join(problems, "\n- "))
+	said := problems[0]
+	if len(problems) > 1 {
+		said = lang.Run(lang.T("%d of %d instances cannot be told:", len(problems), len(l.found)), listed(problems))
 	}
+	var closed []lang.Text
 	for i, err := range l.failed {
 		if err != nil {
-			fmt.Fprintf(&b, " %s could not be asked: %s.", l.regions[i], toolbox.Briefly(err))
+			closed = append(closed, lang.T("%s could not be asked: %s.", l.regions[i], toolbox.Briefly(err)))
 		}
 	}
-	failure := &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: errors.New(strings.TrimSuffix(strings.TrimSpace(b.String()), "."))}
+	switch {
+	case len(closed) > 0 && len(problems) > 1:
+		said = lang.Lines(said, lang.Sentences(closed...))
+	case len(closed) > 0:
+		said = lang.Sentences(append([]lang.Text{lang.T("%s.", said)}, closed...)...)
+	}
+	failure := &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: said.Error()}
 	var asked *upstream.Failure
 	if errors.As(cause, &asked) {
 		failure.Kind, failure.Code, failure.Status, failure.Retryable = asked.Kind, asked.Code, asked.Status, asked.Retryable
@@ -267,48 +272,57 @@ func (l *search) problem() error {
 	return failure
 }
 
+// listed puts each text on a line of its own, as an item.
+func listed(texts []lang.Text) lang.Text {
+	items := make([]lang.Text, len(texts))
+	for i, t := range texts {
+		items[i] = lang.T("\n- %s", t)
+	}
+	return lang.Run(items...)
+}
+
 // wordsFor says why a ref does not stand for one instance.
-func (l *search) wordsFor(i int, blind bool) string {
+func (l *search) wordsFor(i int, blind bool) lang.Text {
 	ref, similar := l.found[i].ref, l.similar[i]
-	quoted := fmt.Sprintf("%q", text.Line(ref, 60))
+	shown := text.Line(ref, 60)
 	exact := bearers(similar, ref)
 	switch {
 	case ref == "":
-		return `"" is neither an id nor a name`
+		return lang.T("\"\" is neither an id nor a name")
 	case len(ref) > maxRef:
-		return fmt.Sprintf("%s is longer than any id or name (%d bytes)", quoted, len(ref))
+		return lang.T("%q is longer than any id or name (%d bytes)", shown, len(ref))
 	case len(exact) > 1:
-		return fmt.Sprintf("%s is the name of %d instances. Use the id that is meant: %s", quoted, len(exact), candidates(exact))
+		return lang.T("%q is the name of %d instances. Use the id that is meant: %s", shown, len(exact), candidates(exact))
 	case len(exact) == 1:
-		return fmt.Sprintf("%s is the name of %s, but another may bear it where nobody could look. Use the id", quoted, candidates(exact))
+		return lang.T("%q is the name of %s, but another may bear it where nobody could look. Use the id", shown, candidates(exact))
 	case len(similar) > 0:
-		return fmt.Sprintf("%s is neither an id nor a whole name. Use the id that is meant: %s", quoted, candidates(similar))
+		return lang.T("%q is neither an id nor a whole name. Use the id that is meant: %s", shown, candidates(similar))
 	case blind:
-		return quoted + " was not found where it could be looked for"
+		return lang.T("%q was not found where it could be looked for", shown)
 	case strings.ContainsAny(ref, ",;，；、 \t\n"):
-		return quoted + " is neither the id nor the name of an instance. Give several as separate elements of the list"
+		return lang.T("%q is neither the id nor the name of an instance. Give several as separate elements of the list", shown)
 	case strings.ContainsAny(ref, "*?%"):
-		return quoted + " is neither the id nor the name of an instance. Wildcards stand for nothing here"
+		return lang.T("%q is neither the id nor the name of an instance. Wildcards stand for nothing here", shown)
 	}
-	return quoted + " is neither the id nor the name of an instance; list_instances shows both"
+	return lang.T("%q is neither the id nor the name of an instance; list_instances shows both", shown)
 }
 
-func candidates(some []located) string {
-	var words []string
+func candidates(some []located) lang.Text {
+	var words []lang.Text
 	for _, l := range some[:min(len(some), shownCandidates)] {
-		words = append(words, fmt.Sprintf("%q is %s (%s, in %s)", text.Field(l.instance.Name), text.Field(l.instance.ID),
+		words = append(words, lang.T("%q is %s (%s, in %s)", text.Field(l.instance.Name), text.Field(l.instance.ID),
 			text.Field(string(l.instance.Status)), l.region))
 	}
 	if len(some) > shownCandidates {
-		words = append(words, "and more, which list_instances shows")
+		words = append(words, lang.T("and more, which list_instances shows"))
 	}
-	return strings.Join(words, "; ")
+	return lang.Clauses(words...)
 }
 
 // notFound is the error of ids that no region knows.
 func notFound(ids []string) error {
-	return &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: fmt.Errorf("%w: %s. list_instances shows the ids",
-		scnet.ErrNotFound, text.Some(ids))}
+	return &upstream.Failure{Kind: upstream.NotFound, Service: "SCNet", Err: lang.Errorf("%w: %s. list_instances shows the ids",
+		scnet.ErrNotFound, lang.Some(ids))}
 }
 
 // lookUpAll calls look for 0 to n-1, several at a time, and returns the error of each. The other error says that it was

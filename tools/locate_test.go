@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -75,8 +76,8 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	bubble(t, "too long", func(t *testing.T) {
 		w := twoPlaces(t, home)
 		err := w.fails(t, "delete_instances", deletion(strings.Repeat("x", 5000)), "longer than any id or name (5000 bytes)")
-		if len(toolbox.Explain(err)) > 400 {
-			t.Errorf("%d bytes", len(toolbox.Explain(err)))
+		if len(toolbox.Explain(lang.English, err)) > 400 {
+			t.Errorf("%d bytes", len(toolbox.Explain(lang.English, err)))
 		}
 		w.wantSent(t, simulator.EndpointList, 0)
 	})
@@ -107,8 +108,8 @@ func FuzzRefs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ref string) {
 		w := newWorld(t, setup{instances: jobs(2, simulator.Running)})
 		_, err := w.try(t.Context(), toolbox.Call{Tool: "delete_instances", Arguments: encoded(deletion(ref))})
-		if err != nil && (len(toolbox.Explain(err)) > 2000 || strings.Contains(toolbox.Explain(err), "network")) {
-			t.Errorf("%q: %s", ref, toolbox.Explain(err))
+		if err != nil && (len(toolbox.Explain(lang.English, err)) > 2000 || strings.Contains(toolbox.Explain(lang.English, err), "network")) {
+			t.Errorf("%q: %s", ref, toolbox.Explain(lang.English, err))
 		}
 		w.nothingSent(t)
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -188,7 +189,7 @@ func TestStateThatGoesAway(t *testing.T) {
 			r, err := w.try(zerolog.New(&log).WithContext(t.Context()), toolbox.Call{Tool: "delete_instances", Arguments: encoded(second)})
 			text := r.Text
 			if err != nil {
-				text = toolbox.Explain(err)
+				text = toolbox.Explain(lang.English, err)
 			}
 			if says == "" {
 				wantOutcomes(t, r, "done", "deleted")
@@ -254,7 +255,7 @@ func TestPolicyChangesUnderWay(t *testing.T) {
 
 		_, second = w.previewed(t, "execute_script", a)
 		time.AfterFunc(5*time.Second, func() {
-			gone.Store(&guard.Refusal{Rule: guard.CallerRule, Reason: "caller local has been removed"})
+			gone.Store(&guard.Refusal{Rule: guard.CallerRule, Reason: lang.T("caller local has been removed")})
 		})
 		r := w.call(t, "execute_script", second)
 		wantOutcomes(t, r, "partial", "accepted", "not_attempted", "not_attempted")

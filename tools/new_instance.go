@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -29,10 +29,10 @@ type InstanceAsked struct {
 	TimeLimitSeconds  *int            `json:"time_limit_seconds,omitempty" jsonschema_description:"How long it may run; absent: no limit"`
 	Mounts            []toolbox.Mount `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it; absent: none"`
 	StartScriptBytes  int             `json:"start_script_bytes,omitempty" jsonschema_description:"Length of the start script; absent: none"`
-	Unchecked         []string        `json:"unchecked,omitempty" jsonschema_description:"What could not be checked"`
+	Unchecked         []lang.Text     `json:"unchecked,omitempty" jsonschema_description:"What could not be checked"`
 }
 
-func askedOf(n scnet.NewInstance, unchecked []string) InstanceAsked {
+func askedOf(n scnet.NewInstance, unchecked []lang.Text) InstanceAsked {
 	asked := InstanceAsked{
 		TaskType: n.TaskType, AcceleratorType: n.AcceleratorType, Accelerators: n.Size.Accelerators, Containers: n.Containers,
 		TotalAccelerators: n.Size.Accelerators * n.Containers, CPUs: n.Size.CPUs, MemoryMB: n.Size.MemoryMB,
@@ -53,37 +53,36 @@ func askedOf(n scnet.NewInstance, unchecked []string) InstanceAsked {
 }
 
 // size words what an instance would take.
-func (a InstanceAsked) size() string {
-	each := fmt.Sprintf("%d CPU cores and %d MB of memory", a.CPUs, a.MemoryMB)
-	containers := text.Count(a.Containers, "container")
+func (a InstanceAsked) size() lang.Text {
+	each := lang.T("%d CPU cores and %d MB of memory", a.CPUs, a.MemoryMB)
+	containers := lang.Count(a.Containers, "container")
 	if a.TotalAccelerators == 0 {
-		return fmt.Sprintf("no accelerator, %s with %s each", containers, each)
+		return lang.T("no accelerator, %s with %s each", containers, each)
 	}
-	return fmt.Sprintf("%d %s (%s × %d), with %s each", a.TotalAccelerators, a.AcceleratorType, containers, a.Accelerators, each)
+	return lang.T("%d %s (%s × %d), with %s each", a.TotalAccelerators, a.AcceleratorType, containers, a.Accelerators, each)
 }
 
 // createEffect says what would be created, what it takes, until when, and what of it lasts.
-func createEffect(region *scnet.Region, n scnet.NewInstance, asked InstanceAsked) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "would create %q in %s and start it: %s, in resource group %s, %s with image %s. Billing starts when it runs.",
-		text.Field(n.Name), region, asked.size(), asked.ResourceGroup, asked.TaskType, asked.Image)
-	if asked.TimeLimitSeconds == nil {
-		b.WriteString(" It has no time limit: it costs money until somebody stops it.")
-	} else {
-		fmt.Fprintf(&b, " SCNet stops it after %s.", n.TimeLimit)
+func createEffect(region *scnet.Region, n scnet.NewInstance, asked InstanceAsked) lang.Text {
+	words := []lang.Text{
+		lang.T("would create %q in %s and start it: %s, in resource group %s, %s with image %s. Billing starts when it runs.",
+			text.Field(n.Name), region, asked.size(), asked.ResourceGroup, asked.TaskType, asked.Image),
+		lang.T("It has no time limit: it costs money until somebody stops it."),
+		lang.T("Nothing is mounted: all its files are lost with it."),
 	}
-	if len(n.Mounts) == 0 {
-		b.WriteString(" Nothing is mounted: all its files are lost with it.")
-	} else {
-		b.WriteString(" Only what is in its mounts outlives it.")
+	if asked.TimeLimitSeconds != nil {
+		words[1] = lang.T("SCNet stops it after %s.", n.TimeLimit)
+	}
+	if len(n.Mounts) > 0 {
+		words[2] = lang.T("Only what is in its mounts outlives it.")
 	}
 	if asked.StartScriptBytes > 0 {
-		fmt.Fprintf(&b, " A start script of %d bytes runs in it at each start.", asked.StartScriptBytes)
+		words = append(words, lang.T("A start script of %d bytes runs in it at each start.", asked.StartScriptBytes))
 	}
 	for _, note := range asked.Unchecked {
-		b.WriteString(" Note: " + note)
+		words = append(words, lang.T("Note: %s", note))
 	}
-	return b.String()
+	return lang.Sentences(words...)
 }
 
 // fingerprint binds consent to everything that is asked for: what like adds is in no argument.

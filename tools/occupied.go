@@ -3,9 +3,9 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -42,7 +42,7 @@ func occupiedIn(ctx context.Context, region *scnet.Region) (int, error) {
 			return 0, err
 		}
 		if page.Nameless > 0 {
-			return 0, fmt.Errorf("%d instances in %s have no id", page.Nameless, region)
+			return 0, lang.Errorf("%d instances in %s have no id", page.Nameless, region)
 		}
 		for _, in := range page.Rows {
 			if !ended(in.Status) {
@@ -78,7 +78,7 @@ func unchanged(ctx context.Context, region *scnet.Region, before scnet.Instance)
 		return err
 	}
 	if !now.Status.Is(before.Status) || now.Accelerators != before.Accelerators || now.Containers != before.Containers {
-		return fmt.Errorf("%q (%s) has changed meanwhile: it is %s now. Nothing was changed. Look at it again, and repeat the call if it still makes sense",
+		return lang.Errorf("%q (%s) has changed meanwhile: it is %s now. Nothing was changed. Look at it again, and repeat the call if it still makes sense",
 			text.Field(now.Name), text.Field(now.ID), text.Field(string(now.Status)))
 	}
 	return nil

@@ -1,9 +1,9 @@
 package tools
 
 import (
-	"fmt"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
 )
 
@@ -11,22 +11,22 @@ import (
 const defaultLimit = 20
 
 // pageText words which rows a list shows.
-func pageText(what string, start, returned int, total *int) string {
+func pageText(what lang.Text, start, returned int, total *int) lang.Text {
 	switch {
 	case returned == 0:
-		return "No " + what
+		return lang.T("No %s", what)
 	case total != nil:
-		return fmt.Sprintf("%s %d-%d of %d", what, start+1, start+returned, *total)
+		return lang.T("%s %d-%d of %d", what, start+1, start+returned, *total)
 	}
-	return fmt.Sprintf("%s %d-%d, total unknown", what, start+1, start+returned)
+	return lang.T("%s %d-%d, total unknown", what, start+1, start+returned)
 }
 
 // pageIn is pageText with the place that the rows are in.
-func pageIn(place, what string, start, returned int, total *int) string {
+func pageIn(place string, what lang.Text, start, returned int, total *int) lang.Text {
 	if returned == 0 {
-		return "No " + what + " in " + place
+		return lang.T("No %s in %s", what, place)
 	}
-	return place + ": " + pageText(what, start, returned, total)
+	return lang.T("%s: %s", place, pageText(what, start, returned, total))
 }
 
 // following returns where the next page starts, 0 at the end.
@@ -42,11 +42,11 @@ func following[T any](page workspace.Page[T], limit int) (total *int, next int) 
 }
 
 // nextPage is the next step of a list that goes on, "" at its end.
-func nextPage(start int) string {
+func nextPage(start int) lang.Text {
 	if start == 0 {
-		return ""
+		return lang.Text{}
 	}
-	return fmt.Sprintf("More follow: call again with start=%d.", start)
+	return lang.T("More follow: call again with start=%d.", start)
 }
 
 // holds reports whether a name has a part, without regard to case.

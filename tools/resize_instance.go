@@ -3,10 +3,10 @@ package tools
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -31,7 +31,7 @@ type ResizeInstanceOutput struct {
 	Before *SizeItem `json:"before,omitempty" jsonschema_description:"Of one container, before the call"`
 	After  *SizeItem `json:"after,omitempty" jsonschema_description:"Of one container, as asked for"`
 	Seen   *SizeItem `json:"seen,omitempty" jsonschema_description:"Of one container, as the service shows it after the call"`
-	Note   string    `json:"note,omitempty" jsonschema_description:"What to know"`
+	Note   lang.Text `json:"note,omitzero" jsonschema_description:"What to know"`
 }
 
 // SizeItem is what each container of an instance has.
@@ -45,25 +45,29 @@ func sizeItem(s scnet.Size) *SizeItem {
 	return &SizeItem{CPUs: s.CPUs, Accelerators: s.Accelerators, MemoryMB: s.MemoryMB}
 }
 
-func (s SizeItem) String() string {
-	return fmt.Sprintf("%s, %s, %d MB", text.Count(s.Accelerators, "accelerator"), text.Count(s.CPUs, "CPU core"), s.MemoryMB)
+// String says it in English.
+func (s SizeItem) String() string { return s.In(lang.English) }
+
+// In says it in a language.
+func (s SizeItem) In(l lang.Lang) string {
+	return l.Sprintf("%s, %s, %d MB", lang.Count(s.Accelerators, "accelerator"), lang.Count(s.CPUs, "CPU core"), s.MemoryMB)
 }
 
 // changes words what of a size changes.
-func changes(from, to scnet.Size) string {
-	var words []string
+func changes(from, to scnet.Size) lang.Text {
+	var words []lang.Text
 	for _, each := range []struct {
 		from, to int
-		what     string
+		what     lang.Text
 	}{
-		{from.Accelerators, to.Accelerators, "accelerators"}, {from.CPUs, to.CPUs, "CPU cores"},
-		{from.MemoryMB, to.MemoryMB, "MB of memory"},
+		{from.Accelerators, to.Accelerators, lang.T("accelerators")}, {from.CPUs, to.CPUs, lang.T("CPU cores")},
+		{from.MemoryMB, to.MemoryMB, lang.T("MB of memory")},
 	} {
 		if each.from != each.to {
-			words = append(words, fmt.Sprintf("%d instead of %d %s", each.to, each.from, each.what))
+			words = append(words, lang.T("%d instead of %d %s", each.to, each.from, each.what))
 		}
 	}
-	return strings.Join(words, ", ")
+	return lang.Parts(words...)
 }
 
 func sizeOf(in scnet.Instance) scnet.Size {
@@ -87,7 +91,7 @@ func (s Instances) resizeInstance() toolbox.Tool {
 			return ResizeInstanceOutput{Before: sizeItem(in.before), After: sizeItem(after)}
 		},
 		Nothing: func(_ ResizeInstanceInput, plan toolbox.Plan) ResizeInstanceOutput {
-			return ResizeInstanceOutput{Changed: toolbox.Changed{State: toolbox.Done}, Note: "It has that size already."}
+			return ResizeInstanceOutput{Changed: toolbox.Changed{State: toolbox.Done}, Note: lang.T("It has that size already.")}
 		},
 		Ask: askResize,
 		Act: s.actResize,
@@ -115,7 +119,7 @@ func (s Instances) planResize(
 	t := &plan.Targets[0]
 	in.Region, in.InstanceID = "", t.ID // the target says where it is
 	if !ended(before.Status) {
-		return plan, work, fmt.Errorf("%s is %s, and only a stopped instance can be resized. Nothing was changed. Stop it with stop_instances, which ends its processes, wait with get_instance and wait_for=Terminated, and repeat this call",
+		return plan, work, lang.Errorf("%s is %s, and only a stopped instance can be resized. Nothing was changed. Stop it with stop_instances, which ends its processes, wait with get_instance and wait_for=Terminated, and repeat this call",
 			t, text.Field(t.Status))
 	}
 	size := scnet.Size{CPUs: cmp.Or(in.CPUs, before.CPUs), Accelerators: before.Accelerators,
@@ -140,15 +144,15 @@ func (s Instances) planResize(
 	total := size.Accelerators * max(before.Containers, 1)
 	t.Effect = changes(was, size)
 	if before.Containers > 1 {
-		t.Effect = fmt.Sprintf("each of its %d containers: %s", before.Containers, t.Effect)
+		t.Effect = lang.T("each of its %d containers: %s", before.Containers, t.Effect)
 	}
 	if size == was {
-		t.Effect, t.Outcome = "has that size already", toolbox.Resized
+		t.Effect, t.Outcome = lang.T("has that size already"), toolbox.Resized
 	}
-	plan.Effect = fmt.Sprintf("would resize 1 instance in %s to %s in all. The instance stays stopped; the next start takes and bills the new size.",
-		region, text.Count(total, "accelerator"))
+	plan.Effect = lang.T("would resize 1 instance in %s to %s in all. The instance stays stopped; the next start takes and bills the new size.",
+		region, lang.Count(total, "accelerator"))
 	for _, note := range asked.notes {
-		plan.Effect += " Note: " + note
+		plan.Effect = lang.Sentences(plan.Effect, lang.T("Note: %s", note))
 	}
 	plan.Occupies = s.occupation(total, 0)
 	return plan, resize{region: region, target: *t, before: before, size: size}, nil
@@ -157,7 +161,8 @@ func (s Instances) planResize(
 func askResize(_ ResizeInstanceInput, plan toolbox.Plan) guard.Question {
 	t := plan.Targets[0]
 	return guard.Question{
-		Message: fmt.Sprintf("Resize %s in %s? %s.", t, plan.Where(), t.Effect), Choices: []string{"resize it", "do not resize it"},
+		Message: lang.T("Resize %s in %s? %s.", t, plan.Where(), t.Effect),
+		Choices: []lang.Text{lang.T("resize it"), lang.T("do not resize it")},
 	}
 }
 
@@ -165,7 +170,7 @@ func (s Instances) actResize(ctx context.Context, _ ResizeInstanceInput, work re
 	t := work.target
 	out := ResizeInstanceOutput{Before: sizeItem(sizeOf(work.before)), After: sizeItem(work.size)}
 	if err := unchanged(ctx, work.region, work.before); err != nil { // a restart may have come in between
-		t.Outcome, t.Note = toolbox.OutcomeFailed, text.Field(err.Error())
+		t.Outcome, t.Note = toolbox.OutcomeFailed, toolbox.Briefly(err)
 		out.Targets = []toolbox.Target{t}
 		return out, err
 	}
@@ -183,27 +188,27 @@ func (s Instances) actResize(ctx context.Context, _ ResizeInstanceInput, work re
 	seen, look := work.look(ctx)
 	switch {
 	case look != nil:
-		out.Note = "Looking afterwards failed: " + toolbox.Briefly(look) + "."
+		out.Note = lang.T("Looking afterwards failed: %s.", toolbox.Briefly(look))
 	default:
 		out.Seen = sizeItem(seen)
 	}
 	switch shown := look == nil && seen == work.size; {
 	case shown && err != nil:
-		out.Note = "Its new size shows, although: " + t.Note + "."
-		t.Outcome, t.Note, t.Code = toolbox.Resized, "", ""
+		out.Note = lang.T("Its new size shows, although: %s.", t.Note)
+		t.Outcome, t.Note, t.Code = toolbox.Resized, lang.Text{}, ""
 	case shown:
 	case err != nil:
 		out.State = toolbox.Unknown
-		out.Note = strings.TrimSpace("The resize may or may not have happened, and was not repeated: " + t.Note + ". " + out.Note)
+		out.Note = lang.Sentences(lang.T("The resize may or may not have happened, and was not repeated: %s.", t.Note), out.Note)
 	default:
 		t.Outcome, out.State = toolbox.Accepted, toolbox.Waiting
-		out.Note = strings.TrimSpace("The resize was accepted, but the new size does not show yet. " + out.Note)
+		out.Note = lang.Sentences(lang.T("The resize was accepted, but the new size does not show yet."), out.Note)
 	}
 	switch out.State {
 	case toolbox.Waiting:
-		out.Next = lookAt(t.ID, "") + " until the new size shows, before it is started."
+		out.Next = lang.T("%s until the new size shows, before it is started.", lookAt(t.ID, ""))
 	case toolbox.Unknown:
-		out.Next = lookAt(t.ID, "") + " for its size. If it still has the old one after a minute, the resize did not happen, and can be repeated."
+		out.Next = lang.T("%s for its size. If it still has the old one after a minute, the resize did not happen, and can be repeated.", lookAt(t.ID, ""))
 	default:
 	}
 	out.Targets = []toolbox.Target{t}
@@ -230,16 +235,16 @@ func (r resize) look(ctx context.Context) (seen scnet.Size, err error) {
 }
 
 // Text tells what came of it.
-func (out ResizeInstanceOutput) Text() string {
-	words := string(out.State) + ": resize"
+func (out ResizeInstanceOutput) Text(l lang.Lang) string {
+	words := lang.T("%s: resize", out.State)
 	for _, t := range out.Targets {
-		words = fmt.Sprintf("%s: %s, resize of %s", out.State, t.Outcome, t)
-		if t.Note != "" && !strings.Contains(out.Note, t.Note) {
-			out.Note = strings.TrimSpace(out.Note + " " + t.Note + ".")
+		words = lang.T("%s: %s, resize of %s", out.State, t.Outcome, t)
+		if !t.Note.IsZero() && !strings.Contains(out.Note.String(), t.Note.String()) {
+			out.Note = lang.Sentences(out.Note, lang.T("%s.", t.Note))
 		}
 	}
 	if out.Before != nil && out.After != nil {
-		words += fmt.Sprintf(" from %s to %s in each container", out.Before, out.After)
+		words = lang.T("%s from %s to %s in each container", words, out.Before, out.After)
 	}
-	return strings.TrimSpace(words + ". " + out.Note)
+	return lang.Sentences(lang.T("%s.", words), out.Note).In(l)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -52,15 +53,15 @@ func groupsOf(ctx context.Context, region *scnet.Region) (groups []groupLimits, 
 // request is what a create or resize asks for, with what is wrong with it: everything is named at once, with what is valid.
 type request struct {
 	problems []schemas.Problem
-	notes    []string // what could not be checked
+	notes    []lang.Text // what could not be checked
 }
 
 func (r *request) wrong(argument, format string, args ...any) {
-	r.problems = append(r.problems, schemas.Problem{Path: argument, Text: fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, schemas.Problem{Path: argument, Text: lang.T(format, args...)})
 }
 
 func (r *request) note(format string, args ...any) {
-	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+	r.notes = append(r.notes, lang.T(format, args...))
 }
 
 // err returns what is wrong, or nil.
@@ -117,12 +118,13 @@ func (r *request) checkSize(kind string, size scnet.Size) {
 
 func (r *request) checkLimits(group string, limits scnet.NodeLimits, size scnet.Size, timeLimit string) {
 	for _, each := range []struct {
-		argument, what string
-		wanted, limit  int
+		argument      string
+		what          lang.Text
+		wanted, limit int
 	}{
-		{"cpus", "CPU cores", size.CPUs, limits.CPUs},
-		{"accelerators", "accelerators", size.Accelerators, limits.Accelerators},
-		{"memory_mb", "MB of memory", size.MemoryMB, limits.MemoryMB},
+		{"cpus", lang.T("CPU cores"), size.CPUs, limits.CPUs},
+		{"accelerators", lang.T("accelerators"), size.Accelerators, limits.Accelerators},
+		{"memory_mb", lang.T("MB of memory"), size.MemoryMB, limits.MemoryMB},
 	} {
 		if each.limit > 0 && each.wanted > each.limit {
 			r.wrong(each.argument, "%d in one container; a node of %s has %d %s", each.wanted, text.Field(group), each.limit, each.what)
@@ -138,15 +140,15 @@ func (r *request) checkLimits(group string, limits scnet.NodeLimits, size scnet.
 	}
 }
 
-func groupNames(groups []scnet.ResourceGroup) string {
-	var names []string
+func groupNames(groups []scnet.ResourceGroup) lang.Text {
+	var names []lang.Text
 	for _, g := range groups {
-		names = append(names, fmt.Sprintf("%q for %s", text.Field(g.Name), text.Dash(text.Field(g.AcceleratorType))))
+		names = append(names, lang.T("%q for %s", text.Field(g.Name), text.Dash(text.Field(g.AcceleratorType))))
 	}
 	if len(names) == 0 {
-		return "none"
+		return lang.T("none")
 	}
-	return strings.Join(names, ", ")
+	return lang.List(names...)
 }
 
 // checkMounts holds mounts to the directories that may be mounted, and gives those without a type that of their directory.
@@ -192,15 +194,15 @@ func below(name, directory string) bool {
 	return clean == strings.TrimSuffix(name, "/") && (clean == directory || strings.HasPrefix(clean, strings.TrimSuffix(directory, "/")+"/"))
 }
 
-func directoryNames(directories []scnet.MountDirectory) string {
+func directoryNames(directories []scnet.MountDirectory) lang.Text {
 	var names []string
 	for _, d := range directories {
 		names = append(names, text.Field(d.Path))
 	}
 	if len(names) == 0 {
-		return "none"
+		return lang.T("none")
 	}
-	return strings.Join(names, ", ")
+	return lang.Names(names)
 }
 
 // images is what is known of a region's images of one kind.
@@ -276,23 +278,23 @@ func firstOf(a, b string) string {
 	return b
 }
 
-func imageNames(rows []scnet.Image, paths bool) string {
-	var names []string
+func imageNames(rows []scnet.Image, paths bool) lang.Text {
+	var names []lang.Text
 	for i, image := range rows {
 		if i == suggested {
-			names = append(names, fmt.Sprintf("and %d more, which list_resources shows", len(rows)-suggested))
+			names = append(names, lang.T("and %d more, which list_resources shows", len(rows)-suggested))
 			break
 		}
 		name := text.Field(image.Name)
 		if paths {
 			name = text.Field(image.Path)
 		}
-		names = append(names, name)
+		names = append(names, lang.Verbatim(name))
 	}
 	if len(names) == 0 {
-		return "none"
+		return lang.T("none")
 	}
-	return strings.Join(names, ", ")
+	return lang.List(names...)
 }
 
 // units are the words that people write after a number in a time limit, the longer before the shorter, and what time.Duration

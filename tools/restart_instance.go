@@ -3,11 +3,11 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -28,10 +28,10 @@ type RestartInstanceInput struct {
 // RestartInstanceOutput is the result of restart_instance.
 type RestartInstanceOutput struct {
 	toolbox.Changed
-	ReturnedID    string `json:"returned_id,omitempty" jsonschema_description:"The id in the answer, which SCNet does not explain; the instance keeps its own unless note says otherwise"`
-	LastStatus    string `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
-	WaitedSeconds int    `json:"waited_seconds" jsonschema_description:"Seconds waited"`
-	Note          string `json:"note,omitempty" jsonschema_description:"What to know"`
+	ReturnedID    string    `json:"returned_id,omitempty" jsonschema_description:"The id in the answer, which SCNet does not explain; the instance keeps its own unless note says otherwise"`
+	LastStatus    string    `json:"last_status,omitempty" jsonschema_description:"The status last seen"`
+	WaitedSeconds int       `json:"waited_seconds" jsonschema_description:"Seconds waited"`
+	Note          lang.Text `json:"note,omitzero" jsonschema_description:"What to know"`
 }
 
 func (s Instances) restartInstance() toolbox.Tool {
@@ -70,17 +70,17 @@ func (s Instances) planRestart(
 	}
 	t, status := instanceTarget(l, s.Now()), l.instance.Status
 	in.Region, in.InstanceID = "", t.ID // the target says where it is
-	t.Effect = "starts; billing resumes"
+	t.Effect = lang.T("starts; billing resumes")
 	plan.Targets = []toolbox.Target{t}
 	if active(status) {
-		return plan, work, errors.New(notStartable(t, status))
+		return plan, work, notStartable(t, status).Error()
 	}
-	plan.Effect = fmt.Sprintf("would restart 1 instance in %s.", plan.Where())
+	plan.Effect = lang.T("would restart 1 instance in %s.", plan.Where())
 	if !ended(status) {
-		t.Effect = "may be refused until it has stopped; if it starts, billing goes on"
+		t.Effect = lang.T("may be refused until it has stopped; if it starts, billing goes on")
 		plan.Targets[0] = t
-		plan.Effect += fmt.Sprintf(" It has not stopped yet (status %s), and SCNet does not document what a restart does then. "+
-			"To be sure, wait for that first. %s.", text.Field(t.Status), lookAt(text.Field(t.ID), "Terminated"))
+		plan.Effect = lang.Sentences(plan.Effect, lang.T("It has not stopped yet (status %s), and SCNet does not document what a restart does then. "+
+			"To be sure, wait for that first. %s.", text.Field(t.Status), lookAt(text.Field(t.ID), "Terminated")))
 	}
 	total := l.instance.TotalAccelerators()
 	plan.Occupies = s.occupation(total, total)
@@ -88,20 +88,20 @@ func (s Instances) planRestart(
 }
 
 // notStartable says what to do with an instance that is up, or on its way up.
-func notStartable(t toolbox.Target, status scnet.Status) string {
-	words := fmt.Sprintf("%s is %s, so there is nothing to start. Nothing was changed. ", t, text.Field(t.Status))
+func notStartable(t toolbox.Target, status scnet.Status) lang.Text {
+	words := lang.T("%s is %s, so there is nothing to start. Nothing was changed.", t, text.Field(t.Status))
 	if !status.Is(scnet.Running) {
-		return words + "It is on its way: " + describeStatus(status) + " get_instance with wait_for=Running waits for it"
+		return lang.Sentences(words, lang.T("It is on its way: %s", describeStatus(status)), lang.T("get_instance with wait_for=Running waits for it"))
 	}
-	return words + "To start it anew, stop it (stop_instances), which ends its processes; wait until it is Terminated " +
-		"(get_instance with wait_for=Terminated); then repeat this call"
+	return lang.Sentences(words, lang.T("To start it anew, stop it (stop_instances), which ends its processes; wait until it is Terminated "+
+		"(get_instance with wait_for=Terminated); then repeat this call"))
 }
 
 func askRestart(_ RestartInstanceInput, plan toolbox.Plan) guard.Question {
 	t := plan.Targets[0]
 	return guard.Question{
-		Message: fmt.Sprintf("Restart %s in %s? It is %s now: %s.", t, plan.Where(), text.Field(t.Status), t.Effect),
-		Choices: []string{"restart it", "do not restart it"},
+		Message: lang.T("Restart %s in %s? It is %s now: %s.", t, plan.Where(), text.Field(t.Status), t.Effect),
+		Choices: []lang.Text{lang.T("restart it"), lang.T("do not restart it")},
 	}
 }
 
@@ -109,7 +109,7 @@ func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work
 	t := work.target
 	out := RestartInstanceOutput{LastStatus: text.Field(t.Status)}
 	if err := unchanged(ctx, work.region, work.before); err != nil { // a resize may have come in between
-		t.Outcome, t.Note = toolbox.OutcomeFailed, text.Field(err.Error())
+		t.Outcome, t.Note = toolbox.OutcomeFailed, toolbox.Briefly(err)
 		out.Targets = []toolbox.Target{t}
 		return out, err
 	}
@@ -135,17 +135,17 @@ func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work
 	case err != nil && !w.moved:
 		t.Fail(toolbox.OutcomeUnknown, err)
 		out.State = toolbox.Unknown
-		out.Note = t.Note + ". The restart may or may not have happened, and was not repeated; nothing of it shows yet."
+		out.Note = lang.T("%s. The restart may or may not have happened, and was not repeated; nothing of it shows yet.", t.Note)
 	case err != nil:
-		out.Note = strings.TrimSpace("The answer was lost (" + toolbox.Briefly(err) + "), but the instance shows that it was restarted. " + out.Note)
+		out.Note = lang.Sentences(lang.T("The answer was lost (%s), but the instance shows that it was restarted.", toolbox.Briefly(err)), out.Note)
 	}
 	switch out.State {
 	case toolbox.Waiting:
-		out.Next = lookAt(w.id, "Running") + ", which waits for it."
+		out.Next = lang.T("%s, which waits for it.", lookAt(w.id, "Running"))
 	case toolbox.Unknown:
-		out.Next = fmt.Sprintf("%s. If it still is %s then, the restart did not happen, and can be repeated.", lookAt(w.id, "Running"), text.Field(t.Status))
+		out.Next = lang.T("%s. If it still is %s then, the restart did not happen, and can be repeated.", lookAt(w.id, "Running"), text.Field(t.Status))
 	case toolbox.Failed:
-		out.Next = lookAt(w.id, "") + " for what is known about why."
+		out.Next = lang.T("%s for what is known about why.", lookAt(w.id, ""))
 	default:
 	}
 	out.Targets = []toolbox.Target{t}
@@ -153,23 +153,23 @@ func (s Instances) actRestart(ctx context.Context, in RestartInstanceInput, work
 }
 
 // verdict says what the watch saw.
-func (w *watch) verdict() (state toolbox.State, note string) {
+func (w *watch) verdict() (state toolbox.State, note lang.Text) {
 	switch {
 	case w.status.Is(scnet.Running) && w.moved:
 		state = toolbox.Done
 	case w.final():
-		state, note = toolbox.Failed, "The restart was accepted, but the instance ended again."
+		state, note = toolbox.Failed, lang.T("The restart was accepted, but the instance ended again.")
 	case w.status.Is(scnet.Running):
-		state, note = toolbox.Waiting, "The restart was accepted, but does not show yet."
+		state, note = toolbox.Waiting, lang.T("The restart was accepted, but does not show yet.")
 	default:
 		state = toolbox.Waiting
-		note = strings.TrimSpace("The restart was accepted; it is not Running yet. " + describeStatus(w.status))
+		note = lang.Sentences(lang.T("The restart was accepted; it is not Running yet."), describeStatus(w.status))
 	}
 	if w.id != w.target.ID {
-		note = strings.TrimSpace(note + " It goes on under another id: use " + text.Field(w.id) + " from now on.")
+		note = lang.Sentences(note, lang.T("It goes on under another id: use %s from now on.", text.Field(w.id)))
 	}
 	if w.err != nil {
-		note = strings.TrimSpace(note + " Its status could not be read: " + toolbox.Briefly(w.err) + ".")
+		note = lang.Sentences(note, lang.T("Its status could not be read: %s.", toolbox.Briefly(w.err)))
 	}
 	return state, note
 }
@@ -199,7 +199,8 @@ func (w *watch) until(ctx context.Context, limit time.Duration) {
 		if (w.status.Is(scnet.Running) && w.moved) || w.final() || left <= 0 {
 			return
 		}
-		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), "status "+text.Field(string(w.status)))
+		status := lang.T("status %s", text.Field(string(w.status)))
+		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second), status)
 		if !upstream.Wait(ctx, min(pause, left)) {
 			w.waited = w.now().Sub(started)
 			return
@@ -236,14 +237,11 @@ func (w *watch) final() bool {
 }
 
 // Text tells what came of it.
-func (out RestartInstanceOutput) Text() string {
-	words := fmt.Sprintf("%s: restart", out.State)
+func (out RestartInstanceOutput) Text(l lang.Lang) string {
+	words := lang.T("%s: restart", out.State)
 	for _, t := range out.Targets {
-		words += fmt.Sprintf(" of %s in %s", t, t.Place)
+		words = lang.T("%s: restart of %s in %s", out.State, t, t.Place)
 	}
-	words += ", status " + out.LastStatus
-	if out.WaitedSeconds > 0 {
-		words += fmt.Sprintf(" after %d s", out.WaitedSeconds)
-	}
-	return strings.TrimSpace(words + ". " + out.Note)
+	words = lang.Parts(words, afterSeconds(lang.T("status %s", out.LastStatus), out.WaitedSeconds))
+	return lang.Sentences(lang.T("%s.", words), out.Note).In(l)
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
@@ -106,7 +107,7 @@ func TestRestartWaits(t *testing.T) {
 			var p reports
 			r, err := w.try(p.follow(t.Context()), toolbox.Call{Tool: "restart_instance", Arguments: encoded(restart.with(arguments{"wait_seconds": c.wait}))})
 			if err != nil {
-				t.Fatal(toolbox.Explain(err))
+				t.Fatal(toolbox.Explain(lang.English, err))
 			}
 			if r.State != c.state || r.LastStatus != c.status || r.WaitedSeconds != c.waited {
 				t.Errorf("state %q, status %q, waited %d: %s", r.State, r.LastStatus, r.WaitedSeconds, r.Text)
@@ -276,7 +277,7 @@ func TestRestartOfWhatDoesNotExist(t *testing.T) {
 			w.fails(t, "restart_instance", call("job"), id(3), "and more")
 			for _, wildcard := range []string{"*", "job-*", "?", "../" + id(1), id(1) + "," + id(2), ""} {
 				err := w.fails(t, "restart_instance", call(wildcard), "is neither ")
-				if text := toolbox.Explain(err); strings.Contains(text, "that is meant") || strings.Contains(text, "network") {
+				if text := toolbox.Explain(lang.English, err); strings.Contains(text, "that is meant") || strings.Contains(text, "network") {
 					t.Errorf("%q is taken for a name: %s", wildcard, text)
 				}
 			}

@@ -2,13 +2,13 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -46,7 +46,7 @@ type RunWorkspaceScriptOutput struct {
 	Records        []RunRecord   `json:"records,omitempty" jsonschema_description:"One for each desktop and script, those that failed first. Only the first 10 have their output"`
 	RecordsOmitted int           `json:"records_omitted,omitempty" jsonschema_description:"How many more records there are"`
 	StoredScriptID string        `json:"stored_script_id,omitempty" jsonschema_description:"The script text is still stored under this id; absent: it is not, or there was none"`
-	Note           string        `json:"note,omitempty" jsonschema_description:"What to know"`
+	Note           lang.Text     `json:"note,omitzero" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) runWorkspaceScript() toolbox.Tool {
@@ -101,8 +101,8 @@ func (s Desktops) actRun(
 		id, err := s.Workspace.CreateScript(whole, script)
 		if err != nil && toolbox.Uncertain(err) {
 			out.State, out.Targets = toolbox.Failed, work.failed(toolbox.NotAttempted, err)
-			out.Note = fmt.Sprintf("Nothing was run: storing the script failed (%s).", toolbox.Briefly(err))
-			out.Next = fmt.Sprintf("The script may be stored all the same: list_workspace_scripts with name=%s shows it. The run can be tried again.", script.Name)
+			out.Note = lang.T("Nothing was run: storing the script failed (%s).", toolbox.Briefly(err))
+			out.Next = lang.T("The script may be stored all the same: list_workspace_scripts with name=%s shows it. The run can be tried again.", script.Name)
 			return out, nil
 		}
 		if err != nil {
@@ -115,16 +115,16 @@ func (s Desktops) actRun(
 	switch {
 	case err != nil && !toolbox.Uncertain(err):
 		left := s.deleteStored(whole, stored)
-		if left == "" {
+		if left.IsZero() {
 			return out, err
 		}
 		out.State, out.Targets, out.StoredScriptID = toolbox.Failed, work.failed(toolbox.RefusedByService, err), text.Field(stored)
-		out.Note = fmt.Sprintf("Nothing was run: %s. %s", toolbox.Briefly(err), left)
+		out.Note = lang.T("Nothing was run: %s. %s", toolbox.Briefly(err), left)
 		return out, nil
 	case err != nil:
 		out.State, out.Targets, out.StoredScriptID = toolbox.Unknown, work.failed(toolbox.OutcomeUnknown, err), text.Field(stored)
-		out.Note = toolbox.Briefly(err) + ". It may or may not run, and was not sent again." + storedNote(stored)
-		out.Next = fmt.Sprintf("Call get_workspace_run without run_id: a run on these desktops that began at %s or just after is this one. If there is none "+
+		out.Note = lang.Sentences(lang.T("%s. It may or may not run, and was not sent again.", toolbox.Briefly(err)), storedNote(stored))
+		out.Next = lang.T("Call get_workspace_run without run_id: a run on these desktops that began at %s or just after is this one. If there is none "+
 			"after a minute, it was not started.", began.UTC().Format(time.RFC3339))
 		return out, nil
 	}
@@ -134,37 +134,36 @@ func (s Desktops) actRun(
 	case stored == "":
 	case in.KeepScript:
 		out.StoredScriptID = text.Field(stored)
-		out.Note += fmt.Sprintf(" The script is kept as %s.", out.StoredScriptID)
+		out.Note = lang.Sentences(out.Note, lang.T("The script is kept as %s.", out.StoredScriptID))
 	case !over:
 		out.StoredScriptID = text.Field(stored)
-		out.Note += storedNote(stored)
+		out.Note = lang.Sentences(out.Note, storedNote(stored))
 	default:
-		if left := s.deleteStored(whole, stored); left != "" {
+		if left := s.deleteStored(whole, stored); !left.IsZero() {
 			out.StoredScriptID = text.Field(stored)
-			out.Note += " " + left
+			out.Note = lang.Sentences(out.Note, left)
 		}
 	}
-	out.Note = strings.TrimSpace(out.Note)
 	return out, nil
 }
 
 // storedNote says that the text is still stored: what runs later must still find it.
-func storedNote(id string) string {
+func storedNote(id string) lang.Text {
 	if id == "" {
-		return ""
+		return lang.Text{}
 	}
-	return fmt.Sprintf(" The script is stored as %s and was not removed, because the run may still need it.", text.Field(id))
+	return lang.T("The script is stored as %s and was not removed, because the run may still need it.", text.Field(id))
 }
 
 // deleteStored deletes the script stored for this run; left says that it could not be.
-func (s Desktops) deleteStored(ctx context.Context, id string) (left string) {
+func (s Desktops) deleteStored(ctx context.Context, id string) (left lang.Text) {
 	if id == "" {
-		return ""
+		return lang.Text{}
 	}
 	if err := s.Workspace.DeleteScript(ctx, id); err != nil {
-		return fmt.Sprintf("The script that was stored as %s could not be removed: %s.", text.Field(id), toolbox.Briefly(err))
+		return lang.T("The script that was stored as %s could not be removed: %s.", text.Field(id), toolbox.Briefly(err))
 	}
-	return ""
+	return lang.Text{}
 }
 
 // watchRun looks at a run until it is over or limit is. It looks at least once.
@@ -177,15 +176,15 @@ func (s Desktops) watchRun(ctx context.Context, runID string, limit time.Duratio
 		left := limit - s.Now().Sub(started)
 		switch {
 		case err != nil:
-			out.Note = "The run was accepted, but its state could not be read: " + toolbox.Briefly(err) + "."
+			out.Note = lang.T("The run was accepted, but its state could not be read: %s.", toolbox.Briefly(err))
 		case task.Done():
 			return s.endedRun(ctx, task), true
 		default:
 			out.Status, out.Summary = text.Field(task.Status), new(runCounts(task))
-			out.Note = "The run was accepted and is not over."
+			out.Note = lang.T("The run was accepted and is not over.")
 			if ended := task.Succeeded + task.Failed + task.Skipped; ended > reported {
 				reported = ended
-				toolbox.ReportProgress(ctx, ended, max(task.Expected(), ended), "status "+text.Dash(text.Field(task.Status)))
+				toolbox.ReportProgress(ctx, ended, max(task.Expected(), ended), lang.T("status %s", text.Dash(text.Field(task.Status))))
 			}
 		}
 		if left <= 0 || !upstream.Wait(ctx, min(pause, left)) {
@@ -201,7 +200,7 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 	var records []workspace.Record
 	for r, err := range s.Workspace.AllRecords(ctx, workspace.RecordFilter{TaskID: task.ID}) {
 		if err != nil {
-			out.Note = "Not all records could be read: " + toolbox.Briefly(err) + "."
+			out.Note = lang.T("Not all records could be read: %s.", toolbox.Briefly(err))
 			out.Next = lookAgain(out.RunID)
 			break
 		}
@@ -216,33 +215,31 @@ func (s Desktops) endedRun(ctx context.Context, task workspace.Task) (out RunWor
 		out.Records = append(out.Records, item)
 	}
 	if out.RecordsOmitted = len(records) - len(out.Records); out.RecordsOmitted > 0 {
-		out.Note += fmt.Sprintf(" %d of %d records are shown.", len(out.Records), len(records))
+		out.Note = lang.Sentences(out.Note, lang.T("%d of %d records are shown.", len(out.Records), len(records)))
 	}
 	if len(records) > maxOutputs {
-		out.Note += fmt.Sprintf(" Outputs of the first %d records are shown.", maxOutputs)
-		out.Next = fmt.Sprintf("get_workspace_run with run_id=%s shows all records, and with output_of the output of others.", out.RunID)
+		out.Note = lang.Sentences(out.Note, lang.T("Outputs of the first %d records are shown.", maxOutputs))
+		out.Next = lang.T("get_workspace_run with run_id=%s shows all records, and with output_of the output of others.", out.RunID)
 	}
-	out.Note = strings.TrimSpace(out.Note)
 	return out
 }
 
 // Text tells what became of each desktop.
-func (out RunWorkspaceScriptOutput) Text() string {
+func (out RunWorkspaceScriptOutput) Text(l lang.Lang) string {
 	var b strings.Builder
+	what := lang.T("%s: run %s", out.State, out.RunID)
 	if out.RunID == "" { // it is not known whether it became a run
 		on := make([]string, len(out.Targets))
 		for i, t := range out.Targets {
 			on[i] = t.String()
 		}
-		fmt.Fprintf(&b, "%s: a run on %s", out.State, text.Some(on))
-	} else {
-		fmt.Fprintf(&b, "%s: run %s", out.State, out.RunID)
+		what = lang.T("%s: a run on %s", out.State, lang.Some(on))
 	}
 	if out.Summary != nil {
-		fmt.Fprintf(&b, ", %s; status %s", out.Summary, text.Dash(out.Status))
+		what = lang.Parts(what, lang.T("%s; status %s", out.Summary, text.Dash(out.Status)))
 	}
-	b.WriteString(".\n")
-	writeRecords(&b, out.Records)
-	b.WriteString(out.Note)
+	l.Fprintf(&b, "%s.\n", what)
+	writeRecords(l, &b, out.Records)
+	b.WriteString(out.Note.In(l))
 	return strings.TrimSpace(b.String())
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -30,7 +31,7 @@ func (in RunWorkspaceScriptInput) execution(scripts []string) workspace.Executio
 // check looks at everything that needs no look-up.
 func (in RunWorkspaceScriptInput) check(scripts []string) error {
 	if ids := len(in.GrayResourceIDs); ids > 0 && in.GrayCount != nil && *in.GrayCount != ids {
-		return fmt.Errorf("gray_count is %d, but gray_resource_ids names %d; give one of them. Nothing was sent", *in.GrayCount, ids)
+		return lang.Errorf("gray_count is %d, but gray_resource_ids names %d; give one of them. Nothing was sent", *in.GrayCount, ids)
 	}
 	check := workspace.Execution.CheckNamed
 	if !slices.ContainsFunc(slices.Concat(in.DesktopIDs, in.GrayResourceIDs), isName) {
@@ -69,10 +70,10 @@ func renamed(err error) error {
 		if name, ok := argumentNames[p.Field]; ok {
 			p.Field = name
 		}
-		p.Message = resourceIDs().ReplaceAllString(p.Message, "desktop_ids")
+		p.Message = p.Message.Map(func(said string) string { return resourceIDs().ReplaceAllString(said, "desktop_ids") })
 		ours.Problems = append(ours.Problems, p)
 	}
-	return fmt.Errorf("%w. Nothing was sent", ours)
+	return lang.Errorf("%w. Nothing was sent", ours)
 }
 
 func (s Desktops) planRun(
@@ -114,8 +115,8 @@ func (s Desktops) planRun(
 	if err != nil {
 		return plan, work, err
 	}
-	plan.Effect = fmt.Sprintf("would run %s on %s in %s%s.%s%s\n%s", described, text.Count(len(plan.Targets), "desktop"), plan.Where(),
-		in.stages(plan.Targets), in.timeLimit(), idle(plan.Targets), excerpts)
+	plan.Effect = lang.T("%s\n%s", lang.Sentences(lang.T("would run %s on %s in %s%s.", described, lang.Count(len(plan.Targets), "desktop"), plan.Where(),
+		in.stages(plan.Targets)), in.timeLimit(), idle(plan.Targets)), excerpts)
 	return plan, batch{targets: plan.Targets, script: plan.Script}, nil
 }
 
@@ -141,11 +142,11 @@ func (in *RunWorkspaceScriptInput) identify(named map[string]workspace.Desktop) 
 func (in RunWorkspaceScriptInput) scripts() ([]string, error) {
 	switch {
 	case in.Script != "" && len(in.ScriptIDs) > 0:
-		return nil, errors.New("script and script_ids are both given; give one. Nothing was sent")
+		return nil, lang.Errorf("script and script_ids are both given; give one. Nothing was sent")
 	case in.Script == "" && len(in.ScriptIDs) == 0:
-		return nil, errors.New("neither script nor script_ids is given. Nothing was sent; list_workspace_scripts shows the stored ones")
+		return nil, lang.Errorf("neither script nor script_ids is given. Nothing was sent; list_workspace_scripts shows the stored ones")
 	case in.Script == "" && (in.ScriptType != "" || in.KeepScript):
-		return nil, errors.New("script_type and keep_script are about script, which is not given. Nothing was sent")
+		return nil, lang.Errorf("script_type and keep_script are about script, which is not given. Nothing was sent")
 	case in.Script != "":
 		return []string{inlineScript}, nil
 	}
@@ -153,7 +154,7 @@ func (in RunWorkspaceScriptInput) scripts() ([]string, error) {
 }
 
 // idle names the desktops that will probably fail.
-func idle(targets []toolbox.Target) string {
+func idle(targets []toolbox.Target) lang.Text {
 	var names []string
 	for _, t := range targets {
 		if !isActive(t.Status) {
@@ -161,34 +162,34 @@ func idle(targets []toolbox.Target) string {
 		}
 	}
 	if len(names) == 0 {
-		return ""
+		return lang.Text{}
 	}
-	return " Not ACTIVE, so it will probably fail there: " + text.Some(names) + "."
+	return lang.T("Not ACTIVE, so it will probably fail there: %s.", lang.Some(names))
 }
 
 // effectOn says what would happen to one desktop, and in which batch as far as that can be known.
-func (in RunWorkspaceScriptInput) effectOn(d workspace.Desktop) string {
-	effect := "runs it"
+func (in RunWorkspaceScriptInput) effectOn(d workspace.Desktop) lang.Text {
+	effect := lang.T("runs it")
 	switch {
 	case slices.Contains(in.GrayResourceIDs, d.ID):
-		effect = "runs it in the first batch"
+		effect = lang.T("runs it in the first batch")
 	case len(in.GrayResourceIDs) > 0:
-		effect = "runs it after the first batch"
+		effect = lang.T("runs it after the first batch")
 	case in.GrayCount != nil && *in.GrayCount < len(in.DesktopIDs):
-		effect = "runs it in a batch the service chooses"
+		effect = lang.T("runs it in a batch the service chooses")
 	}
 	if !isActive(d.Status) {
-		effect += "; not ACTIVE: probably fails"
+		effect = lang.Clauses(effect, lang.T("not ACTIVE: probably fails"))
 	}
 	if strings.EqualFold(d.LoginStatus, "CONNECTED") {
-		effect += "; in use"
+		effect = lang.Clauses(effect, lang.T("in use"))
 	}
 	return effect
 }
 
 // stages words the first batch: who is in it, and what keeps the rest from running.
-func (in RunWorkspaceScriptInput) stages(targets []toolbox.Target) string {
-	var words string
+func (in RunWorkspaceScriptInput) stages(targets []toolbox.Target) lang.Text {
+	var words lang.Text
 	switch {
 	case len(in.GrayResourceIDs) > 0:
 		var names []string
@@ -197,35 +198,35 @@ func (in RunWorkspaceScriptInput) stages(targets []toolbox.Target) string {
 				names = append(names, t.String())
 			}
 		}
-		words = ", first on " + text.Some(names)
+		words = lang.T(", first on %s", lang.Some(names))
 	case in.GrayCount != nil:
-		words = fmt.Sprintf(", first on %d of them, which the service chooses (gray_resource_ids would let you choose)", *in.GrayCount)
+		words = lang.T(", first on %d of them, which the service chooses (gray_resource_ids would let you choose)", *in.GrayCount)
 	default:
-		return ""
+		return words
 	}
 	if in.GrayFailThreshold != nil {
-		return words + fmt.Sprintf(", and on the rest unless %d or more of these fail", *in.GrayFailThreshold)
+		return lang.T("%s, and on the rest unless %d or more of these fail", words, *in.GrayFailThreshold)
 	}
-	return words + ", and then on the rest whatever fails"
+	return lang.T("%s, and then on the rest whatever fails", words)
 }
 
 // timeLimit words how long a script may run.
-func (in RunWorkspaceScriptInput) timeLimit() string {
+func (in RunWorkspaceScriptInput) timeLimit() lang.Text {
 	if in.ExecutionTimeout == nil || *in.ExecutionTimeout == 0 {
-		return " How long a script may run is up to the service."
+		return lang.T("How long a script may run is up to the service.")
 	}
-	return fmt.Sprintf(" The service gives a script up after %s.", text.Count(*in.ExecutionTimeout, "minute"))
+	return lang.T("The service gives a script up after %s.", lang.Count(*in.ExecutionTimeout, "minute"))
 }
 
 // planScripts looks at what would run, and returns it described and in excerpts. Stored scripts become part of what consent
 // is bound to: one that is changed after the preview is another script.
 func (s Desktops) planScripts(
 	ctx context.Context, in *RunWorkspaceScriptInput, plan *toolbox.Plan, found map[string]workspace.Desktop,
-) (described, excerpts string, err error) {
+) (described, excerpts lang.Text, err error) {
 	if in.Script != "" {
 		kind, err := in.inlineType(found)
 		if err != nil {
-			return "", "", err
+			return described, excerpts, err
 		}
 		in.ScriptType = string(kind)
 		if kind == workspace.Shell { // the others want the line ends of Windows
@@ -233,23 +234,24 @@ func (s Desktops) planScripts(
 		}
 		digest := sha256.Sum256([]byte(in.Script))
 		plan.Script = &audit.Script{SHA256: hex.EncodeToString(digest[:]), Bytes: len(in.Script)}
-		described = fmt.Sprintf("a %s script of %d bytes (SHA-256 %s…)", kind, len(in.Script), plan.Script.SHA256[:12])
-		return described, text.Excerpt(in.Script), checkSystems(kind, "the script", found)
+		described = lang.T("a %s script of %d bytes (SHA-256 %s…)", kind, len(in.Script), plan.Script.SHA256[:12])
+		return described, text.Excerpt(in.Script), checkSystems(kind, lang.T("the script"), found)
 	}
-	var names, texts []string
+	var names []string
+	var texts []lang.Text
 	all, size := sha256.New(), 0
 	for _, id := range in.ScriptIDs {
 		script, err := s.Workspace.Script(ctx, id)
 		if err != nil {
-			return "", "", err
+			return described, excerpts, err
 		}
-		if err := checkSystems(script.Type, text.Field(script.Name), found); err != nil {
-			return "", "", err
+		if err := checkSystems(script.Type, lang.Verbatim(text.Field(script.Name)), found); err != nil {
+			return described, excerpts, err
 		}
 		size += len(script.Content)
 		_, _ = all.Write([]byte(script.Content)) // never fails
 		if len(in.ScriptIDs) > 1 {
-			texts = append(texts, fmt.Sprintf("%q:", text.Field(script.Name)))
+			texts = append(texts, lang.Verbatim(fmt.Sprintf("%q:", text.Field(script.Name))))
 		}
 		texts = append(texts, text.Excerpt(script.Content))
 		digest := sha256.Sum256([]byte(script.Content))
@@ -260,7 +262,7 @@ func (s Desktops) planScripts(
 		}
 	}
 	plan.Script = &audit.Script{SHA256: hex.EncodeToString(all.Sum(nil)), Bytes: size}
-	return strings.Join(names, ", "), strings.Join(texts, "\n"), nil
+	return lang.Names(names), lang.Lines(texts...), nil
 }
 
 // newScript is the text as it is stored. Its name is used once, in case the service wants names to be unique.
@@ -283,11 +285,11 @@ func (in RunWorkspaceScriptInput) inlineType(found map[string]workspace.Desktop)
 	if len(systems) == 1 && systems[workspace.Linux] {
 		return workspace.Shell, nil
 	}
-	return "", errors.New("script_type is missing: the desktops are not all known to run Linux. Nothing was sent; give SHELL, POWERSHELL or BAT")
+	return "", lang.Errorf("script_type is missing: the desktops are not all known to run Linux. Nothing was sent; give SHELL, POWERSHELL or BAT")
 }
 
 // checkSystems refuses a script on a desktop that is known to run another system.
-func checkSystems(kind workspace.ScriptType, name string, found map[string]workspace.Desktop) error {
+func checkSystems(kind workspace.ScriptType, name lang.Text, found map[string]workspace.Desktop) error {
 	var wrong []string
 	for _, d := range found {
 		if d.System != "" && kind.System() != "" && d.System != kind.System() {
@@ -298,15 +300,14 @@ func checkSystems(kind workspace.ScriptType, name string, found map[string]works
 		return nil
 	}
 	slices.Sort(wrong)
-	return fmt.Errorf("%s is %s, which is for %s, and cannot run on %s. Nothing was sent", name, text.Field(string(kind)), kind.System(), text.Some(wrong))
+	return lang.Errorf("%s is %s, which is for %s, and cannot run on %s. Nothing was sent", name, text.Field(string(kind)), kind.System(), lang.Some(wrong))
 }
 
 func askRun(in RunWorkspaceScriptInput, plan toolbox.Plan) guard.Question {
-	var b strings.Builder
-	b.WriteString("This call " + plan.Effect + "\n")
+	lines := []lang.Text{lang.T("This call %s", plan.Effect)}
 	for _, t := range plan.Targets {
-		fmt.Fprintf(&b, "- %s, %s: %s\n", t, text.Field(t.Status), t.Effect)
+		lines = append(lines, lang.T("- %s, %s: %s", t, text.Field(t.Status), t.Effect))
 	}
-	return guard.Question{Message: b.String(),
-		Choices: []string{"run it on " + text.Count(len(in.DesktopIDs), "desktop"), "do not run it"}}
+	return guard.Question{Message: lang.Lines(lines...),
+		Choices: []lang.Text{lang.T("run it on %s", lang.Count(len(in.DesktopIDs), "desktop")), lang.T("do not run it")}}
 }

@@ -210,17 +210,17 @@ func (s *storage) holds(t *testing.T, r reply, dir string, want claimed) {
 	run := runs[0]
 	var each, exits []string
 	for _, c := range run.Containers {
-		each = append(each, c.Reason)
+		each = append(each, c.Reason.String())
 		if c.ExitCode != nil {
 			exits = append(exits, fmt.Sprint(*c.ExitCode))
 		}
 	}
-	reason, _, _ := strings.Cut(strings.ReplaceAll(run.Reason, dir, "DIR"), ". Its directory stays")
+	reason, _, _ := strings.Cut(strings.ReplaceAll(run.Reason.String(), dir, "DIR"), ". Its directory stays")
 	got := claimed{
 		state: run.State, exit: strings.Join(exits, " "), each: strings.Join(each, "|"), reason: reason, next: r.Next, kept: run.Left != "",
 		notSeen: run.NotSeen,
 	}
-	if strings.HasPrefix(run.Reason, "Its directory stays") {
+	if strings.HasPrefix(run.Reason.String(), "Its directory stays") {
 		got.reason = ""
 	}
 	if got != want {
@@ -242,8 +242,8 @@ func TestClaimsBeforeAndWithoutARun(t *testing.T) {
 		wantParts(t, r.Text, "no output: code 911030", "The plain script is sent. Its output and exit code cannot be had. It redirects nothing, so what it prints is lost.")
 		r = s.call(t, "execute_script", plain.with(arguments{"capture": "required"}))
 		wantOutcomes(t, r, "failed", "failed")
-		wantParts(t, r.Targets[0].Note, "not sent: no output could be captured: code 911030")
-		wantParts(t, r.Text, r.Targets[0].Note)
+		wantParts(t, r.Targets[0].Note.String(), "not sent: no output could be captured: code 911030")
+		wantParts(t, r.Text, r.Targets[0].Note.String())
 		s.nothingSent(t)
 	})
 	t.Run("no_storage: seen late", func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestClaimsBeforeAndWithoutARun(t *testing.T) {
 		s.Inject(simulator.Fault{Endpoint: simulator.EndpointFileMkdir, Code: "911501"})
 		r := s.call(t, "execute_script", confirming)
 		wantOutcomes(t, r, "failed", "failed")
-		wantParts(t, r.Targets[0].Note, "911501")
+		wantParts(t, r.Targets[0].Note.String(), "911501")
 		if len(scriptRuns(t, r)) != 0 || len(s.runs()) != 0 {
 			t.Errorf("left %q\n%s", s.runs(), r.Text)
 		}

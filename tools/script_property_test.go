@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -159,7 +160,7 @@ func TestStagingHolds(t *testing.T) {
 			s.until = time.Now().Add(40 * time.Second)
 			result, err := s.try(s.followed(t), toolbox.Call{Tool: "execute_script", Arguments: encoded(confirming)})
 			if err != nil {
-				t.Fatal(toolbox.Explain(err))
+				t.Fatal(toolbox.Explain(lang.English, err))
 			}
 			s.wantLimits(t, order, canary, concurrency, most)
 			s.wantTruth(t, result, order)
@@ -175,8 +176,8 @@ func TestStagingHolds(t *testing.T) {
 
 // followed hears of the end of what was done with an instance.
 func (s *staging) followed(t *testing.T) context.Context {
-	return toolbox.WithProgress(t.Context(), func(_, _ int, message string) {
-		id, state, _ := strings.Cut(message, " ")
+	return toolbox.WithProgress(t.Context(), func(_, _ int, message lang.Text) {
+		id, state, _ := strings.Cut(message.String(), " ")
 		open := []string{string(tools.ScriptSucceeded), string(tools.ScriptRunning), string(tools.ScriptPending)}
 		s.note(event{id: id, failed: !slices.Contains(open, state)})
 	})

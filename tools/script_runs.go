@@ -3,13 +3,14 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
+	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
@@ -31,7 +32,7 @@ type ScriptRun struct {
 	NotSeen       int               `json:"not_seen,omitempty" jsonschema_description:"Containers that have not reported in"`
 	WaitedSeconds int               `json:"waited_seconds" jsonschema_description:"Since the script was sent"`
 	Left          string            `json:"left,omitempty" jsonschema_description:"Directory on the region's storage that is still there"`
-	Reason        string            `json:"reason,omitempty" jsonschema_description:"What is known beyond the state"`
+	Reason        lang.Text         `json:"reason,omitzero" jsonschema_description:"What is known beyond the state"`
 }
 
 // ScriptContainer is what became of a script in one container.
@@ -88,16 +89,16 @@ func scriptRun(run *capture.Run, report capture.Report) ScriptRun {
 }
 
 func scriptContainer(c capture.Container) ScriptContainer {
-	r := ScriptResult{State: stateOf(c.State), Truncated: c.Stdout.Truncated || c.Stderr.Truncated, Reason: c.String()}
-	keep := func(name string, from capture.Stream, to *string, size **int) {
+	r := ScriptResult{State: stateOf(c.State), Truncated: c.Stdout.Truncated || c.Stderr.Truncated, Reason: c.Text()}
+	keep := func(name lang.Text, from capture.Stream, to *string, size **int) {
 		if *to = from.Text; !from.Unread {
 			*size = new(int(from.Bytes))
 		} else if c.State != capture.Unreadable {
-			r.Reason += "; its " + name + " could not be read"
+			r.Reason = lang.Clauses(r.Reason, lang.T("its %s could not be read", name))
 		}
 	}
-	keep("output", c.Stdout, &r.Stdout, &r.StdoutBytes)
-	keep("standard error", c.Stderr, &r.Stderr, &r.StderrBytes)
+	keep(lang.T("output"), c.Stdout, &r.Stdout, &r.StdoutBytes)
+	keep(lang.T("standard error"), c.Stderr, &r.Stderr, &r.StderrBytes)
 	if c.HasExit {
 		r.ExitCode = new(c.ExitCode)
 	}
@@ -108,14 +109,14 @@ func scriptContainer(c capture.Container) ScriptContainer {
 }
 
 // claim words what is known of a run, and no more than that.
-func claim(run *capture.Run, report capture.Report) string {
-	var words []string
-	say := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
-	if what := claimOfState(run, report); what != "" {
+func claim(run *capture.Run, report capture.Report) lang.Text {
+	var words []lang.Text
+	say := func(format string, args ...any) { words = append(words, lang.T(format, args...)) }
+	if what := claimOfState(run, report); !what.IsZero() {
 		words = append(words, what)
 	}
 	if report.Err != nil && report.State != capture.Unreadable {
-		say("It could not be looked at: %s", briefly(report.Err))
+		say("It could not be looked at: %s", toolbox.Briefly(report.Err))
 	}
 	if report.Status != "" && !report.Status.Is(scnet.Running) {
 		say("The instance is %s", text.Field(string(report.Status)))
@@ -123,42 +124,42 @@ func claim(run *capture.Run, report capture.Report) string {
 	if n := report.Finished(); run.Containers > 1 && n < run.Containers {
 		say("%d of %d containers finished", n, run.Containers)
 	}
-	if report.Left != "" && report.Why != "" {
+	if report.Left != "" && !report.Why.IsZero() {
 		say("Its directory stays: %s", report.Why)
 	}
-	return strings.Join(words, ". ")
+	return stops(words)
 }
 
 // claimOfState is what follows from the state alone, "" where the containers tell.
-func claimOfState(run *capture.Run, report capture.Report) string {
-	waited := fmt.Sprintf("%d s", int(report.Waited.Seconds()))
-	missing := fmt.Sprintf("%d of %d containers", report.Missing, run.Containers)
+func claimOfState(run *capture.Run, report capture.Report) lang.Text {
+	waited := lang.T("%d s", int(report.Waited.Seconds()))
+	missing := lang.T("%d of %d containers", report.Missing, run.Containers)
 	none := report.Missing == run.Containers
 	switch state := report.State; {
 	case state == capture.NotSeen && report.TooLate && none:
-		return fmt.Sprintf("No container reported in within %s, and none can any more: the script was not run", waited)
+		return lang.T("No container reported in within %s, and none can any more: the script was not run", waited)
 	case state == capture.NotSeen && report.TooLate:
-		return fmt.Sprintf("%s did not report in within %s, and cannot any more: there the script was not run", missing, waited)
+		return lang.T("%s did not report in within %s, and cannot any more: there the script was not run", missing, waited)
 	case state == capture.NotSeen && none:
-		return fmt.Sprintf("SCNet accepted the script, but no container reported in within %s. Either it has not been scheduled yet, or the "+
+		return lang.T("SCNet accepted the script, but no container reported in within %s. Either it has not been scheduled yet, or the "+
 			"container does not see %s; in that case the script was not run. Mount a directory when the instance is created, name output_dir, "+
 			"or use capture=off", waited, text.Field(run.Dir))
 	case state == capture.Accepted && none:
-		return fmt.Sprintf("SCNet accepted the script; no container has reported in within %s", waited)
+		return lang.T("SCNet accepted the script; no container has reported in within %s", waited)
 	case state == capture.NotSeen, state == capture.Accepted:
-		return fmt.Sprintf("Within %s, %s did not report in", waited, missing)
+		return lang.T("Within %s, %s did not report in", waited, missing)
 	case state == capture.Running:
-		return fmt.Sprintf("Still running after %s; this is not an error. Do not run it again", waited)
+		return lang.T("Still running after %s; this is not an error. Do not run it again", waited)
 	case state == capture.Unknown && report.Err == nil:
-		return "Whether SCNet took the script is not known, and no container has reported in. It was not sent again"
+		return lang.T("Whether SCNet took the script is not known, and no container has reported in. It was not sent again")
 	case state == capture.Unreadable:
-		return fmt.Sprintf("The file service may not read %s (911030); look there over SSH or Jupyter", text.Field(run.Dir))
+		return lang.T("The file service may not read %s (911030); look there over SSH or Jupyter", text.Field(run.Dir))
 	case state == capture.Interrupted:
-		return "It started, then the instance stopped or started again; exit code unknown"
+		return lang.T("It started, then the instance stopped or started again; exit code unknown")
 	case state == capture.Lost:
-		return "It started, and there is no sign of life any more; exit code unknown"
+		return lang.T("It started, and there is no sign of life any more; exit code unknown")
 	}
-	return ""
+	return lang.Text{}
 }
 
 // goesOn reports whether more can become known of the run.
@@ -167,30 +168,36 @@ func (r ScriptRun) goesOn() bool {
 	return r.Left != "" && (!r.State.Over() || r.NotSeen > 0 || slices.ContainsFunc(r.Containers, open))
 }
 
-func briefly(err error) string {
-	var failed *scnet.Error
-	if errors.As(err, &failed) {
-		return text.Field(failed.Brief())
+// stops joins sentences of which the last is to be ended by whoever shows them.
+func stops(parts []lang.Text) lang.Text {
+	if len(parts) == 0 {
+		return lang.Text{}
 	}
-	return text.Field(err.Error())
+	all := make([]lang.Text, len(parts))
+	for i, part := range parts {
+		if all[i] = part; i < len(parts)-1 {
+			all[i] = lang.T("%s.", part)
+		}
+	}
+	return lang.Sentences(all...)
 }
 
 // writeRun writes what became of a script in one instance.
-func (r ScriptRun) write(b *strings.Builder, name string) {
-	fmt.Fprintf(b, "%s: %s", name, r.State)
+func (r ScriptRun) write(l lang.Lang, b *strings.Builder, name string) {
+	words := []lang.Text{lang.T("%s: %s", name, r.State)}
 	if r.RunID != "" {
-		fmt.Fprintf(b, ", run_id %s", r.RunID)
+		words[0] = lang.T("%s: %s, run_id %s", name, r.State, r.RunID)
 	}
-	if r.Reason != "" {
-		fmt.Fprintf(b, ". %s", r.Reason)
+	if !r.Reason.IsZero() {
+		words = append(words, r.Reason)
 	}
 	if r.Left != "" {
-		fmt.Fprintf(b, ". Left on the storage: %s", r.Left)
+		words = append(words, lang.T("Left on the storage: %s", r.Left))
 	}
-	b.WriteString(".\n")
+	l.Fprintf(b, "%s.\n", stops(words))
 	for _, c := range r.Containers {
-		fmt.Fprintf(b, "- container %s: %s, %s\n", c.Name, c.State, c.Reason)
-		c.writeOutput(b, c.Name)
+		l.Fprintf(b, "- container %s: %s, %s\n", c.Name, c.State, c.Reason)
+		c.writeOutput(l, b, lang.Verbatim(c.Name))
 	}
 }
 
@@ -198,11 +205,11 @@ func (r ScriptRun) write(b *strings.Builder, name string) {
 func (s Instances) lookUpRun(ctx context.Context, runID, region, outputDir string) (*scnet.Region, *capture.Run, error) {
 	id, ok := capture.ParseID(strings.TrimSpace(runID))
 	if !ok {
-		return nil, nil, fmt.Errorf("%q is not a run_id of execute_script. Nothing was sent", text.Field(runID))
+		return nil, nil, lang.Errorf("%q is not a run_id of execute_script. Nothing was sent", text.Field(runID))
 	}
 	if outputDir != "" {
 		if err := capture.CheckBase(outputDir); err != nil {
-			return nil, nil, fmt.Errorf("output_dir: %w. Nothing was sent", err)
+			return nil, nil, lang.Errorf("output_dir: %w. Nothing was sent", err)
 		}
 	}
 	if s.SCNet == nil {
@@ -226,7 +233,7 @@ func (s Instances) lookUpRun(ctx context.Context, runID, region, outputDir strin
 			}
 		}
 	}
-	var unseen []string
+	var unseen []lang.Text
 	for _, each := range regions {
 		run, err := capture.Lookup(ctx, each, id, outputDir)
 		var none *capture.NoRunError
@@ -237,24 +244,24 @@ func (s Instances) lookUpRun(ctx context.Context, runID, region, outputDir strin
 			return nil, nil, context.Cause(ctx)
 		case errors.As(err, &none):
 			if len(none.Closed) > 0 {
-				unseen = append(unseen, fmt.Sprintf("in %s %s", each, text.Field(err.Error())))
+				unseen = append(unseen, lang.T("in %s %s", each, toolbox.Briefly(err)))
 			}
 		case !errors.Is(err, scnet.ErrNoContainers) && !errors.Is(err, scnet.ErrNoFiles):
-			unseen = append(unseen, fmt.Sprintf("%s could not be asked (%s)", each, briefly(err)))
+			unseen = append(unseen, lang.T("%s could not be asked (%s)", each, toolbox.Briefly(err)))
 		}
 	}
 	return nil, nil, noRun(id, unseen, s.Now())
 }
 
 // noRun says that a run was not found, and what speaks against there being none.
-func noRun(id capture.ID, unseen []string, now time.Time) error {
-	words := fmt.Sprintf("there is no run %s", id)
+func noRun(id capture.ID, unseen []lang.Text, now time.Time) error {
+	words := lang.T("there is no run %s", id)
 	if len(unseen) > 0 {
-		words = fmt.Sprintf("run %s was not found; but %s", id, strings.Join(unseen, ", and "))
+		words = lang.T("run %s was not found; but %s", id, lang.Clauses(unseen...))
 	}
 	if now.Sub(id.Time()) < time.Minute {
-		words += ". It was sent less than a minute ago, and the file service may show it late: try once more"
+		words = lang.T("%s. It was sent less than a minute ago, and the file service may show it late: try once more", words)
 	}
-	return fmt.Errorf("%s. Its directory is removed once all of its output has been read; if execute_script was given output_dir "+
+	return lang.Errorf("%s. Its directory is removed once all of its output has been read; if execute_script was given output_dir "+
 		"or a region, give the same", words)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -76,12 +77,12 @@ func notStatuses(words []string) error {
 	for i, word := range words {
 		quoted[i] = strconv.Quote(text.Line(strings.TrimSpace(word), 40))
 	}
-	are := "is not a status"
+	said := lang.T("%s is not a status", lang.Some(quoted))
 	if len(words) > 1 {
-		are = "are not statuses"
+		said = lang.T("%s are not statuses", lang.Some(quoted))
 	}
-	return &upstream.Failure{Kind: upstream.Argument, Service: "SCNet", Err: fmt.Errorf(
-		"%s %s. Nothing was sent. The statuses are %s", text.Some(quoted), are, validStatuses())}
+	return &upstream.Failure{Kind: upstream.Argument, Service: "SCNet", Err: lang.Errorf(
+		"%s. Nothing was sent. The statuses are %s", said, validStatuses())}
 }
 
 // validStatuses lists the statuses with a word of each language for every one.

@@ -3,12 +3,12 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -62,9 +62,9 @@ func (s Instances) planStop(
 		t := &plan.Targets[i]
 		switch {
 		case !t.Exists:
-			t.Effect = "does not exist (any more)"
+			t.Effect = lang.T("does not exist (any more)")
 		case ended(work.found[i].instance.Status):
-			t.Effect, t.Outcome = "has ended already", toolbox.AlreadyStopped
+			t.Effect, t.Outcome = lang.T("has ended already"), toolbox.AlreadyStopped
 		default:
 			t.Effect = stopEffect(*t, work.found[i].instance)
 			if work.found[i].instance.Status.Is(scnet.Waiting) { // it holds none yet
@@ -74,36 +74,35 @@ func (s Instances) planStop(
 			}
 		}
 	}
-	plan.Effect = fmt.Sprintf("would stop %s in %s: processes end, %s freed, and the instances stay. What is not in mounted storage may be lost.",
-		text.Count(plan.Changes(), "instance"), plan.Where(), text.Count(freed, "accelerator"))
+	plan.Effect = lang.T("would stop %s in %s: processes end, %s freed, and the instances stay. What is not in mounted storage may be lost.",
+		lang.Count(plan.Changes(), "instance"), plan.Where(), lang.Count(freed, "accelerator"))
 	if queueing > 0 && queueing == plan.Changes() {
-		plan.Effect = fmt.Sprintf("would take %s in %s out of the queue: no accelerator is freed, because none is held yet, and the instances stay.",
-			text.Count(queueing, "instance"), plan.Where())
+		plan.Effect = lang.T("would take %s in %s out of the queue: no accelerator is freed, because none is held yet, and the instances stay.",
+			lang.Count(queueing, "instance"), plan.Where())
 	}
 	return plan, work, nil
 }
 
 // stopEffect says what a stop ends.
-func stopEffect(t toolbox.Target, in scnet.Instance) string {
-	effect := "its processes end"
+func stopEffect(t toolbox.Target, in scnet.Instance) lang.Text {
+	effect := lang.T("its processes end")
 	if in.Status.Is(scnet.Waiting) {
-		effect = "leaves the queue and loses its place in it"
+		effect = lang.T("leaves the queue and loses its place in it")
 	}
 	if len(t.Mounts) == 0 && !in.Status.Is(scnet.Waiting) {
-		effect += "; it has no mounts, so its files may be lost"
+		effect = lang.Clauses(effect, lang.T("it has no mounts, so its files may be lost"))
 	}
 	return effect
 }
 
 func askStop(_ StopInstancesInput, plan toolbox.Plan) guard.Question {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Stop %s in %s? What is not in mounted storage may be lost.\n", text.Count(plan.Changes(), "instance"), plan.Where())
+	lines := []lang.Text{lang.T("Stop %s in %s? What is not in mounted storage may be lost.", lang.Count(plan.Changes(), "instance"), plan.Where())}
 	for _, t := range plan.Targets {
 		if !t.Spared() {
-			fmt.Fprintf(&b, "- %s, %s: %s\n", t, text.Field(t.Status), t.Effect)
+			lines = append(lines, lang.T("- %s, %s: %s", t, text.Field(t.Status), t.Effect))
 		}
 	}
-	return guard.Question{Message: strings.TrimSuffix(b.String(), "\n"), Choices: []string{"stop", "do not stop"}}
+	return guard.Question{Message: lang.Lines(lines...), Choices: []lang.Text{lang.T("stop"), lang.T("do not stop")}}
 }
 
 func (s Instances) actStop(ctx context.Context, in StopInstancesInput, work chosen) (StopInstancesOutput, error) {
@@ -115,7 +114,7 @@ func (s Instances) actStop(ctx context.Context, in StopInstancesInput, work chos
 		}
 		if err != nil {
 			for _, i := range chunk {
-				targets[i].Outcome, targets[i].Note = toolbox.NotAttempted, text.Field(err.Error())
+				targets[i].Outcome, targets[i].Note = toolbox.NotAttempted, toolbox.Briefly(err)
 			}
 			continue
 		}
@@ -146,17 +145,17 @@ func (s Instances) actStop(ctx context.Context, in StopInstancesInput, work chos
 }
 
 // afterStop is the next step for what a stop has left.
-func afterStop(targets []toolbox.Target) string {
-	if look := lookAtEach(targets, "Terminated", toolbox.StillActive, toolbox.OutcomeUnknown); look != "" {
-		return look + ": it waits for the end. What still runs then was not stopped, and can be stopped again."
+func afterStop(targets []toolbox.Target) lang.Text {
+	if look := lookAtEach(targets, "Terminated", toolbox.StillActive, toolbox.OutcomeUnknown); !look.IsZero() {
+		return lang.T("%s: it waits for the end. What still runs then was not stopped, and can be stopped again.", look)
 	}
-	if look := lookAtEach(targets, "", toolbox.RefusedByService); look != "" {
-		return look + ": SCNet refused to stop it, and its status may say why."
+	if look := lookAtEach(targets, "", toolbox.RefusedByService); !look.IsZero() {
+		return lang.T("%s: SCNet refused to stop it, and its status may say why.", look)
 	}
 	if toolbox.Count(targets, toolbox.NotAttempted, toolbox.OutcomeFailed) > 0 {
-		return "Repeat the call for the instances that nothing was sent for."
+		return lang.T("Repeat the call for the instances that nothing was sent for.")
 	}
-	return ""
+	return lang.Text{}
 }
 
 // stopWatch follows instances that a stop was sent for.
@@ -185,7 +184,7 @@ func (w *stopWatch) until(ctx context.Context, limit time.Duration) {
 			return
 		}
 		toolbox.ReportProgress(ctx, int(w.waited/time.Second), int(limit/time.Second),
-			fmt.Sprintf("%d not stopped yet", len(w.left)))
+			lang.T("%d not stopped yet", len(w.left)))
 		if !upstream.Wait(ctx, min(pause, rest)) {
 			return
 		}
@@ -216,23 +215,23 @@ func (w *stopWatch) settle(at int, in scnet.Instance, err error) bool {
 	t, sent := &w.targets[at], w.sent[at]
 	switch {
 	case errors.Is(err, scnet.ErrNotFound):
-		t.Outcome, t.Note = toolbox.Stopped, "it does not exist any more"
+		t.Outcome, t.Note = toolbox.Stopped, lang.T("it does not exist any more")
 		return true
 	case err == nil && ended(in.Status):
-		t.Outcome, t.Note, t.Code = toolbox.Stopped, "now "+text.Field(string(in.Status)), ""
+		t.Outcome, t.Note, t.Code = toolbox.Stopped, lang.T("now %s", text.Field(string(in.Status))), ""
 		if sent.Outcome == toolbox.OutcomeUnknown {
-			t.Note += ", although: " + sent.Note
+			t.Note = lang.T("%s, although: %s", t.Note, sent.Note)
 		}
 		return true
 	case err != nil && sent.Outcome == toolbox.StillActive:
 		t.Fail(toolbox.OutcomeUnknown, err)
-		t.Note = "the stop was accepted, but looking afterwards failed: " + t.Note
+		t.Note = lang.T("the stop was accepted, but looking afterwards failed: %s", t.Note)
 	case err != nil:
-		t.Note = sent.Note + "; looking afterwards failed: " + toolbox.Briefly(err)
+		t.Note = lang.Clauses(sent.Note, lang.T("looking afterwards failed: %s", toolbox.Briefly(err)))
 	case sent.Outcome == toolbox.StillActive:
-		t.Outcome, t.Note = toolbox.StillActive, "the stop was accepted; now "+text.Field(string(in.Status))
+		t.Outcome, t.Note = toolbox.StillActive, lang.T("the stop was accepted; now %s", text.Field(string(in.Status)))
 	default:
-		t.Note = sent.Note + "; it is " + text.Field(string(in.Status))
+		t.Note = lang.Clauses(sent.Note, lang.T("it is %s", text.Field(string(in.Status))))
 	}
 	return false
 }
@@ -254,16 +253,13 @@ func stopState(targets []toolbox.Target) toolbox.State {
 }
 
 // Text tells what became of each target.
-func (out StopInstancesOutput) Text() string {
+func (out StopInstancesOutput) Text(l lang.Lang) string {
 	var b strings.Builder
 	count := func(o ...toolbox.Outcome) int { return toolbox.Count(out.Targets, o...) }
-	fmt.Fprintf(&b, "%s: %d stopped, %d still active, %d had ended already, %d not found, %d refused, %d not sent, %d unknown",
+	said := lang.T("%s: %d stopped, %d still active, %d had ended already, %d not found, %d refused, %d not sent, %d unknown",
 		out.State, count(toolbox.Stopped), count(toolbox.StillActive), count(toolbox.AlreadyStopped), count(toolbox.NotFound),
 		count(toolbox.RefusedByService), count(toolbox.OutcomeFailed, toolbox.NotAttempted), count(toolbox.OutcomeUnknown))
-	if out.WaitedSeconds > 0 {
-		fmt.Fprintf(&b, " after %d s", out.WaitedSeconds)
-	}
-	b.WriteString(".\n")
-	toolbox.WriteOutcomes(&b, out.Targets)
+	l.Fprintf(&b, "%s.\n", afterSeconds(said, out.WaitedSeconds))
+	toolbox.WriteOutcomes(l, &b, out.Targets)
 	return strings.TrimSuffix(b.String(), "\n")
 }

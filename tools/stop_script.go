@@ -2,10 +2,10 @@ package tools
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/capture"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -44,17 +44,18 @@ func (s Instances) stopScript() toolbox.Tool {
 			return StopScriptOutput{RunID: in.RunID}
 		},
 		Ask: func(_ StopScriptInput, plan toolbox.Plan) guard.Question {
-			return guard.Question{Message: "This call " + plan.Effect, Choices: []string{"end the script", "let it go on"}}
+			return guard.Question{Message: lang.T("This call %s", plan.Effect),
+				Choices: []lang.Text{lang.T("end the script"), lang.T("let it go on")}}
 		},
 		Act: func(ctx context.Context, in StopScriptInput, work stopping) (out StopScriptOutput, err error) {
 			if err := work.run.Stop(ctx); err != nil {
 				return out, err
 			}
 			target := work.target
-			target.Outcome, target.Note = toolbox.Accepted, "the request to end it is on the storage"
+			target.Outcome, target.Note = toolbox.Accepted, lang.T("the request to end it is on the storage")
 			out = StopScriptOutput{Changed: toolbox.Changed{State: toolbox.Waiting, Targets: []toolbox.Target{target}},
 				RunID: in.RunID}
-			out.Next = fmt.Sprintf("get_script_output with run_id %s and wait_seconds=30 shows how it ended.", in.RunID)
+			out.Next = lang.T("get_script_output with run_id %s and wait_seconds=30 shows how it ended.", in.RunID)
 			return out, nil
 		},
 	}, s.options()...)
@@ -73,15 +74,15 @@ func (s Instances) planStopScript(
 		return plan, work, err
 	}
 	target := instanceTarget(l, s.Now())
-	target.Effect = "ends the script; what it did stays done"
+	target.Effect = lang.T("ends the script; what it did stays done")
 	target.Bound = []string{in.RunID} // a restart meanwhile has ended it anyway
 	plan.Targets = []toolbox.Target{target}
-	plan.Effect = fmt.Sprintf("would end the script of run %s in instance %s in %s.", in.RunID, target, region)
+	plan.Effect = lang.T("would end the script of run %s in instance %s in %s.", in.RunID, target, region)
 	return plan, stopping{run: run, target: target}, nil
 }
 
 // Text says that it was asked to end.
-func (out StopScriptOutput) Text() string {
-	return fmt.Sprintf("%s: run %s was asked to end. A script that runs gets TERM within about 10 seconds and KILL 10 seconds later; one that has not begun never will.",
+func (out StopScriptOutput) Text(l lang.Lang) string {
+	return l.Sprintf("%s: run %s was asked to end. A script that runs gets TERM within about 10 seconds and KILL 10 seconds later; one that has not begun never will.",
 		out.State, out.RunID)
 }

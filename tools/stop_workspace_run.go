@@ -2,10 +2,10 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
@@ -22,7 +22,7 @@ type StopWorkspaceRunOutput struct {
 	RunID   string        `json:"run_id" jsonschema_description:"Id of the run"`
 	Status  string        `json:"status,omitempty" jsonschema_description:"The service's word for the run"`
 	Summary *ScriptCounts `json:"summary,omitempty" jsonschema_description:"Records by what became of them; absent: they could not be read"`
-	Note    string        `json:"note,omitempty" jsonschema_description:"What to know"`
+	Note    lang.Text     `json:"note,omitzero" jsonschema_description:"What to know"`
 }
 
 func (s Desktops) stopWorkspaceRun() toolbox.Tool {
@@ -39,7 +39,8 @@ func (s Desktops) stopWorkspaceRun() toolbox.Tool {
 			return StopWorkspaceRunOutput{RunID: text.Field(in.RunID)}
 		},
 		Ask: func(_ StopWorkspaceRunInput, plan toolbox.Plan) guard.Question {
-			return guard.Question{Message: "This call " + plan.Effect, Choices: []string{"stop the run", "let it go on"}}
+			return guard.Question{Message: lang.T("This call %s", plan.Effect),
+				Choices: []lang.Text{lang.T("stop the run"), lang.T("let it go on")}}
 		},
 		Act: s.actStop,
 	})
@@ -54,7 +55,7 @@ func (s Desktops) planStop(
 		return plan, run, err
 	}
 	if task.Done() {
-		return plan, run, fmt.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), progressOf(task))
+		return plan, run, lang.Errorf("run %s is over: %s. Nothing was changed", text.Field(task.ID), progressOf(task))
 	}
 	found, err := s.find(ctx, task.ResourceIDs)
 	if err != nil {
@@ -68,11 +69,11 @@ func (s Desktops) planStop(
 		plan.Guarded = []toolbox.Target{{Place: s.place()}}
 	}
 	// The counts move while it runs, so consent is not bound to them.
-	run = toolbox.Target{ID: task.ID, Place: s.place(), Exists: true, Name: runItem(task).scriptNames(),
-		Effect: "what has not begun is not run"}
+	run = toolbox.Target{ID: task.ID, Place: s.place(), Exists: true, Name: runItem(task).scriptNames().String(),
+		Effect: lang.T("what has not begun is not run")}
 	plan.Targets = []toolbox.Target{run}
-	plan.Effect = fmt.Sprintf("would stop run %s on %s in %s: %s.",
-		text.Field(task.ID), text.Count(len(task.ResourceIDs), "desktop"), plan.Where(), progressOf(task))
+	plan.Effect = lang.T("would stop run %s on %s in %s: %s.",
+		text.Field(task.ID), lang.Count(len(task.ResourceIDs), "desktop"), plan.Where(), progressOf(task))
 	return plan, run, nil
 }
 
@@ -85,7 +86,7 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	run.Outcome = toolbox.Accepted
 	if err != nil {
 		run.Fail(toolbox.OutcomeUnknown, err)
-		out.Note = "The answer to the stop was lost: " + toolbox.Briefly(err) + ". It was not sent again."
+		out.Note = lang.T("The answer to the stop was lost: %s. It was not sent again.", toolbox.Briefly(err))
 	}
 	out.Targets = []toolbox.Target{run}
 	task, lookErr := s.Workspace.Task(ctx, in.RunID)
@@ -98,24 +99,24 @@ func (s Desktops) actStop(ctx context.Context, in StopWorkspaceRunInput, run too
 	switch {
 	case lookErr != nil:
 		out.State = toolbox.Unknown
-		out.Note = strings.TrimSpace(out.Note + " The run could not be looked at: " + toolbox.Briefly(lookErr) + ".")
+		out.Note = lang.Sentences(out.Note, lang.T("The run could not be looked at: %s.", toolbox.Briefly(lookErr)))
 	case task.Done():
 		out.State = toolbox.Done
 	case err != nil:
 		out.State = toolbox.Unknown
-		out.Next += " If it still runs, stop it again: that does no harm."
+		out.Next = lang.Sentences(out.Next, lang.T("If it still runs, stop it again: that does no harm."))
 	default:
 		out.State = toolbox.Waiting
-		out.Note = "The stop was accepted; what is running is not over yet."
+		out.Note = lang.T("The stop was accepted; what is running is not over yet.")
 	}
 	return out, nil
 }
 
 // Text tells what already ran.
-func (out StopWorkspaceRunOutput) Text() string {
-	words := fmt.Sprintf("%s: run %s", out.State, out.RunID)
+func (out StopWorkspaceRunOutput) Text(l lang.Lang) string {
+	words := lang.T("%s: run %s", out.State, out.RunID)
 	if out.Summary != nil {
-		words += fmt.Sprintf(", %s; status %s", out.Summary, text.Dash(out.Status))
+		words = lang.Parts(words, lang.T("%s; status %s", out.Summary, text.Dash(out.Status)))
 	}
-	return strings.TrimSpace(words + ". " + out.Note)
+	return lang.Sentences(lang.T("%s.", words), out.Note).In(l)
 }

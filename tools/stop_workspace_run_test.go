@@ -247,19 +247,19 @@ func TestNextStepOfARun(t *testing.T) {
 		c := newCloud(t, cloudSetup{desktops: pcs(2), timing: unhurried})
 		run := c.begun(t, 2)
 		r, out := c.look(t, arguments{"run_id": run})
-		wantParts(t, out.Next, "get_workspace_run with run_id="+run)
-		wantParts(t, r.Text, out.Next)
-		if _, page := c.look(t, arguments{"run_id": run, "limit": 1}); page.Next != "More follow: call again with start=1." {
+		wantParts(t, out.Next.String(), "get_workspace_run with run_id="+run)
+		wantParts(t, r.Text, out.Next.String())
+		if _, page := c.look(t, arguments{"run_id": run, "limit": 1}); page.Next.String() != "More follow: call again with start=1." {
 			t.Errorf("%q", page.Next)
 		}
 		c.call(t, stopTool, stop(run))
 		r, out = c.look(t, arguments{"run_id": run})
-		wantParts(t, out.Next, "output_of=[\"")
-		wantParts(t, r.Text, out.Next)
+		wantParts(t, out.Next.String(), "output_of=[\"")
+		wantParts(t, r.Text, out.Next.String())
 
 		c.sim.SetOutcome(pc(1), "", cloudsim.Outcome{Duration: time.Second})
 		_, done := c.run(t, running(1))
-		if _, out := c.look(t, arguments{"run_id": done.RunID}); out.Next != "" {
+		if _, out := c.look(t, arguments{"run_id": done.RunID}); !out.Next.IsZero() {
 			t.Errorf("%q", out.Next)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -41,7 +42,7 @@ type empty struct {
 	Names []string `json:"names" jsonschema_description:"Names"`
 }
 
-func (empty) Text() string { return "" }
+func (empty) Text(lang.Lang) string { return "" }
 
 func declared(name string, run func(context.Context, nothing) (empty, error)) toolbox.Tool {
 	return toolbox.Read(toolbox.Tool{Name: name, Title: name, Description: name, Toolset: "test", Risk: guard.Read}, run)
@@ -57,7 +58,7 @@ func TestFaultsOfOursStayInTheLog(t *testing.T) {
 		var log strings.Builder
 		ctx := zerolog.New(&log).WithContext(t.Context())
 		_, err := box.Call(ctx, toolbox.Call{Tool: tool.Name})
-		text := toolbox.Explain(err)
+		text := toolbox.Explain(lang.English, err)
 		_, rest, found := strings.Cut(text, "error id ")
 		if err == nil || !found || strings.Contains(text, inside) || strings.Contains(text, "names") {
 			t.Fatalf("%s: %q", tool.Name, text)
@@ -84,7 +85,7 @@ func TestTrustedResultsAreNotChecked(t *testing.T) {
 func TestUnknownTool(t *testing.T) {
 	box := toolbox.New(toolbox.Rules{}, tools.Instances{}.Tools())
 	_, err := box.Call(t.Context(), toolbox.Call{Tool: "list_instance"})
-	if !errors.Is(err, toolbox.ErrUnknownTool) || !strings.Contains(toolbox.Explain(err), "list_instances") {
+	if !errors.Is(err, toolbox.ErrUnknownTool) || !strings.Contains(toolbox.Explain(lang.English, err), "list_instances") {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -95,7 +96,7 @@ func TestCancelledCall(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := box.Call(ctx, toolbox.Call{Tool: "waits"}); toolbox.Explain(err) != "The call was cancelled." {
+	if _, err := box.Call(ctx, toolbox.Call{Tool: "waits"}); toolbox.Explain(lang.English, err) != "The call was cancelled." {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -106,7 +107,7 @@ func TestWrongArgumentsStayOutOfTheLog(t *testing.T) {
 	ctx := zerolog.New(&log).WithContext(t.Context())
 	box := toolbox.New(toolbox.Rules{}, tools.Instances{}.Tools())
 	_, err := box.Call(ctx, toolbox.Call{Tool: "execute_script", Arguments: json.RawMessage(`{"script":["hunter2"],"scope":"hunter2","hunter2":1}`)})
-	if !strings.Contains(toolbox.Explain(err), "hunter2") || strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "arguments are wrong") {
+	if !strings.Contains(toolbox.Explain(lang.English, err), "hunter2") || strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "arguments are wrong") {
 		t.Errorf("error %v; log %s", err, log.String())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -33,6 +35,7 @@ type scene struct {
 	elsewhere []simulator.Instance               // in a second region
 	before    func(*testing.T, *stage) arguments // prepares the world; what it returns is added to the arguments
 	prepare   func(*stage)                       // between preview and confirmation
+	lang      lang.Lang
 }
 
 // stage is the world of a scene. Tools of Workspace have a cloud too.
@@ -237,27 +240,47 @@ var scenes = map[string][]scene{
 	},
 }
 
-// transcriptFolder holds a file for every tool.
-const transcriptFolder = "testdata/transcripts"
+// transcriptFolders hold a file for every tool: everything, and what is said in Chinese.
+const (
+	transcriptFolder        = "testdata/transcripts"
+	chineseTranscriptFolder = "testdata/transcripts.zh-CN"
+)
 
-// TestTranscripts keeps what every tool answers, records and observes.
+// played is what a scene leaves behind.
+type played struct {
+	all  strings.Builder
+	said strings.Builder // what people and models read
+	data strings.Builder // what programs read
+}
+
+// TestTranscripts keeps what every tool answers, records and observes. In Chinese it says it in other words, and everything
+// that programs read is the same.
 func TestTranscripts(t *testing.T) {
 	files := map[string]bool{}
 	for _, tool := range tools.Catalogue() {
-		file := filepath.Join(transcriptFolder, tool.Name+".txt")
-		files[file] = true
+		file, chinese := filepath.Join(transcriptFolder, tool.Name+".txt"), filepath.Join(chineseTranscriptFolder, tool.Name+".txt")
+		files[file], files[chinese] = true, true
 		t.Run(tool.Name, func(t *testing.T) {
-			var b strings.Builder
+			var all, said strings.Builder
 			for _, s := range append([]scene{
 				{name: "not offered", policy: guard.Policy{DisabledTools: []string{tool.Name}}},
 				{name: "wrong arguments", arguments: arguments{"no_such_argument": 1, "limit": "x", "confirm": "perhaps"}},
 			}, scenes[tool.Name]...) {
-				synctest.Test(t, func(t *testing.T) { b.WriteString(s.play(t, tool)) })
+				english, other := &played{}, &played{}
+				synctest.Test(t, func(t *testing.T) { s.play(t, tool, english) })
+				s.lang = lang.Chinese
+				synctest.Test(t, func(t *testing.T) { s.play(t, tool, other) })
+				all.WriteString(anonymous(english.all.String()))
+				said.WriteString(anonymous(other.said.String()))
+				if a, b := anonymous(english.data.String()), anonymous(other.data.String()); a != b {
+					t.Errorf("%s: data depend on the language:\n%s\nin Chinese:\n%s", s.name, a, b)
+				}
 			}
-			golden.Check(t, file, b.String())
+			golden.Check(t, file, all.String())
+			golden.Check(t, chinese, said.String())
 		})
 	}
-	stored, err := filepath.Glob(filepath.Join(transcriptFolder, "*"))
+	stored, err := filepath.Glob(filepath.Join(transcriptFolder+"*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,12 +297,12 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// play makes the scene's calls and returns their transcript.
-func (s scene) play(t *testing.T, tool toolbox.Tool) string {
-	var b strings.Builder
+// play makes the scene's calls and keeps what they leave behind.
+func (s scene) play(t *testing.T, tool toolbox.Tool, p *played) {
+	words, data := io.MultiWriter(&p.all, &p.said), io.MultiWriter(&p.all, &p.data)
 	kept := &keptRecords{}
 	var endings []toolbox.Observation
-	rules := toolbox.Rules{Audit: kept, Policy: guard.Policy{AllowAccessURLs: s.reveals}, Observe: func() func(toolbox.Observation) {
+	rules := toolbox.Rules{Lang: s.lang, Audit: kept, Policy: guard.Policy{AllowAccessURLs: s.reveals}, Observe: func() func(toolbox.Observation) {
 		return func(o toolbox.Observation) { endings = append(endings, o) }
 	}}
 	on := &stage{}
@@ -305,22 +328,27 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 		caller := on.caller
 		caller.CanAsk = s.asks
 		r, err := on.try(t.Context(), toolbox.Call{Tool: tool.Name, Arguments: encoded(calls[i]), Caller: caller})
-		fmt.Fprintf(&b, "=== %s: %s\n", s.name, encoded(calls[i]))
+		fmt.Fprintf(words, "=== %s: %s\n", s.name, encoded(calls[i]))
 		switch {
 		case err != nil:
-			fmt.Fprintf(&b, "--- error\n%s\n", toolbox.Explain(err))
+			fmt.Fprintf(words, "--- error\n%s\n", toolbox.Explain(s.lang, err))
 		case r.Question != nil:
-			fmt.Fprintf(&b, "--- question %q, phrase %q\n%s\n", r.Question.Choices, r.Question.Phrases, r.Question.Message)
+			choices := make([]string, len(r.Question.Choices))
+			for i, choice := range r.Question.Choices {
+				choices[i] = choice.In(s.lang)
+			}
+			fmt.Fprintf(words, "--- question %q, phrase %q\n%s\n", choices, r.Question.Phrases, r.Question.Message.In(s.lang))
 		default:
-			fmt.Fprintf(&b, "--- result\n%s\n--- structured\n%s\n", r.Text, indented(r.Structured))
+			fmt.Fprintf(words, "--- result\n%s\n", r.Text)
+			fmt.Fprintf(data, "--- structured\n%s\n", indented(r.Structured))
 		}
-		b.WriteString("--- kept\n")
+		_, _ = io.WriteString(data, "--- kept\n")
 		for _, record := range kept.records {
 			line, _ := json.Marshal(record)
-			fmt.Fprintf(&b, "%s\n", unchanging.Replace(string(line)))
+			fmt.Fprintf(data, "%s\n", unchanging.Replace(string(line)))
 		}
 		for _, o := range endings {
-			fmt.Fprintf(&b, "tool %s, caller %s, outcome %s, consent %q, rule %q\n", o.Tool, o.Caller, o.Ending, o.Consent, o.Rule)
+			fmt.Fprintf(data, "tool %s, caller %s, outcome %s, consent %q, rule %q\n", o.Tool, o.Caller, o.Ending, o.Consent, o.Rule)
 		}
 		if i == 0 && s.confirm {
 			if s.prepare != nil {
@@ -329,7 +357,6 @@ func (s scene) play(t *testing.T, tool toolbox.Tool) string {
 			calls = append(calls, a.with(arguments{"confirm": true, "preview_token": r.Token}))
 		}
 	}
-	return anonymous(b.String())
 }
 
 // keptRecords is an audit log in memory, without what differs each time.

@@ -2,11 +2,11 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -56,13 +56,13 @@ func runCounts(t workspace.Task) ScriptCounts {
 }
 
 // progressOf words how far a run is.
-func progressOf(t workspace.Task) string {
-	return fmt.Sprintf("%s; status %s", runCounts(t), text.Dash(text.Field(t.Status)))
+func progressOf(t workspace.Task) lang.Text {
+	return lang.T("%s; status %s", runCounts(t), text.Dash(text.Field(t.Status)))
 }
 
 // lookAgain is the next step for a run that is not over, or could not be looked at.
-func lookAgain(runID string) string {
-	return fmt.Sprintf("Call get_workspace_run with run_id=%s to see how it goes on.", runID)
+func lookAgain(runID string) lang.Text {
+	return lang.T("Call get_workspace_run with run_id=%s to see how it goes on.", runID)
 }
 
 // RunRecord is one script on one desktop.
@@ -76,9 +76,9 @@ type RunRecord struct {
 	Status      string `json:"status,omitempty" jsonschema_description:"The service's word"`
 	ResultCode  string `json:"result_code,omitempty" jsonschema_description:"The service's code; what it means is not documented, so it is not taken for an exit code"`
 	ScriptResult
-	StartedAtText string `json:"started_at_text,omitempty" jsonschema_description:"Start as the service words it, where started_at cannot be told"`
-	EndedAtText   string `json:"ended_at_text,omitempty" jsonschema_description:"End as the service words it, where ended_at cannot be told"`
-	OutputError   string `json:"output_error,omitempty" jsonschema_description:"Why the output could not be read"`
+	StartedAtText string    `json:"started_at_text,omitempty" jsonschema_description:"Start as the service words it, where started_at cannot be told"`
+	EndedAtText   string    `json:"ended_at_text,omitempty" jsonschema_description:"End as the service words it, where ended_at cannot be told"`
+	OutputError   lang.Text `json:"output_error,omitzero" jsonschema_description:"Why the output could not be read"`
 }
 
 func runItem(t workspace.Task) RunItem {
@@ -105,7 +105,7 @@ func unread(m workspace.Moment) string {
 }
 
 // scriptNames joins the names of what a run runs.
-func (r RunItem) scriptNames() string {
+func (r RunItem) scriptNames() lang.Text {
 	names := make([]string, len(r.Scripts))
 	for i, s := range r.Scripts {
 		names[i] = s.Name
@@ -113,14 +113,14 @@ func (r RunItem) scriptNames() string {
 			names[i] = s.ID
 		}
 	}
-	return text.Some(names)
+	return lang.Some(names)
 }
 
 // where names the desktops that a run is on, as far as the result does.
-func (r RunItem) where() string {
-	words := strings.Join(r.DesktopIDs, ", ")
+func (r RunItem) where() lang.Text {
+	words := lang.Names(r.DesktopIDs)
 	if more := r.Desktops - len(r.DesktopIDs); more > 0 && len(r.DesktopIDs) > 0 {
-		words += fmt.Sprintf(" and %d more", more)
+		return lang.T("%s and %d more", words, more)
 	}
 	return words
 }
@@ -155,7 +155,7 @@ func runRecord(r workspace.Record) RunRecord {
 		ID: text.Field(r.ID), DesktopID: text.Field(r.DesktopID), DesktopName: text.Field(r.DesktopName),
 		ScriptID: text.Field(r.ScriptID), ScriptName: text.Field(r.ScriptName), Status: text.Field(r.Status),
 		ResultCode:    text.Field(r.ResultCode),
-		ScriptResult:  ScriptResult{State: commonState(r.State()), Reason: text.Field(r.Reason)},
+		ScriptResult:  ScriptResult{State: commonState(r.State()), Reason: lang.Verbatim(text.Field(r.Reason))},
 		StartedAtText: unread(r.Start), EndedAtText: unread(r.End),
 	}
 	item.SetTimes(r.Start.At, r.End.At)
@@ -174,7 +174,7 @@ func (r RunRecord) place() string {
 }
 
 // writeRecords writes a table of records, and their outputs. A column that says nothing of any record is left out.
-func writeRecords(b *strings.Builder, records []RunRecord) {
+func writeRecords(l lang.Lang, b *strings.Builder, records []RunRecord) {
 	if len(records) == 0 {
 		return
 	}
@@ -183,16 +183,16 @@ func writeRecords(b *strings.Builder, records []RunRecord) {
 		width int
 		cell  func(RunRecord) string
 	}{
-		{"DESKTOP", 24, func(r RunRecord) string { return r.DesktopName }},
-		{"DESKTOP ID", 40, func(r RunRecord) string { return r.DesktopID }},
-		{"RECORD", 40, func(r RunRecord) string { return r.ID }},
-		{"SCRIPT", 24, func(r RunRecord) string { return r.ScriptName }},
-		{"STATE", 10, func(r RunRecord) string { return string(r.State) }},
-		{"STATUS", 12, func(r RunRecord) string { return r.Status }},
-		{"BATCH", 6, func(r RunRecord) string { return r.Batch }},
-		{"CODE", 12, func(r RunRecord) string { return r.ResultCode }},
-		{"TOOK", 10, func(r RunRecord) string { return r.took() }},
-		{"REASON", 80, func(r RunRecord) string { return r.Reason }},
+		{l.Word("DESKTOP"), 24, func(r RunRecord) string { return r.DesktopName }},
+		{l.Word("DESKTOP ID"), 40, func(r RunRecord) string { return r.DesktopID }},
+		{l.Word("RECORD"), 40, func(r RunRecord) string { return r.ID }},
+		{l.Word("SCRIPT"), 24, func(r RunRecord) string { return r.ScriptName }},
+		{l.Word("STATE"), 10, func(r RunRecord) string { return string(r.State) }},
+		{l.Word("STATUS"), 12, func(r RunRecord) string { return r.Status }},
+		{l.Word("BATCH"), 6, func(r RunRecord) string { return r.Batch }},
+		{l.Word("CODE"), 12, func(r RunRecord) string { return r.ResultCode }},
+		{l.Word("TOOK"), 10, func(r RunRecord) string { return r.took() }},
+		{l.Word("REASON"), 80, func(r RunRecord) string { return r.Reason.In(l) }},
 	}
 	rows, widths := make([][]string, len(records)+1), []int{}
 	for _, c := range columns {
@@ -207,9 +207,9 @@ func writeRecords(b *strings.Builder, records []RunRecord) {
 	}
 	text.WriteTable(b, rows, widths)
 	for _, r := range records {
-		r.writeOutput(b, fmt.Sprintf("record %s on %s", r.ID, text.Dash(r.place())))
-		if r.OutputError != "" {
-			fmt.Fprintf(b, "The output of record %s could not be read: %s.\n", r.ID, r.OutputError)
+		r.writeOutput(l, b, lang.T("record %s on %s", r.ID, text.Dash(r.place())))
+		if !r.OutputError.IsZero() {
+			l.Fprintf(b, "The output of record %s could not be read: %s.\n", r.ID, r.OutputError)
 		}
 	}
 }

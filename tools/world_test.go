@@ -17,6 +17,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -219,7 +220,7 @@ func (w *world) call(t testing.TB, tool string, a arguments) reply {
 	t.Helper()
 	r, err := w.try(t.Context(), toolbox.Call{Tool: tool, Arguments: encoded(a)})
 	if err != nil {
-		t.Fatalf("%s: %s", tool, toolbox.Explain(err))
+		t.Fatalf("%s: %s", tool, toolbox.Explain(lang.English, err))
 	}
 	return r
 }
@@ -231,7 +232,7 @@ func (w *world) fails(t testing.TB, tool string, a arguments, want ...string) er
 	if err == nil {
 		t.Fatalf("%s: no error but %s", tool, r.Text)
 	}
-	wantParts(t, toolbox.Explain(err), want...)
+	wantParts(t, toolbox.Explain(lang.English, err), want...)
 	return err
 }
 
@@ -316,14 +317,14 @@ type reports struct {
 
 func (p *reports) follow(ctx context.Context) context.Context {
 	p.last = -1
-	return toolbox.WithProgress(ctx, func(done, total int, message string) {
+	return toolbox.WithProgress(ctx, func(done, total int, message lang.Text) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if done <= p.last || done > total {
 			p.fault = fmt.Sprintf("%d of %d after %d", done, total, p.last)
 		}
 		p.last = done
-		p.seen = append(p.seen, fmt.Sprintf("%d/%d %s", done, total, message))
+		p.seen = append(p.seen, fmt.Sprintf("%d/%d %s", done, total, message.String()))
 	})
 }
 
@@ -332,4 +333,13 @@ func (p *reports) want(t testing.TB, want ...string) {
 	if p.fault != "" || !slices.Equal(p.seen, want) {
 		t.Errorf("progress %q %s\nwant %q", p.seen, p.fault, want)
 	}
+}
+
+// joinTexts joins what texts say in English.
+func joinTexts(texts []lang.Text, separator string) string {
+	words := make([]string, len(texts))
+	for i, t := range texts {
+		words[i] = t.String()
+	}
+	return strings.Join(words, separator)
 }

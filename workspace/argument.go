@@ -1,22 +1,21 @@
 package workspace
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Problem is an argument that breaks a rule.
 type Problem struct {
-	Field   string // as the service names it: "gray_count"
-	Message string // the rule, and what was given
+	Field   string    // as the service names it: "gray_count"
+	Message lang.Text // the rule, and what was given
 }
 
 // ArgumentError lists everything that is wrong with the arguments of a call. Nothing was sent.
@@ -24,23 +23,33 @@ type ArgumentError struct{ Problems []Problem }
 
 // Unwrap returns it as a failure of the call that the arguments were for.
 func (e *ArgumentError) Unwrap() error {
-	return &Error{Kind: upstream.Argument, Service: service, Err: errors.New(e.Error())}
+	return &Error{Kind: upstream.Argument, Service: service, Err: (*brokenRules)(e)}
 }
 
 // Error joins the problems.
-func (e *ArgumentError) Error() string {
-	var parts []string
+func (e *ArgumentError) Error() string { return e.In(lang.English) }
+
+// In says them in a language.
+func (e *ArgumentError) In(l lang.Lang) string {
+	var parts []lang.Text
 	for _, p := range e.Problems {
-		parts = append(parts, p.Field+": "+p.Message)
+		parts = append(parts, lang.T("%s: %s", p.Field, p.Message))
 	}
-	return strings.Join(parts, "; ")
+	return lang.Clauses(parts...).In(l)
 }
+
+// brokenRules is an ArgumentError as the cause of a failure, which does not lead back to it.
+type brokenRules ArgumentError
+
+func (e *brokenRules) Error() string { return (*ArgumentError)(e).Error() }
+
+func (e *brokenRules) In(l lang.Lang) string { return (*ArgumentError)(e).In(l) }
 
 // problems collects what is wrong.
 type problems []Problem
 
 func (p *problems) add(field, format string, args ...any) {
-	*p = append(*p, Problem{field, fmt.Sprintf(format, args...)})
+	*p = append(*p, Problem{field, lang.T(format, args...)})
 }
 
 // err returns nil when there are none.
@@ -51,7 +60,7 @@ func (p *problems) err() error {
 	return &ArgumentError{*p}
 }
 
-const idRule = "ids are 1 to 128 letters, digits, - and _"
+var idRule = lang.T("ids are 1 to 128 letters, digits, - and _")
 
 // id checks one that must be there.
 func (p *problems) id(field, id string) {
@@ -74,12 +83,12 @@ func (p *problems) ids(field string, ids []string, least, most int) {
 
 // names checks a list of what stands for ids, as far as that goes without a look-up.
 func (p *problems) names(field string, names []string, least, most int) {
-	p.each(field, names, least, most, fmt.Sprintf("names are 1 to %d characters", maxFilter), func(name string) bool {
+	p.each(field, names, least, most, lang.T("names are 1 to %d characters", maxFilter), func(name string) bool {
 		return strings.TrimSpace(name) != "" && utf8.RuneCountInString(name) <= maxFilter && utf8.ValidString(name)
 	})
 }
 
-func (p *problems) each(field string, ids []string, least, most int, rule string, valid func(string) bool) {
+func (p *problems) each(field string, ids []string, least, most int, rule lang.Text, valid func(string) bool) {
 	if len(ids) < least || len(ids) > most {
 		p.add(field, "%d to %d ids go in one call, not %d", least, most, len(ids))
 	}
@@ -107,11 +116,11 @@ func (p *problems) each(field string, ids []string, least, most int, rule string
 	}
 }
 
-func others(count int) string {
+func others(count int) lang.Text {
 	if count < 2 {
-		return ""
+		return lang.Text{}
 	}
-	return fmt.Sprintf(" (and %d more)", count-1)
+	return lang.T(" (and %d more)", count-1)
 }
 
 // text checks a length in characters, and that JSON carries the text unchanged.

@@ -80,7 +80,7 @@ func TestExecutionRules(t *testing.T) {
 			}
 			var got []string
 			for _, p := range arguments.Problems {
-				got = append(got, p.Field+": "+p.Message)
+				got = append(got, p.Field+": "+p.Message.String())
 			}
 			if len(got) != len(c.want) || !slices.EqualFunc(got, c.want, strings.HasPrefix) {
 				t.Errorf("problems\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))

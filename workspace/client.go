@@ -10,13 +10,13 @@ package workspace
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -65,7 +65,7 @@ type Client struct {
 // New checks cfg and returns a Client. It makes no request. Every error wraps ErrConfig and names what is missing.
 func New(cfg Config) (*Client, error) {
 	if err := cfg.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, lang.Errorf("%w: %w", ErrConfig, err)
 	}
 	if cfg.Endpoint == "" {
 		cfg.Endpoint = "https://workspace." + cfg.Region + ".myhuaweicloud.com"
@@ -119,7 +119,7 @@ const maxRegion = 63
 
 func (cfg Config) check() error {
 	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	problem := func(format string, args ...any) { problems = append(problems, lang.Errorf(format, args...)) }
 	if !cfg.AccessKey.IsSet() {
 		problem("the access key is missing")
 	}
@@ -148,7 +148,10 @@ func (cfg Config) check() error {
 		// The public IAM must not see the keys of a private cloud.
 		problem("the project id is missing; with an endpoint of your own the IAM endpoint is needed to look it up")
 	}
-	for _, address := range []struct{ name, url string }{{"endpoint", cfg.Endpoint}, {"IAM endpoint", cfg.IAMEndpoint}} {
+	for _, address := range []struct {
+		name lang.Text
+		url  string
+	}{{lang.T("endpoint"), cfg.Endpoint}, {lang.T("IAM endpoint"), cfg.IAMEndpoint}} {
 		if address.url == "" {
 			continue
 		}

@@ -1,13 +1,13 @@
 package workspace
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -17,22 +17,22 @@ type Error = upstream.Failure
 
 // Causes that a caller can tell apart with errors.Is. An argument that breaks a rule is an *ArgumentError.
 var (
-	ErrCredential   = errors.New("the keys or the signature were refused")
-	ErrDenied       = errors.New("not allowed")
-	ErrNotFound     = errors.New("not found")
-	ErrNoAPI        = errors.New("the address has no such API")
-	ErrRefused      = errors.New("the service refused")
-	ErrThrottled    = errors.New("too many calls")
-	ErrFailed       = errors.New("the service failed")
-	ErrUnavailable  = errors.New("the service is not available")
-	ErrMalformed    = errors.New("the answer is not what Huawei Cloud documents")
-	ErrRedirect     = errors.New("the answer is a redirect; it was not followed, so that the signature stays where it belongs")
+	ErrCredential   = lang.Errorf("the keys or the signature were refused")
+	ErrDenied       = lang.Errorf("not allowed")
+	ErrNotFound     = lang.Errorf("not found")
+	ErrNoAPI        = lang.Errorf("the address has no such API")
+	ErrRefused      = lang.Errorf("the service refused")
+	ErrThrottled    = lang.Errorf("too many calls")
+	ErrFailed       = lang.Errorf("the service failed")
+	ErrUnavailable  = lang.Errorf("the service is not available")
+	ErrMalformed    = lang.Errorf("the answer is not what Huawei Cloud documents")
+	ErrRedirect     = lang.Errorf("the answer is a redirect; it was not followed, so that the signature stays where it belongs")
 	ErrRepeatedRows = upstream.ErrRepeatedRows // see upstream.Walk
-	ErrProject      = errors.New("the project cannot be told")
+	ErrProject      = lang.Errorf("the project cannot be told")
 
 	// ErrConfig marks a Config that cannot work: a missing key, no address, an address that is not https.
 	ErrConfig error = &Error{
-		Kind: upstream.Setup, Err: errors.New("workspace (Huawei Cloud) is not configured"),
+		Kind: upstream.Setup, Err: lang.Errorf("workspace (Huawei Cloud) is not configured"),
 		Hint: upstream.Text{
 			English: "Set HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and HUAWEICLOUD_SDK_REGION, or unset the keys.",
 			Chinese: "请设置 HUAWEICLOUD_SDK_AK、HUAWEICLOUD_SDK_SK 和 HUAWEICLOUD_SDK_REGION，或取消设置这些密钥。",
@@ -40,7 +40,7 @@ var (
 	}
 )
 
-const service = "Huawei Cloud"
+const service = "Huawei Cloud" // not said to people: a name
 
 // clockTolerance is well below the 15 minutes beyond which signatures are refused.
 const clockTolerance = 5 * time.Minute

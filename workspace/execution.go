@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -77,9 +78,10 @@ func (x Execution) check(desktops func(p *problems, field string, ids []string, 
 }
 
 func (x Execution) checkGray(p *problems) {
-	size, field, what := len(x.GrayDesktops), "gray_resource_ids", "the number of gray_resource_ids, which stands for gray_count,"
+	size, field := len(x.GrayDesktops), "gray_resource_ids"
+	what := lang.T("the number of gray_resource_ids, which stands for gray_count,")
 	if x.GrayCount != nil {
-		size, field, what = *x.GrayCount, "gray_count", "gray_count"
+		size, field, what = *x.GrayCount, "gray_count", lang.Verbatim("gray_count")
 		if size < 1 {
 			p.add(field, "it must be 1 or more, not %d; leave it out to run all desktops in one batch", size)
 		}

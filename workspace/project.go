@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -34,7 +35,7 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && errors.Is(e.Err, ErrDenied) { // keys that may use a project need not be able to list it
-			e.Err, e.Hint = fmt.Errorf("%w: %w", ErrProject, e.Err), upstream.Text{}
+			e.Err, e.Hint = lang.Errorf("%w: %w", ErrProject, e.Err), upstream.Text{}
 			e.Advise(upstream.Text{}, hints)
 		}
 		return "", err
@@ -58,13 +59,13 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	projects := *answer.Projects
 	switch {
 	case len(projects) == 0:
-		return fail(fmt.Errorf("%w: IAM lists none with the name %s for these keys", ErrProject, c.cfg.Region))
+		return fail(lang.Errorf("%w: IAM lists none with the name %s for these keys", ErrProject, c.cfg.Region))
 	case len(projects) > 1:
 		var names []string
 		for _, p := range projects[:min(len(projects), 5)] {
 			names = append(names, clean.Line(fmt.Sprintf("%s (%s)", p.Name, p.ID), 100))
 		}
-		return fail(fmt.Errorf("%w: IAM lists %d: %s", ErrProject, len(projects), strings.Join(names, ", ")))
+		return fail(lang.Errorf("%w: IAM lists %d: %s", ErrProject, len(projects), strings.Join(names, ", ")))
 	case !clean.IsID(string(projects[0].ID)):
 		return fail(ErrMalformed)
 	}

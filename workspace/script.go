@@ -2,11 +2,11 @@ package workspace
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/lenient"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -127,7 +127,7 @@ func (c *Client) Script(ctx context.Context, id string) (Script, error) {
 func another(call *call, id string) error {
 	return call.fail(Error{
 		Kind: upstream.Malformed, Delivery: upstream.Answered, Status: http.StatusOK,
-		Err: fmt.Errorf("%w: another one than %s came back", ErrMalformed, id),
+		Err: lang.Errorf("%w: another one than %s came back", ErrMalformed, id),
 	})
 }
 

@@ -1,6 +1,8 @@
 package workspace
 
-import "strings"
+import (
+	"strings"
+)
 
 // State is what a status word of the service means. The service publishes no list of its words for tasks and records, so
 // every word may come; keep it beside the State.

@@ -2,10 +2,10 @@ package workspace
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -149,10 +149,10 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 		}
 	}
 	f := Error{
-		Kind: upstream.NotFound, Delivery: upstream.Answered, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", ErrNotFound, id),
+		Kind: upstream.NotFound, Delivery: upstream.Answered, Status: http.StatusOK, Err: lang.Errorf("%w: %s", ErrNotFound, id),
 	}
 	if len(found.Rows) > 0 {
-		f.Kind, f.Err = upstream.Malformed, fmt.Errorf("%w: other tasks than %s came back", ErrMalformed, id)
+		f.Kind, f.Err = upstream.Malformed, lang.Errorf("%w: other tasks than %s came back", ErrMalformed, id)
 	}
 	return Task{}, (&call{op: op}).fail(f)
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-
-	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
 // othersMayWrite are the permission bits that let others than the owner put themselves into the file.
@@ -50,28 +48,6 @@ func (f *File) Reload() error {
 	}
 	f.table.Store(table)
 	return nil
-}
-
-// Live returns the policy of a caller as the file says it at any time, to narrow the operator's by. Once the file no longer
-// names the caller, or names a token with another digest, it returns a *guard.Refusal instead: a call that was begun with the
-// old token must not go on.
-func (f *File) Live(name, digest string) guard.Live {
-	return func() (guard.Policy, error) {
-		for _, c := range f.Table().callers {
-			switch {
-			case c.Name != name:
-			case c.Digest != digest:
-				return guard.Policy{}, revoked("the token of caller %s has been replaced", name)
-			default:
-				return c.Policy, nil
-			}
-		}
-		return guard.Policy{}, revoked("caller %s has been removed", name)
-	}
-}
-
-func revoked(format, name string) error {
-	return &guard.Refusal{Rule: guard.CallerRule, Reason: fmt.Sprintf(format, name)}
 }
 
 func (f *File) read() (*Table, error) {

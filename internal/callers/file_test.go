@@ -182,7 +182,7 @@ func TestLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := f.Live("a", callers.Digest("token of a"))
-	if p, err := live(); err != nil || p.ReadOnly || p.Owner != "the policy of caller a" {
+	if p, err := live(); err != nil || p.ReadOnly || p.Caller != "a" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	write(t, path, file(entry("a", `"read_only":true`)), 0o600)
@@ -201,7 +201,7 @@ func TestLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		var refusal *guard.Refusal
-		if _, err := live(); !errors.As(err, &refusal) || refusal.Rule != guard.CallerRule || refusal.Reason != want {
+		if _, err := live(); !errors.As(err, &refusal) || refusal.Rule != guard.CallerRule || refusal.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

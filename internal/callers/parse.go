@@ -166,7 +166,7 @@ func (r *reader) name(path string, value any, c *Caller) {
 		return
 	}
 	r.named[name] = len(r.callers)
-	c.Name, c.Policy.Owner = name, "the policy of caller "+name
+	c.Name, c.Policy.Caller = name, name
 }
 
 func (r *reader) digest(path string, value any, c *Caller) {

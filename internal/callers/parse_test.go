@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 `))
 	caller := table.Callers()[0]
 	want := guard.Policy{
-		Owner: "the policy of caller ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"delete_instances"},
+		Caller: "ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"delete_instances"},
 		Allow: [][]guard.Pattern{{pattern(t, "name:ci-*"), pattern(t, "id:x")}}, Protect: []guard.Pattern{pattern(t, "prod-*")},
 		MaxTargets: 5, NeverAsk: true, AllowAccessURLs: true,
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
@@ -36,7 +36,7 @@ func Find(ctx context.Context, region *scnet.Region, in scnet.Instance, scope, w
 	p := Place{region: region, instance: in, scope: scope, containers: 1}
 	if scope == allContainers {
 		if p.containers = in.Containers; p.containers < 1 || p.containers > maxContainers {
-			return p, fmt.Errorf("the service tells of %d containers; 1 to %d can be told apart", in.Containers, maxContainers)
+			return p, lang.Errorf("the service tells of %d containers; 1 to %d can be told apart", in.Containers, maxContainers)
 		}
 	}
 	if wanted != "" {
@@ -57,7 +57,7 @@ func Find(ctx context.Context, region *scnet.Region, in scnet.Instance, scope, w
 		if err == nil {
 			p.bases = append(p.bases, base)
 		} else if problem == nil {
-			problem = fmt.Errorf("%s: %w", base, err)
+			problem = lang.Errorf("%s: %w", base, err)
 		}
 	}
 	switch {
@@ -66,7 +66,7 @@ func Find(ctx context.Context, region *scnet.Region, in scnet.Instance, scope, w
 	case problem != nil:
 		return p, problem
 	}
-	return p, errors.New("the instance mounts no directory, and the service does not tell the home directory")
+	return p, lang.Errorf("the instance mounts no directory, and the service does not tell the home directory")
 }
 
 // maxContainers of one instance can be told apart.
@@ -83,14 +83,14 @@ type Script struct {
 }
 
 // ErrNoStorage says that no run was made, so nothing was sent.
-var ErrNoStorage = errors.New("no directory could be made for the output")
+var ErrNoStorage = lang.Errorf("no directory could be made for the output")
 
 // Start makes the directory of a new run and hands the script to the instance. An error without [upstream.Failure.Uncertain]
 // says that the script was not sent, or refused; an uncertain one comes with the run, which shows later whether it arrived.
 func (p Place) Start(ctx context.Context, s Script, now time.Time) (*Run, error) {
 	run, err := p.prepare(ctx, now)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoStorage, err)
+		return nil, lang.Errorf("%w: %w", ErrNoStorage, err)
 	}
 	w := newWrapping(run.ID)
 	w.containers, w.shell, w.timeout, w.candidates = p.containers, s.Shell, s.Timeout, inside(p.instance, run.Dir, run.ID)
@@ -124,7 +124,7 @@ func (p Place) prepare(ctx context.Context, now time.Time) (*Run, error) {
 				}
 				run.remove(ctx)
 			}
-			problem = fmt.Errorf("%s: %w", base, err)
+			problem = lang.Errorf("%s: %w", base, err)
 			if isUncertain(err) { // it may be there: another one certainly is ours alone
 				run.remove(ctx)
 				continue
@@ -258,7 +258,7 @@ type Report struct {
 	TooLate    bool          // and that cannot any more: there the script was not run
 	Waited     time.Duration // since it was sent
 	Left       string        // the run's directory, if it is still there
-	Why        string        // why it is
+	Why        lang.Text     // why it is
 	Status     scnet.Status  // of the instance, where that was looked at
 	Err        error         // what kept us from looking
 }
@@ -305,62 +305,58 @@ var secretWords = sync.OnceValue(func() *regexp.Regexp {
 // mask hides what looks like a token of the service.
 func mask(words string) string { return secretWords().ReplaceAllString(words, "${1}[secret]") }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return strconv.Itoa(n) + " " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
 // gloss explains an exit code that a signal gave.
-func gloss(code int) string {
+func gloss(code int) lang.Text {
 	switch code {
 	case 126:
-		return "not executable"
+		return lang.T("not executable")
 	case 127:
-		return "command not found"
+		return lang.T("command not found")
 	case 137:
-		return "killed, perhaps because memory ran out"
+		return lang.T("killed, perhaps because memory ran out")
 	case 143:
-		return "terminated"
+		return lang.T("terminated")
 	}
-	return ""
+	return lang.Text{}
 }
 
-// String words what became of the script in the container.
-func (c Container) String() string {
-	after := ""
+// Text words what became of the script in the container.
+func (c Container) Text() lang.Text {
+	var after lang.Text
 	if c.Took > 0 {
-		after = fmt.Sprintf(" after %s", c.Took)
+		after = lang.T(" after %s", c.Took)
 	}
 	switch c.State {
 	case Succeeded, Failed:
-		words := fmt.Sprintf("exit code %d", c.ExitCode)
-		if why := gloss(c.ExitCode); why != "" {
-			words += " (" + why + ")"
+		words := lang.T("exit code %d", c.ExitCode)
+		if why := gloss(c.ExitCode); !why.IsZero() {
+			words = lang.T("exit code %d (%s)", c.ExitCode, why)
 		}
-		return words + after
+		return lang.Run(words, after)
 	case TimedOut:
-		return "killed" + after + ": it took longer than timeout_seconds"
+		return lang.T("killed%s: it took longer than timeout_seconds", after)
 	case Cancelled:
-		return "killed on request" + after
+		return lang.T("killed on request%s", after)
 	case Running:
-		return "still running"
+		return lang.T("still running")
 	case Corrupt:
-		return "not run: the script arrived damaged, or the container has no decoder for it"
+		return lang.T("not run: the script arrived damaged, or the container has no decoder for it")
 	case NoShell:
-		return "not run: the container lacks the shell"
+		return lang.T("not run: the container lacks the shell")
 	case Unwritable:
-		return "not run: no output could be written"
+		return lang.T("not run: no output could be written")
 	case Interrupted:
-		return "started, then its container stopped; exit code unknown"
+		return lang.T("started, then its container stopped; exit code unknown")
 	case Lost:
-		return "started, and gives no sign of life any more; exit code unknown"
+		return lang.T("started, and gives no sign of life any more; exit code unknown")
 	case NoRecord:
-		return "finished, but its record is missing or incomplete (is the disk full?); exit code unknown"
+		return lang.T("finished, but its record is missing or incomplete (is the disk full?); exit code unknown")
 	case Unreadable:
-		return "the file service may not read what it left; exit code unknown"
+		return lang.T("the file service may not read what it left; exit code unknown")
 	case NotSeen, Accepted, Unknown: // of a run, not of a container
 	}
-	return string(c.State)
+	return lang.Verbatim(string(c.State))
 }
+
+// String says it in English.
+func (c Container) String() string { return c.Text().String() }

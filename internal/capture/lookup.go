@@ -4,23 +4,26 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
 // ErrNoRun says that no run with the id was found.
-var ErrNoRun = errors.New("no such run")
+var ErrNoRun = lang.Errorf("no such run")
 
 // NoRunError is ErrNoRun with the directories that the file service may not look into: the run may be there.
 type NoRunError struct{ Closed []string }
 
 // Error names them.
-func (e *NoRunError) Error() string {
+func (e *NoRunError) Error() string { return e.In(lang.English) }
+
+// In says it in a language.
+func (e *NoRunError) In(l lang.Lang) string {
 	if len(e.Closed) == 0 {
-		return ErrNoRun.Error()
+		return l.Say(ErrNoRun)
 	}
-	return "the file service may not look into " + strings.Join(e.Closed, ", ")
+	return l.Sprintf("the file service may not look into %s", lang.Names(e.Closed))
 }
 
 // Unwrap returns ErrNoRun.

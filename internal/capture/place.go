@@ -2,18 +2,17 @@ package capture
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 )
 
 // errUnsuited says why a directory cannot take a run.
-var errUnsuited = errors.New("it cannot take output")
+var errUnsuited = lang.Errorf("it cannot take output")
 
 // bases returns the directories that may take the runs of an instance, the likeliest first: wanted if there is one, else what
 // the instance mounts and the home.
@@ -54,7 +53,7 @@ func within(dir, parent string) bool {
 // CheckBase refuses a directory whose name could become anything else on the way to the service or through a shell.
 func CheckBase(dir string) error {
 	if !pathPattern().MatchString(dir) || path.Clean(dir) != dir || len(dir) > 512 {
-		return fmt.Errorf("%q is not an absolute path of letters, digits and . _ @ %% + = : - alone", text.Line(dir, 80))
+		return lang.Errorf("%q is not an absolute path of letters, digits and . _ @ %% + = : - alone", text.Line(dir, 80))
 	}
 	return nil
 }
@@ -80,10 +79,10 @@ func inside(in scnet.Instance, run string, id ID) []string {
 // suits looks whether base can take runs, and changes nothing. That it can be written is shown only by writing.
 func suits(ctx context.Context, files *scnet.Files, base string) error {
 	if err := CheckBase(base); err != nil {
-		return fmt.Errorf("%w: %w", errUnsuited, err)
+		return lang.Errorf("%w: %w", errUnsuited, err)
 	}
 	if files.User == "" {
-		return fmt.Errorf("%w: the service does not tell the cluster user", errUnsuited)
+		return lang.Errorf("%w: the service does not tell the cluster user", errUnsuited)
 	}
 	for _, part := range []string{".scnet-mcp", "runs"} {
 		found, err := files.List(ctx, base)
@@ -96,7 +95,7 @@ func suits(ctx context.Context, files *scnet.Files, base string) error {
 		}
 		base += "/" + part
 		if err := private(found[i], files.User); err != nil {
-			return fmt.Errorf("%w: %s %w", errUnsuited, base, err)
+			return lang.Errorf("%w: %s %w", errUnsuited, base, err)
 		}
 	}
 	return nil
@@ -106,11 +105,11 @@ func suits(ctx context.Context, files *scnet.Files, base string) error {
 func private(f scnet.File, user string) error {
 	switch {
 	case f.Symlink || !f.Directory:
-		return errors.New("is not a directory of its own")
+		return lang.Errorf("is not a directory of its own")
 	case f.Owner != user:
-		return fmt.Errorf("belongs to %q", text.Line(f.Owner, 40))
+		return lang.Errorf("belongs to %q", text.Line(f.Owner, 40))
 	case len(f.Permission) != len("rwxrwxrwx") || f.Permission[4] == 'w' || f.Permission[7] == 'w':
-		return errors.New("can be written by others; take that right away with chmod go-w")
+		return lang.Errorf("can be written by others; take that right away with chmod go-w")
 	}
 	return nil
 }

@@ -1,10 +1,11 @@
 package capture
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // record is what the wrapper writes when a script is over.
@@ -18,7 +19,7 @@ type record struct {
 }
 
 // errRecord is for a record that is not complete, as after a full disk, or not of this run.
-var errRecord = errors.New("the record is incomplete")
+var errRecord = lang.Errorf("the record is incomplete")
 
 // parseRecord reads a record. Its first and its last line are certain, so an error page that came in its place is not taken
 // for one.

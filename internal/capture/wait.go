@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -34,8 +35,8 @@ var pauses = []time.Duration{1, 1, 2, 2, 3, 3, 5, 10}
 type Watch struct {
 	Until  time.Time // when to give up waiting; one look is taken in any case
 	Now    func() time.Time
-	Show   int          // bytes of a stream to show
-	Seen   func(string) // unless nil, is told what has changed
+	Show   int             // bytes of a stream to show
+	Seen   func(lang.Text) // unless nil, is told what has changed
 	Redact func(string) string
 }
 
@@ -48,8 +49,8 @@ func (r *Run) Await(ctx context.Context, w Watch) Report {
 		now := w.Now()
 		seen := survey(found)
 		if err == nil && w.Seen != nil {
-			if words := seen.String(); words != last {
-				last = words
+			if words := seen.text(); words.String() != last {
+				last = words.String()
 				w.Seen(words)
 			}
 		}
@@ -117,19 +118,22 @@ func (s sightings) done() (n int) {
 	return n
 }
 
-// String says how far the run is.
-func (s sightings) String() string {
-	if len(s) == 0 {
-		return "no container has reported in yet"
+// text says how far the run is.
+func (s sightings) text() lang.Text {
+	switch len(s) {
+	case 0:
+		return lang.T("no container has reported in yet")
+	case 1:
+		return lang.T("%d container has reported in, %d finished", 1, s.done())
 	}
-	return fmt.Sprintf("%s reported in, %d finished", plural(len(s), "container has", "containers have"), s.done())
+	return lang.T("%d containers have reported in, %d finished", len(s), s.done())
 }
 
 // report tells what is known at the end of the wait.
 func (r *Run) report(ctx context.Context, w Watch, seen sightings, err error) Report {
 	out := Report{Left: r.Dir, Waited: max(w.Now().Sub(r.ID.Time()), 0).Round(time.Second)}
 	if err != nil {
-		out.State, out.Err, out.Why = Unknown, err, "it could not be looked at"
+		out.State, out.Err, out.Why = Unknown, err, lang.T("it could not be looked at")
 		if errors.Is(err, scnet.ErrNoAccess) {
 			out.State = Unreadable
 		}
@@ -332,32 +336,33 @@ func (w Watch) shown(head []byte, cut int64, tail []byte) (words string, truncat
 		return words, truncated
 	}
 	if len(head) == 0 {
-		return fmt.Sprintf("[… %d bytes before …]\n", cut) + clean(tail, w.Show), true
+		return fmt.Sprintf("[… %d bytes before …]\n", cut) + clean(tail, w.Show), true // not said to people
 	}
-	return clean(head, w.Show/3) + fmt.Sprintf("\n[… %d bytes cut …]\n", cut) + clean(tail, w.Show-w.Show/3), true
+	cutOut := fmt.Sprintf("\n[… %d bytes cut …]\n", cut) // not said to people
+	return clean(head, w.Show/3) + cutOut + clean(tail, w.Show-w.Show/3), true
 }
 
 // clean removes the run's directory once there is nothing more in it to have.
 func (r *Run) clean(ctx context.Context, out *Report) {
 	if out.Missing > 0 && !out.TooLate {
-		out.Why = "containers may still report in"
+		out.Why = lang.T("containers may still report in")
 		return
 	}
 	for _, c := range out.Containers {
 		switch {
 		case c.State == NoRecord || !c.State.Over():
-			out.Why = "the script is " + string(c.State)
+			out.Why = lang.T("the script is %s", string(c.State))
 		case c.State == Interrupted:
-			out.Why = "what it wrote may be of use"
+			out.Why = lang.T("what it wrote may be of use")
 		case c.Stdout.Truncated || c.Stderr.Truncated:
-			out.Why = "the output was not shown in full"
+			out.Why = lang.T("the output was not shown in full")
 		default:
 			continue
 		}
 		return
 	}
 	if !r.remove(ctx) {
-		out.Why = "it could not be removed"
+		out.Why = lang.T("it could not be removed")
 		return
 	}
 	out.Left = ""

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 //go:embed wrapper.tmpl
@@ -103,12 +105,12 @@ func newWrapping(id ID) wrapping {
 // once too often.
 func (w wrapping) wrap(script string) (string, error) {
 	if !shellPattern().MatchString(w.shell) {
-		return "", fmt.Errorf("%q is not the name of a shell", w.shell)
+		return "", lang.Errorf("%q is not the name of a shell", w.shell)
 	}
 	quoted := make([]string, 0, len(w.candidates))
 	for _, c := range w.candidates {
 		if !pathPattern().MatchString(c) {
-			return "", fmt.Errorf("%q is not a path that a wrapper can hold", c)
+			return "", lang.Errorf("%q is not a path that a wrapper can hold", c)
 		}
 		quoted = append(quoted, `"`+c+`"`)
 	}

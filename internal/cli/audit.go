@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
@@ -206,6 +207,6 @@ func row(r audit.Record) []string {
 	}
 	return []string{
 		r.Time.Local().Format(time.DateTime), event, text.Dash(text.Line(r.Caller, 60)), text.Dash(text.Line(r.Tool, 60)),
-		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(text.Some(targets)),
+		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(lang.Some(targets).String()),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -33,7 +34,7 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 	if err != nil {
 		return wrong(streams, c.JSON, err)
 	}
-	service, closeAll, err := c.open(c.policyFlags, nil)
+	service, closeAll, err := c.open(streams, c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
@@ -50,12 +51,12 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 type ended struct {
 	result toolbox.Result
 	err    error
-	known  string // of a change that was interrupted before its end; there is neither result nor err then
+	known  lang.Text // of a change that was interrupted before its end; there is neither result nor err then
 }
 
 // await makes the call. An interrupt ends it at once; but the answer to what has been sent by then is waited for a moment.
 func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun *underWay, arguments json.RawMessage) ended {
-	progress := &progressLine{out: streams.Err}
+	progress := &progressLine{out: streams.Err, lang: streams.Lang}
 	defer progress.end()
 	calling := ctx
 	if terminalOf(streams.Err) != nil {
@@ -73,7 +74,7 @@ func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun 
 	}
 	if begun.change() != nil {
 		progress.end()
-		_, _ = fmt.Fprintf(streams.Err, "\n"+textWaitsForAnswer+"\n", interruptPatience)
+		_, _ = fmt.Fprintf(streams.Err, "\n%s\n", streams.Lang.Sprintf(textWaitsForAnswer, interruptPatience))
 	}
 	select {
 	case e := <-over:
@@ -83,7 +84,7 @@ func (c callCommand) await(ctx context.Context, streams Streams, s shell, begun 
 	if change := begun.change(); change != nil {
 		return ended{known: known(*change)}
 	}
-	return ended{known: textInterrupted} // a read, or a preview
+	return ended{known: lang.T(textInterrupted)} // a read, or a preview
 }
 
 // report prints how the call ended and returns its exit status.
@@ -94,40 +95,40 @@ func (c callCommand) report(ctx context.Context, streams Streams, e ended) error
 		exit = signalled.exitStatus()
 	}
 	switch {
-	case e.known != "":
-		return fail(streams, c.JSON, problem{Message: e.known, ExitStatus: exit}.of(signalled))
+	case !e.known.IsZero():
+		return fail(streams, c.JSON, problem{Message: e.known.In(streams.Lang), ExitStatus: exit}.of(signalled))
 	case e.err != nil:
-		return fail(streams, c.JSON, problem{Message: explain(ctx, e.err), ExitStatus: exit}.of(e.err))
+		return fail(streams, c.JSON, problem{Message: explain(ctx, streams.Lang, e.err), ExitStatus: exit}.of(e.err))
 	}
 	text := paintFor(streams.Out).result(e.result.Text)
 	if c.JSON {
 		text = string(e.result.Structured)
 	}
 	if _, err := fmt.Fprintf(streams.Out, "%s\n", text); err != nil {
-		return fmt.Errorf("the result cannot be written: %w; of the call itself, the exit status would have been %d", err, exit)
+		return lang.Errorf("the result cannot be written: %w; of the call itself, the exit status would have been %d", err, exit)
 	}
 	switch {
 	case cut:
-		_, _ = fmt.Fprintln(streams.Err, textCutShort)
+		_, _ = fmt.Fprintln(streams.Err, streams.Lang.Word(textCutShort))
 	case e.result.NeedsConsent && previewToken(e.result.Structured) == "":
-		_, _ = fmt.Fprintln(streams.Err, textNeedsPerson)
+		_, _ = fmt.Fprintln(streams.Err, streams.Lang.Word(textNeedsPerson))
 	case e.result.NeedsConsent:
-		_, _ = fmt.Fprintln(streams.Err, textHowToConfirm)
+		_, _ = fmt.Fprintln(streams.Err, streams.Lang.Word(textHowToConfirm))
 	}
 	return status(exit)
 }
 
 // explain words an error for whoever typed the command, who is not told what a model has to hear.
-func explain(ctx context.Context, err error) string {
+func explain(ctx context.Context, l lang.Lang, err error) string {
 	_, cut := interrupted(ctx)
 	var refusal *guard.Refusal
 	switch {
 	case cut && !toolbox.Uncertain(err):
-		return textInterrupted
+		return l.Word(textInterrupted)
 	case errors.Is(err, toolbox.ErrDeclined):
-		return err.Error() + " " + textNothingChanged
+		return lang.Sentences(lang.ErrorText(err), lang.T(textNothingChanged)).In(l)
 	case errors.As(err, &refusal) && refusal.Rule == guard.ConsentRule:
-		return "Refused: " + refusal.Reason + ".\n" + textNeedsPerson
+		return l.Sprintf("Refused: %s.", refusal.Reason) + "\n" + l.Word(textNeedsPerson)
 	}
-	return toolbox.Explain(err)
+	return toolbox.Explain(l, err)
 }

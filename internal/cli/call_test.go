@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
@@ -112,7 +113,7 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 		t.Setenv(variable, value)
 	}
 	t.Setenv("SCNET_CLUSTER_ID", "11250")
-	service, closeAll, err := demoFlag{}.open(policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
+	service, closeAll, err := demoFlag{}.open(Streams{}, policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 	if !errors.Is(err, toolbox.ErrDeclined) || toolbox.ExitStatus(result, err) != toolbox.ExitConsent {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if text := explain(ctx, err); text != "Interrupted. Nothing was changed." {
+	if text := explain(ctx, lang.English, err); text != "Interrupted. Nothing was changed." {
 		t.Error(text)
 	}
 	if n := sent(s, simulator.EndpointDelete); n != 0 {

@@ -83,7 +83,7 @@ func (c checkCallersCommand) Run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return err
 	}
-	targets, err := c.targets(ctx, file.Table())
+	targets, err := c.targets(ctx, streams, file.Table())
 	for _, caller := range file.Table().Callers() {
 		if _, err := fmt.Fprintln(streams.Out, text.Line(caller.String(), 0)); err != nil {
 			return err
@@ -101,11 +101,11 @@ func (c checkCallersCommand) Run(ctx context.Context, streams Streams) error {
 }
 
 // targets lists what there is, when a caller has a rule about it.
-func (c checkCallersCommand) targets(ctx context.Context, table *callers.Table) ([]guard.Target, error) {
+func (c checkCallersCommand) targets(ctx context.Context, streams Streams, table *callers.Table) ([]guard.Target, error) {
 	if !slices.ContainsFunc(table.Callers(), func(one callers.Caller) bool { return len(one.Policy.Explain(nil)) > 0 }) {
 		return nil, nil
 	}
-	service, closeAll, err := c.open(policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
+	service, closeAll, err := c.open(streams, policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
 	if err != nil {
 		return nil, err
 	}

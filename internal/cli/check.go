@@ -112,7 +112,7 @@ func fixOf(err error, address string) string {
 	case errors.As(err, &problem):
 		return problem.Hint()
 	case errors.As(err, &failed):
-		return failed.Hint.English
+		return failed.Hint.String()
 	}
 	return ""
 }

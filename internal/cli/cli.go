@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // The exit statuses of every command but call, which has those of toolbox.ExitStatus.
@@ -27,12 +29,14 @@ const (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	Lang     lang.Lang // of what is written for people
 }
 
 // grammar is the whole command line. Every flag can also be set as SCNET_MCP_ and its name in capitals.
 type grammar struct {
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print version, commit and Go version."`
 
+	Lang     string `name:"lang" enum:"zh,en,auto" default:"auto" placeholder:"LANG" help:"Language of what people read: zh, en or auto, which is that of the locale (LC_ALL, LC_MESSAGES, LANG)."`
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 
 	Serve      serveCommand      `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
@@ -62,6 +66,7 @@ func Run(args []string, streams Streams) (code int) {
 	ctx, stop := untilSignal(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
+	streams.Lang = languageOf(args)
 	var commands grammar
 	exited := -1
 	parser, err := kong.New(&commands,
@@ -75,7 +80,8 @@ func Run(args []string, streams Streams) (code int) {
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(printHelp),
-		kong.Bind(Streams{In: streams.In, Out: reader{streams.Out}, Err: streams.Err}, clientPipe{streams.Out}),
+		kong.Bind(clientPipe{streams.Out}),
+		kong.Bind(Streams{In: streams.In, Out: reader{streams.Out}, Err: streams.Err, Lang: streams.Lang}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
@@ -120,13 +126,31 @@ func exitStatus(ctx context.Context, streams Streams, command *kong.Context, err
 	case errors.As(err, &ended):
 		return int(ended)
 	}
-	_ = fail(streams, wantsJSON(command, nil), problem{Message: fmt.Sprintf("scnet-mcp: %v", err), ExitStatus: code}.of(err))
+	said := problem{Message: "scnet-mcp: " + streams.Lang.Say(err), ExitStatus: code}.of(err)
+	_ = fail(streams, wantsJSON(command, nil), said)
 	return code
 }
 
 // isServer reports whether a command runs until a signal ends it.
 func isServer(command *kong.Context) bool {
 	return slices.Contains([]string{"serve", "simulator"}, strings.Fields(command.Command())[0])
+}
+
+// languageOf returns the language of a command line. It is needed before the line is understood: help and mistakes are told
+// in it too. A setting that is wrong is refused later.
+func languageOf(args []string) lang.Lang {
+	setting := os.Getenv("SCNET_MCP_LANG")
+	for i, arg := range args {
+		value, found := strings.CutPrefix(arg, "--lang")
+		switch {
+		case found && value == "" && i+1 < len(args):
+			setting = args[i+1]
+		case found && strings.HasPrefix(value, "="):
+			setting = value[1:]
+		}
+	}
+	l, _ := lang.Parse(setting, os.Getenv)
+	return l
 }
 
 // forgetEmptySettings treats an empty variable as one that is not set, which is what compose files and unit files mean by it;

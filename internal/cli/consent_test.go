@@ -12,6 +12,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -170,7 +171,7 @@ func TestAPersonIsAsked(t *testing.T) {
 			}
 			t.Setenv("SCNET_CLUSTER_ID", "11250")
 			log := filepath.Join(t.TempDir(), "audit.jsonl")
-			service, closeAll, err := demoFlag{}.open(policyFlags{
+			service, closeAll, err := demoFlag{}.open(Streams{}, policyFlags{
 				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: log, Consent: map[string]string{c.tool: string(c.level)},
 			}, nil)
 			if err != nil {
@@ -197,7 +198,7 @@ func TestAPersonIsAsked(t *testing.T) {
 				t.Errorf("a person is told what a model has to repeat:\n%s", text)
 			}
 			if err != nil {
-				text := explain(t.Context(), err)
+				text := explain(t.Context(), lang.English, err)
 				contains(t, "the answer", text, "Nothing was changed")
 				if strings.Contains(text, "Do not repeat") {
 					t.Errorf("a person is told what a model has to hear: %s", text)

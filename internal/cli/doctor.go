@@ -101,7 +101,7 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 	if c.JSON {
 		e.out = nil
 	}
-	service, closeAll, err := c.open(c.policyFlags, nil)
+	service, closeAll, err := c.open(streams, c.policyFlags, nil)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func fail(streams Streams, asJSON bool, p problem) error {
 // wrong ends a command whose words are wrong.
 func wrong(streams Streams, asJSON bool, err error) error {
 	return fail(streams, asJSON, problem{
-		Message: "scnet-mcp: " + err.Error(), ExitStatus: exitUsage, Kind: string(upstream.Argument),
+		Message: "scnet-mcp: " + streams.Lang.Say(err), ExitStatus: exitUsage, Kind: string(upstream.Argument),
 	})
 }
 

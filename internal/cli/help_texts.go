@@ -1,6 +1,8 @@
 package cli
 
-import "github.com/scnet-mcp/scnet-mcp/internal/guard"
+import (
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+)
 
 // What the help of a tool says around what its schema says.
 const (

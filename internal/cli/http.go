@@ -29,7 +29,7 @@ import (
 func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	collectLate()
 	meter := newMetrics()
-	service, closeAll, err := c.open(c.policyFlags, meter.Upstream)
+	service, closeAll, err := c.open(streams, c.policyFlags, meter.Upstream)
 	if err != nil {
 		return err
 	}

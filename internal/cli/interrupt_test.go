@@ -130,7 +130,7 @@ func TestLookAfter(t *testing.T) {
 		"scnet-mcp call list_instances":             {Tool: "create_instance", Targets: []audit.Target{{Name: "new"}}},
 		"scnet-mcp call get_workspace_run":          {Tool: "run_workspace_script", Targets: []audit.Target{{ID: "x"}}},
 	} {
-		if got := lookAfter(begun); got != want || !strings.Contains(known(begun), want) {
+		if got := lookAfter(begun); got != want || !strings.Contains(known(begun).String(), want) {
 			t.Errorf("%q, want %q: %s", got, want, known(begun))
 		}
 	}

@@ -56,7 +56,10 @@ type services struct {
 
 // open returns the services that the environment configures, or simulated ones. A configuration that cannot work comes back
 // in Service: the server must start and list its tools without credentials. A policy that cannot be kept is an error.
-func (d demoFlag) open(policy policyFlags, requests observer) (service services, closeAll func(), err error) {
+func (d demoFlag) open(
+	streams Streams, policy policyFlags, requests observer,
+) (service services, closeAll func(), err error) {
+	service.Lang = streams.Lang
 	var closers []func()
 	closeAll = func() {
 		for _, each := range slices.Backward(closers) {

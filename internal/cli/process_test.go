@@ -25,6 +25,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("SCNET_MCP_LANG", "en") // whatever the locale of whoever runs the tests
 	state, err := os.MkdirTemp("", "scnet-mcp-state")
 	if err != nil {
 		panic(err)

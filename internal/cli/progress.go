@@ -5,12 +5,14 @@ import (
 	"io"
 	"sync"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
 // progressLine shows on one line of a terminal how far a long wait has come.
 type progressLine struct {
-	out io.Writer
+	out  io.Writer
+	lang lang.Lang
 
 	mu    sync.Mutex
 	shown bool
@@ -20,7 +22,7 @@ type progressLine struct {
 const clearLine = "\r\x1b[K"
 
 // report implements toolbox.Progress.
-func (p *progressLine) report(done, total int, message string) {
+func (p *progressLine) report(done, total int, message lang.Text) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
@@ -31,7 +33,7 @@ func (p *progressLine) report(done, total int, message string) {
 		far = fmt.Sprintf("%d/%d  ", done, total)
 	}
 	p.shown = true
-	_, _ = fmt.Fprintf(p.out, "%s%s%s", clearLine, far, message)
+	_, _ = fmt.Fprintf(p.out, "%s%s%s", clearLine, far, message.In(p.lang))
 }
 
 // end takes the line away, and lets no other come.

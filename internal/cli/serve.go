@@ -42,13 +42,13 @@ func (c *serveCommand) Run(ctx context.Context, streams Streams, stdout clientPi
 	release := time.AfterFunc(releaseAfter, releaseStart)
 	defer release.Stop()
 	if c.Transport == overStdio {
-		return c.serveStdio(ctx, streams.In, stdout.Writer, log)
+		return c.serveStdio(ctx, streams, stdout.Writer, log)
 	}
 	return c.serveHTTP(ctx, streams, log)
 }
 
-func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger) error {
-	service, closeAll, err := c.open(c.policyFlags, nil)
+func (c serveCommand) serveStdio(ctx context.Context, streams Streams, out io.Writer, log zerolog.Logger) error {
+	service, closeAll, err := c.open(streams, c.policyFlags, nil)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c serveCommand) serveStdio(ctx context.Context, in io.Reader, out io.Write
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	go watchParent(ctx, cancel, log)
-	err = s.ServeStdio(ctx, in, out, server.DefaultGrace)
+	err = s.ServeStdio(ctx, streams.In, out, server.DefaultGrace)
 	if errors.Is(err, server.ErrOutputClosed) {
 		log.Warn().Msg("the client closed stdout; stopping")
 		return nil

@@ -70,9 +70,9 @@ func (s shell) answered(ctx context.Context, call toolbox.Call) (toolbox.Result,
 // ask puts a question on the terminal. A choice is made by its number; nothing is preselected. An interrupt is a no, and does
 // not wait for the end of the line.
 func (s shell) ask(ctx context.Context, q guard.Question) *guard.Answer {
-	_, _ = fmt.Fprintf(s.streams.Err, "%s\n", strings.TrimSpace(q.Message))
+	_, _ = fmt.Fprintf(s.streams.Err, "%s\n", strings.TrimSpace(q.Message.In(s.streams.Lang)))
 	for i, choice := range q.Choices {
-		_, _ = fmt.Fprintf(s.streams.Err, "%d) %s\n", i+1, choice)
+		_, _ = fmt.Fprintf(s.streams.Err, "%d) %s\n", i+1, choice.In(s.streams.Lang))
 	}
 	_, _ = fmt.Fprint(s.streams.Err, "> ")
 	line, err := readLine(ctx, s.streams.In)
@@ -82,7 +82,7 @@ func (s shell) ask(ctx context.Context, q guard.Question) *guard.Answer {
 		_, _ = fmt.Fprintln(s.streams.Err)
 	}
 	if n, err := strconv.Atoi(answer.Text); err == nil && n >= 1 && n <= len(q.Choices) {
-		if answer.Text = q.Choices[n-1]; n > 1 && answer.Action == guard.Accept {
+		if answer.Text = q.Choices[n-1].In(s.streams.Lang); n > 1 && answer.Action == guard.Accept {
 			answer.Action = guard.Decline
 		}
 	}

@@ -23,7 +23,7 @@ type toolsCommand struct {
 
 // Run prints the tools.
 func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	service, closeAll, err := c.open(c.policyFlags, nil)
+	service, closeAll, err := c.open(streams, c.policyFlags, nil)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -40,7 +41,7 @@ func (u *underWay) change() *audit.Record {
 }
 
 // known says what is known of a change that has begun.
-func known(begun audit.Record) string {
+func known(begun audit.Record) lang.Text {
 	var targets []string
 	for _, t := range begun.Targets {
 		switch {

@@ -5,10 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -111,7 +112,7 @@ func (a *Accelerators) Reserve(
 	if err != nil {
 		r.pass()
 		return nil, later(&Refusal{Rule: runningRule, Cause: err,
-			Reason: "the shared state cannot be reached, so the limit on occupied accelerators cannot be checked"})
+			Reason: lang.T("the shared state cannot be reached, so the limit on occupied accelerators cannot be checked")})
 	}
 	if err := CheckRunning(ctx, p, coming, wanted, occupied); err != nil {
 		_ = r.End(ctx) // what cannot be taken back runs out by itself
@@ -129,7 +130,7 @@ func CheckRunning(ctx context.Context, p Policy, coming, wanted int, occupied fu
 	n, err := occupied(ctx)
 	if err != nil {
 		return later(&Refusal{Rule: runningRule, Cause: err,
-			Reason: fmt.Sprintf("the occupied accelerators cannot be counted, so their limit cannot be checked: %v", err)})
+			Reason: lang.T("the occupied accelerators cannot be counted, so their limit cannot be checked: %v", err)})
 	}
 	return p.PermitsRunning(n, coming, wanted)
 }
@@ -152,12 +153,12 @@ func (a *Accelerators) update(ctx context.Context, change func([]reserved) []res
 		var all []reserved
 		if len(old) > 0 {
 			if err := json.Unmarshal(old, &all); err != nil {
-				return nil, fmt.Errorf("the reservations cannot be read: %w", err)
+				return nil, lang.Errorf("the reservations cannot be read: %w", err)
 			}
 		}
 		for _, r := range all {
 			if r.Count < 0 || r.Count > maxReserved { // it would make room that nobody gave
-				return nil, fmt.Errorf("the reservations cannot be read: the count %d is not between 0 and %d", r.Count, maxReserved)
+				return nil, lang.Errorf("the reservations cannot be read: the count %d is not between 0 and %d", r.Count, maxReserved)
 			}
 		}
 		all = change(slices.DeleteFunc(all, func(r reserved) bool { return a.now().UnixMilli() >= r.Until }))

@@ -14,7 +14,7 @@ import (
 
 func TestAcceleratorCaps(t *testing.T) {
 	operator := guard.Policy{MaxAccelerators: 8, MaxRunningAccelerators: 16}
-	caller := guard.Policy{Owner: "the policy of caller ci", MaxAccelerators: 4, MaxRunningAccelerators: 6}
+	caller := guard.Policy{Caller: "ci", MaxAccelerators: 4, MaxRunningAccelerators: 6}
 	for name, c := range map[string]struct {
 		policy guard.Policy
 		err    error
@@ -26,7 +26,7 @@ func TestAcceleratorCaps(t *testing.T) {
 		"fits":             {err: operator.PermitsAccelerators(8)},
 		"too many":         {err: operator.PermitsAccelerators(9), want: "9 accelerators in one call; the operator allows 8"},
 		"narrowed":         {err: operator.Narrow(caller).PermitsAccelerators(5), want: "5 accelerators in one call; the policy of caller ci allows 4"},
-		"operator's, too":  {err: operator.Narrow(guard.Policy{Owner: "c", MaxAccelerators: 100}).PermitsAccelerators(9), want: "9 accelerators in one call; the operator allows 8"},
+		"operator's, too":  {err: operator.Narrow(guard.Policy{Caller: "c", MaxAccelerators: 100}).PermitsAccelerators(9), want: "9 accelerators in one call; the operator allows 8"},
 		"running fits":     {err: operator.PermitsRunning(10, 2, 4)},
 		"running":          {err: operator.PermitsRunning(10, 0, 7), want: "10 accelerators are occupied or queued for, and this call would add 7; the operator allows 16 at once; stopping an instance makes room", later: true},
 		"coming":           {err: operator.PermitsRunning(10, 3, 4), want: "10 accelerators are occupied or queued for, other calls are about to occupy 3, and this call would add 4; the operator allows 16 at once", later: true},
@@ -41,7 +41,7 @@ func TestAcceleratorCaps(t *testing.T) {
 			continue
 		}
 		var refusal *guard.Refusal
-		if !errors.As(c.err, &refusal) || refusal.Reason != c.want || refusal.Temporary != c.later {
+		if !errors.As(c.err, &refusal) || refusal.Error() != c.want || refusal.Temporary != c.later {
 			t.Errorf("%s: %v, want %q, temporary %v", name, c.err, c.want, c.later)
 		}
 	}

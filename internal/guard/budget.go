@@ -6,10 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -202,7 +203,7 @@ type Receipt struct {
 }
 
 // errOnlyLooked ends an update that was to change nothing.
-var errOnlyLooked = errors.New("only looked")
+var errOnlyLooked = errors.New("only looked") // not said to people
 
 // Room returns nil when count changes could be taken now, and a *Refusal otherwise.
 func (b *Budget) Room(ctx context.Context, count int) error {
@@ -309,11 +310,11 @@ func parseAccount(text []byte) (a account, err error) {
 		return a, nil
 	}
 	if err := json.Unmarshal(text, &a); err != nil {
-		return a, fmt.Errorf("the shared budget cannot be read: %w", err)
+		return a, lang.Errorf("the shared budget cannot be read: %w", err)
 	}
 	for _, s := range a.Spent {
 		if s.Count <= 0 || s.Count > maxSpent {
-			return a, fmt.Errorf("the shared budget cannot be read: the count %d is not between 1 and %d", s.Count, maxSpent)
+			return a, lang.Errorf("the shared budget cannot be read: the count %d is not between 1 and %d", s.Count, maxSpent)
 		}
 	}
 	a.sort()
@@ -400,5 +401,5 @@ func refusalOf(err error) error {
 		return err
 	}
 	return later(&Refusal{Rule: budgetRule, Cause: err,
-		Reason: "the shared state cannot be reached, so the hourly limit cannot be checked"})
+		Reason: lang.T("the shared state cannot be reached, so the hourly limit cannot be checked")})
 }

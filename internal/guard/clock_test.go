@@ -1,6 +1,8 @@
 package guard_test
 
-import "time"
+import (
+	"time"
+)
 
 // jumpy is a wall clock that can jump beside a clock of the time that has passed.
 type jumpy struct {

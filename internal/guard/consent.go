@@ -3,12 +3,12 @@ package guard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Level is how much consent a tool needs.
@@ -27,7 +27,7 @@ func ParseLevel(text string) (Level, error) {
 	case Flag, Preview, Human:
 		return l, nil
 	}
-	return "", fmt.Errorf("%q is not a consent level; the levels are flag, preview and human", text)
+	return "", lang.Errorf("%q is not a consent level; the levels are flag, preview and human", text)
 }
 
 // Level returns the consent that tool needs, which is standard unless the operator has set another.
@@ -82,10 +82,10 @@ type Answer struct {
 
 // Question is what a human is asked.
 type Question struct {
-	Message string   // what would happen
-	Phrases []string // any of these has to be typed: one in each language; nil when there are Choices
-	Choices []string // the first is the consent; none is preselected
-	Token   string   // comes back in the Answer, so that an answer holds only for what was asked
+	Message lang.Text   // what would happen
+	Phrases []string    // any of these has to be typed: one in each language; nil when there are Choices
+	Choices []lang.Text // the first is the consent; none is preselected
+	Token   string      // comes back in the Answer, so that an answer holds only for what was asked
 }
 
 // IsNo reports whether the answer is a no whatever was asked.
@@ -94,7 +94,8 @@ func (a Answer) IsNo() bool { return a.Action != Accept && a.Action != Unsupport
 // consents reports whether text is an answer that lets the call through.
 func (q Question) consents(text string) bool {
 	if len(q.Choices) > 0 {
-		return strings.TrimSpace(text) == q.Choices[0]
+		text = strings.TrimSpace(text) // another server may have asked, in the other language
+		return text == q.Choices[0].In(lang.English) || text == q.Choices[0].In(lang.Chinese)
 	}
 	return slices.ContainsFunc(q.Phrases, func(phrase string) bool { return samePhrase(text, phrase) })
 }
@@ -111,16 +112,14 @@ func samePhrase(text, phrase string) bool {
 }
 
 // Expected says what lets the call through, for people.
-func (q Question) Expected() string {
-	options := q.Phrases
-	if len(q.Choices) > 0 {
-		options = q.Choices[:1]
+func (q Question) Expected() lang.Text {
+	switch {
+	case len(q.Choices) > 0:
+		return lang.T("%q", q.Choices[0])
+	case len(q.Phrases) == 2:
+		return lang.T("%q or %q", q.Phrases[0], q.Phrases[1])
 	}
-	quoted := make([]string, len(options))
-	for i, option := range options {
-		quoted[i] = strconv.Quote(option)
-	}
-	return strings.Join(quoted, " or ")
+	return lang.T("%q", strings.Join(q.Phrases, " "))
 }
 
 // Call is what consent is decided on.
@@ -187,7 +186,7 @@ type Decision struct {
 	Verdict  Verdict
 	Method   Method
 	TokenID  string    // of the token that took part
-	Notice   string    // for the model: why there is only a preview, or not even that; continues "Refused: " if refused
+	Notice   lang.Text // for the model: why there is only a preview, or not even that; continues "Refused: " if refused
 	Question *Question // with Ask
 	Fault    error     // of the State, for the log only; the verdict holds anyway
 
@@ -200,11 +199,11 @@ type Decision struct {
 }
 
 // answerNotices are the notices for an answer that is not a consent.
-var answerNotices = map[Action]string{
-	Decline:  "The user said no.",
-	Cancel:   "The user closed the question without an answer, which counts as no.",
-	NoAnswer: "The user did not answer in time, which counts as no.",
-	NotAsked: "The client failed to ask the user, which counts as no.",
+var answerNotices = map[Action]lang.Text{
+	Decline:  lang.T("The user said no."),
+	Cancel:   lang.T("The user closed the question without an answer, which counts as no."),
+	NoAnswer: lang.T("The user did not answer in time, which counts as no."),
+	NotAsked: lang.T("The client failed to ask the user, which counts as no."),
 }
 
 // Decline decides on an answer that is a no, and uses its token up. It needs neither the call nor its targets, so that a no
@@ -212,8 +211,8 @@ var answerNotices = map[Action]string{
 func (t *Tokens) Decline(ctx context.Context, answer Answer) Decision {
 	d := Decision{Verdict: Declined, Method: string(answer.Action), TokenID: TokenID(answer.Token)}
 	d.Notice = answerNotices[answer.Action]
-	if d.Notice == "" {
-		d.Method, d.Notice = UnknownAnswer, "The client sent an answer that MCP does not define; it counts as no."
+	if d.Notice.IsZero() {
+		d.Method, d.Notice = UnknownAnswer, lang.T("The client sent an answer that MCP does not define; it counts as no.")
 	}
 	d.Fault = t.Burn(ctx, answer.Token)
 	return d
@@ -232,7 +231,7 @@ func (t *Tokens) Decide(ctx context.Context, c Call) Decision {
 			d.Fault = err
 		}
 		if d.Method != tokenProblems[ErrTokenUnchecked] {
-			d.Notice = strings.TrimSpace(d.Notice + " " + sentence(ErrTokenUnchecked))
+			d.Notice = lang.Sentences(d.Notice, sentence(ErrTokenUnchecked))
 		}
 	}
 	return d
@@ -244,7 +243,7 @@ func (t *Tokens) decide(ctx context.Context, c Call) Decision {
 	}
 	if c.Confirm && c.Level == Human && !c.CanAsk && !c.AtTerminal { // whatever its token is
 		return Decision{Verdict: Refused, Method: Impossible,
-			Notice: "the operator demands a human's answer for this tool, and this client cannot ask a human"}
+			Notice: lang.T("the operator demands a human's answer for this tool, and this client cannot ask a human")}
 	}
 	if c.Token != "" {
 		if err := t.Check(ctx, c.Token, c.Subject); err != nil {
@@ -256,7 +255,7 @@ func (t *Tokens) decide(ctx context.Context, c Call) Decision {
 		return t.ask(ctx, c)
 	case !c.Confirm && c.Level == Human && !c.CanAsk:
 		return Decision{Verdict: Show, Method: NotGiven, Unconfirmable: true,
-			Notice: "The operator demands a human's answer for this tool, and this client cannot ask a human: it will not be carried out from here."}
+			Notice: lang.T("The operator demands a human's answer for this tool, and this client cannot ask a human: it will not be carried out from here.")}
 	case !c.Confirm:
 		return Decision{Verdict: Show, Method: NotGiven}
 	case c.Level == Flag && c.Token == "":
@@ -264,7 +263,8 @@ func (t *Tokens) decide(ctx context.Context, c Call) Decision {
 	case c.Level != Flag && c.CanAsk:
 		return t.ask(ctx, c)
 	case c.Token == "":
-		return Decision{Verdict: Show, Method: NotGiven, Notice: "confirm: true alone is not enough here; it needs the preview_token of a preview."}
+		return Decision{Verdict: Show, Method: NotGiven,
+			Notice: lang.T("confirm: true alone is not enough here; it needs the preview_token of a preview.")}
 	}
 	if err := t.Redeem(ctx, c.Token, c.Subject); err != nil {
 		return unaccepted(c.Token, err)
@@ -287,20 +287,20 @@ func (t *Tokens) decideAnswer(ctx context.Context, c Call) Decision {
 	switch {
 	case answer.Action == Unsupported && c.Level == Human:
 		d.Verdict, d.Method = Refused, Impossible
-		d.Notice = "the operator demands a human's answer for this tool, and this client declared that it can ask a human, but could not"
+		d.Notice = lang.T("the operator demands a human's answer for this tool, and this client declared that it can ask a human, but could not")
 		return d
 	case answer.Action == Unsupported:
 		d.Verdict, d.Method = Show, Impossible
-		d.Notice = "The client declared that it can ask the user, but could not."
+		d.Notice = lang.T("The client declared that it can ask the user, but could not.")
 		return d
 	case answer.IsNo():
 		return t.Decline(ctx, answer)
 	case !c.Question.consents(answer.Text):
 		d.Fault = t.Burn(ctx, answer.Token)
 		d.Verdict, d.Method = Declined, WrongAnswer
-		d.Notice = "The answer was not the one that lets the call through, which counts as no. Expected was " + c.Question.Expected() + "."
+		d.Notice = lang.T("The answer was not the one that lets the call through, which counts as no. Expected was %s.", c.Question.Expected())
 		if strings.TrimSpace(answer.Text) == "" {
-			d.Method, d.Notice = EmptyAnswer, "The answer was empty, which counts as no. Expected was "+c.Question.Expected()+"."
+			d.Method, d.Notice = EmptyAnswer, lang.T("The answer was empty, which counts as no. Expected was %s.", c.Question.Expected())
 		}
 		return d
 	}
@@ -335,7 +335,14 @@ func unaccepted(token string, err error) Decision {
 	return d
 }
 
-func sentence(err error) string {
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+func sentence(err error) lang.Text { return lang.T("%s.", capital{err}) }
+
+// capital is an error at the beginning of a sentence.
+type capital struct{ err error }
+
+func (c capital) In(l lang.Lang) string {
+	text := l.Say(c.err)
+	return strings.ToUpper(text[:1]) + text[1:]
 }
+
+func (c capital) String() string { return c.In(lang.English) }

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
-var typed = guard.Question{Message: "Delete two instances?", Phrases: []string{"delete 2", "删除 2"}}
+var typed = guard.Question{Message: lang.T("Delete two instances?"), Phrases: []string{"delete 2", "删除 2"}}
 
 func TestDecide(t *testing.T) {
 	tokens := newTokens(t, nil, time.Now)
@@ -69,7 +70,7 @@ func TestDecide(t *testing.T) {
 	} {
 		c.call.Subject, c.call.Question = subject, typed
 		d := tokens.Decide(t.Context(), c.call)
-		if d.Verdict != c.verdict || d.Method != c.method || !strings.Contains(d.Notice, c.notice) || (c.notice == "" && d.Notice != "") {
+		if d.Verdict != c.verdict || d.Method != c.method || !strings.Contains(d.Notice.String(), c.notice) || (c.notice == "" && !d.Notice.IsZero()) {
 			t.Errorf("%s: verdict %d by %q, notice %q", name, d.Verdict, d.Method, d.Notice)
 		}
 		if want := d.Verdict == guard.Show && !d.Unconfirmable; (d.Token != "") != want || d.Unconfirmable != strings.Contains(name, "without hope") {
@@ -149,7 +150,7 @@ func TestAnAnswerHoldsOnlyForWhatWasAsked(t *testing.T) {
 func TestChoices(t *testing.T) {
 	tokens := newTokens(t, nil, time.Now)
 	call := guard.Call{Level: guard.Human, Subject: subject, Confirm: true, CanAsk: true,
-		Question: guard.Question{Choices: []string{"run on 3 instances", "do not run"}}}
+		Question: guard.Question{Choices: []lang.Text{lang.T("run on 3 instances"), lang.T("do not run")}}}
 	for text, want := range map[string]guard.Verdict{"run on 3 instances": guard.Proceed, "do not run": guard.Declined, "": guard.Declined} {
 		call.Answer = nil
 		asked := tokens.Decide(t.Context(), call)
@@ -238,7 +239,7 @@ func TestDecideWithoutTheState(t *testing.T) {
 			d.TokenID != guard.TokenID(map[bool]string{true: asked, false: token}[call.Answer != nil]) {
 			t.Errorf("%s: %+v", name, d)
 		}
-		if !strings.Contains(d.Notice, "cannot be checked now") || strings.Contains(d.Notice, "10.0.0.7") {
+		if !strings.Contains(d.Notice.String(), "cannot be checked now") || strings.Contains(d.Notice.String(), "10.0.0.7") {
 			t.Errorf("%s: notice %q", name, d.Notice)
 		}
 	}

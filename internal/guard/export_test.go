@@ -1,6 +1,8 @@
 package guard
 
-import "time"
+import (
+	"time"
+)
 
 // SetElapsed gives m a clock of the time that has passed, apart from its wall clock.
 func SetElapsed(m *Memory, elapsed func() time.Duration) { m.elapsed = elapsed }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"os"
 	"runtime"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -31,7 +31,7 @@ func NewKey() []byte {
 func ReadKey(path string) ([]byte, error) {
 	key, err := readKey(path)
 	if err != nil {
-		return nil, fmt.Errorf("the key file cannot be used: %w", err)
+		return nil, lang.Errorf("the key file cannot be used: %w", err)
 	}
 	return key, nil
 }
@@ -42,9 +42,9 @@ func readKey(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFileBytes:
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes; %s", path, maxKeyFileBytes, makeKey)
+		return nil, lang.Errorf("%s is not a regular file of at most %d bytes; %s", path, maxKeyFileBytes, lang.T(makeKey))
 	case runtime.GOOS != "windows" && info.Mode().Perm()&othersMayUse != 0:
-		return nil, fmt.Errorf("%s can be used by others than its owner (%04o); chmod 600 %s", path, info.Mode().Perm(), path)
+		return nil, lang.Errorf("%s can be used by others than its owner (%04o); chmod 600 %s", path, info.Mode().Perm(), path)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -52,7 +52,7 @@ func readKey(path string) ([]byte, error) {
 	}
 	key, err := keyOf(content)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, lang.Errorf("%s: %w", path, err)
 	}
 	return key, nil
 }
@@ -60,7 +60,7 @@ func readKey(path string) ([]byte, error) {
 func keyOf(content []byte) ([]byte, error) {
 	content = bytes.TrimRight(content, "\r\n")
 	if len(content) < minKeyBytes {
-		return nil, errors.New("a key needs at least 32 random bytes; " + makeKey)
+		return nil, lang.Errorf("a key needs at least 32 random bytes; %s", lang.T(makeKey))
 	}
 	key := sha256.Sum256(content)
 	return key[:], nil

@@ -1,14 +1,13 @@
 package guard
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
@@ -78,11 +77,11 @@ func ParsePattern(written string) (Pattern, error) {
 	if field, rest, found := strings.Cut(p.text, ":"); found {
 		p.field, glob = strings.ToLower(trim(field)), trim(rest)
 		if !slices.Contains([]string{byID, byName, byRegion}, p.field) {
-			return Pattern{}, fmt.Errorf("pattern %.80q: %q is not id, name or region; a name that has a colon is name:NAME", written, field)
+			return Pattern{}, lang.Errorf("pattern %.80q: %q is not id, name or region; a name that has a colon is name:NAME", written, field)
 		}
 	}
 	if err := checkGlob(glob); err != nil {
-		return Pattern{}, fmt.Errorf("pattern %.80q %w", written, err)
+		return Pattern{}, lang.Errorf("pattern %.80q %w", written, err)
 	}
 	p.glob = globOf(glob)
 	return p, nil
@@ -93,17 +92,17 @@ func checkGlob(glob string) error {
 	wide := strings.IndexAny(glob, "＊？：")
 	switch {
 	case glob == "":
-		return errors.New("is empty; leave the setting out, or name something")
+		return lang.Errorf("is empty; leave the setting out, or name something")
 	case len([]rune(glob)) > maxPattern:
-		return fmt.Errorf("has more than %d characters; shorten it with *", maxPattern)
+		return lang.Errorf("has more than %d characters; shorten it with *", maxPattern)
 	case separator >= 0:
-		return fmt.Errorf("holds %q: write one pattern for each name, with commas between them, and ? for that character within a name",
+		return lang.Errorf("holds %q: write one pattern for each name, with commas between them, and ? for that character within a name",
 			[]rune(glob[separator:])[0])
 	case wide >= 0:
-		return fmt.Errorf("holds the full-width %q: write *, ? and : in ASCII, and ? for that character within a name",
+		return lang.Errorf("holds the full-width %q: write *, ? and : in ASCII, and ? for that character within a name",
 			[]rune(glob[wide:])[0])
 	case globOf(glob).isUnknown():
-		return errors.New("holds invisible characters only")
+		return lang.Errorf("holds invisible characters only")
 	}
 	return nil
 }

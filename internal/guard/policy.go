@@ -6,8 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
@@ -29,8 +29,8 @@ const (
 
 // Policy is what the operator allows. The zero value allows every tool on at most DefaultMaxTargets instances a call.
 type Policy struct {
-	// Owner is whose policy it is, as refusals name it, such as "the policy of caller ci"; "" is the operator.
-	Owner string
+	// Caller is whose policy it is; "" is the operator.
+	Caller string
 
 	ReadOnly      bool
 	Toolsets      []string // only these; nil: all; empty but not nil: none
@@ -71,23 +71,29 @@ const (
 	maxOffender = 5
 )
 
-// String returns name and id, cleaned and cut.
-func (t Target) String() string {
+// String says it in English.
+func (t Target) String() string { return t.In(lang.English) }
+
+// In returns name and id, cleaned and cut.
+func (t Target) In(l lang.Lang) string {
 	id, name := text.Line(t.ID, maxQuoted), text.Line(t.Name, maxQuoted)
 	switch {
 	case id == "" && name == "":
-		return "one that the service does not name"
+		return l.Sprintf("one that the service does not name")
 	case name == "":
-		return fmt.Sprintf("one without a name (%s)", id)
+		return l.Sprintf("one without a name (%s)", id)
 	}
-	return fmt.Sprintf("%q (%s)", name, cmp.Or(id, "id unknown"))
+	if id == "" {
+		id = l.Sprintf("id unknown")
+	}
+	return fmt.Sprintf("%q (%s)", name, id)
 }
 
 // Refusal is a "no" of the policy. It is final for the call.
 type Refusal struct {
-	Rule   string // the setting that refused, one of Rules, for the audit log
-	Reason string // for the person
-	Cause  error  // for the log only: why the setting could not be checked; usually nil
+	Rule   string    // the setting that refused, one of Rules, for the audit log
+	Reason lang.Text // for the person
+	Cause  error     // for the log only: why the setting could not be checked; usually nil
 	// Temporary says that the same call may be let through later, without anything that the operator has to change.
 	Temporary bool
 }
@@ -121,23 +127,31 @@ func Rules() []string {
 }
 
 // Error returns the reason.
-func (r *Refusal) Error() string { return r.Reason }
+func (r *Refusal) Error() string { return r.Reason.String() }
+
+// In returns the reason in a language.
+func (r *Refusal) In(l lang.Lang) string { return r.Reason.In(l) }
 
 func refuse(rule, format string, args ...any) *Refusal {
-	return &Refusal{Rule: rule, Reason: fmt.Sprintf(format, args...)}
+	return &Refusal{Rule: rule, Reason: lang.T(format, args...)}
 }
 
 // owner says whose policy it is.
-func (p Policy) owner() string { return cmp.Or(p.Owner, "the operator") }
+func (p Policy) owner() lang.Text {
+	if p.Caller == "" {
+		return lang.T("the operator")
+	}
+	return lang.T("the policy of caller %s", p.Caller)
+}
 
 // Offers returns nil when the tool may be listed and called, and a *Refusal otherwise.
 func (p Policy) Offers(tool, toolset string, risk Risk) error {
 	return p.each(func(p Policy) error {
 		switch {
-		case p.ReadOnly && risk != Read && p.Owner == "":
+		case p.ReadOnly && risk != Read && p.Caller == "":
 			return refuse(readOnlyRule, "the server runs read-only, and %s changes something", tool)
 		case p.ReadOnly && risk != Read:
-			return refuse(readOnlyRule, "%s is read-only, and %s changes something", p.Owner, tool)
+			return refuse(readOnlyRule, "%s is read-only, and %s changes something", p.owner(), tool)
 		case p.Toolsets != nil && !slices.Contains(p.Toolsets, toolset):
 			return refuse(toolsetsRule, "%s has not enabled the toolset %s, to which %s belongs", p.owner(), toolset, tool)
 		case slices.Contains(p.DisabledTools, tool):
@@ -163,10 +177,10 @@ func (p Policy) PermitsEach(targets []Target) error {
 		looks[i] = lookAt(t)
 	}
 	return p.each(func(p Policy) error {
-		if offenders := those(targets, looks, p.protects); offenders != "" {
+		if offenders := those(targets, looks, p.protects); !offenders.IsZero() {
 			return refuse(protectRule, "%s has protected %s", p.owner(), offenders)
 		}
-		if offenders := those(targets, looks, p.leavesOut); offenders != "" {
+		if offenders := those(targets, looks, p.leavesOut); !offenders.IsZero() {
 			return refuse(allowRule, "%s does not allow changes of %s", p.owner(), offenders)
 		}
 		return nil
@@ -222,22 +236,22 @@ func (p Policy) leavesOut(l look) bool {
 }
 
 // those names the targets that are meant; a few of many.
-func those(targets []Target, looks []look, meant func(look) bool) string {
-	var names []string
+func those(targets []Target, looks []look, meant func(look) bool) lang.Text {
+	var names []lang.Text
 	for i, t := range targets {
 		if meant(looks[i]) {
-			names = append(names, t.String())
+			names = append(names, lang.T("%s", t))
 		}
 	}
 	if more := len(names) - maxOffender; more > 0 {
-		names = append(names[:maxOffender], fmt.Sprintf("and %d more", more))
+		names = append(names[:maxOffender], lang.T("and %d more", more))
 	}
-	return strings.Join(names, ", ")
+	return lang.List(names...)
 }
 
 // Coverage says which targets one pattern of a policy selects.
 type Coverage struct {
-	Owner   string // as that of the Policy; "" is the operator
+	Caller  string // whose policy; "" is the operator
 	Rule    string // "protect" or "allow"
 	Pattern Pattern
 	Targets []Target
@@ -247,7 +261,7 @@ type Coverage struct {
 // nothing is there too: it may be a mistake.
 func (p Policy) Explain(targets []Target) (all []Coverage) {
 	add := func(p Policy, rule string, pattern Pattern, selects func(Target) bool) {
-		c := Coverage{Owner: p.Owner, Rule: rule, Pattern: pattern}
+		c := Coverage{Caller: p.Caller, Rule: rule, Pattern: pattern}
 		for _, t := range targets {
 			if selects(t) {
 				c.Targets = append(c.Targets, t)

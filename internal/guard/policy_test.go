@@ -100,7 +100,7 @@ func TestRefusalsAreShort(t *testing.T) {
 // A caller is told whose policy forbids it, and that the others do not.
 func TestRefusalsNameTheOwner(t *testing.T) {
 	ci := guard.Policy{
-		Owner: "the policy of caller ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"list"}, MaxTargets: 1,
+		Caller: "ci", ReadOnly: true, Toolsets: []string{"instances"}, DisabledTools: []string{"list"}, MaxTargets: 1,
 		Protect: []guard.Pattern{pattern(t, "a")}, Allow: [][]guard.Pattern{{pattern(t, "id:a")}},
 	}
 	a, b := guard.Target{ID: "a", Name: "x"}, guard.Target{ID: "b", Name: "y"}
@@ -135,10 +135,10 @@ func TestExplain(t *testing.T) {
 	a, b := guard.Target{ID: "a", Name: "Prod-1", Region: "x"}, guard.Target{ID: "b", Region: "x"}
 	policy := guard.Policy{
 		Protect: []guard.Pattern{pattern(t, " name: prod-* "), pattern(t, "none")}, Allow: [][]guard.Pattern{{pattern(t, "region:x")}},
-	}.Narrow(guard.Policy{Owner: "the policy of caller ci", Allow: [][]guard.Pattern{{pattern(t, "a"), pattern(t, "c")}}})
+	}.Narrow(guard.Policy{Caller: "ci", Allow: [][]guard.Pattern{{pattern(t, "a"), pattern(t, "c")}}})
 	var got []string
 	for _, c := range policy.Explain([]guard.Target{a, b}) {
-		line := c.Owner + "|" + c.Rule + "|" + c.Pattern.String()
+		line := c.Caller + "|" + c.Rule + "|" + c.Pattern.String()
 		for _, target := range c.Targets {
 			line += "|" + target.ID
 		}
@@ -146,7 +146,7 @@ func TestExplain(t *testing.T) {
 	}
 	want := []string{
 		"|protect|name: prod-*|a|b", "|protect|none|b", "|allow|region:x|a|b",
-		"the policy of caller ci|allow|a|a", "the policy of caller ci|allow|c",
+		"ci|allow|a|a", "ci|allow|c",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

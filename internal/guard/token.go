@@ -9,10 +9,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // TokenLifetime is how long a preview token can be used.
@@ -23,17 +24,17 @@ const minKeyBytes = 32
 
 // The reasons for which a preview token is not accepted.
 var (
-	ErrTokenWrong   = errors.New("the preview_token is not one of this server's; it may have been mistyped or made up")
-	ErrTokenExpired = errors.New("the preview_token has expired; it holds for 5 minutes")
-	ErrTokenOther   = errors.New("the preview_token belongs to another call: tool, arguments, region or caller differ from the preview")
-	ErrTokenState   = errors.New("a target has changed since the preview")
-	ErrTokenUsed    = errors.New("the preview_token has been used; each can be used once")
-	ErrTokenKind    = errors.New("the token was issued for something else: that of a preview does not answer a question, and that of " +
+	ErrTokenWrong   = lang.Errorf("the preview_token is not one of this server's; it may have been mistyped or made up")
+	ErrTokenExpired = lang.Errorf("the preview_token has expired; it holds for 5 minutes")
+	ErrTokenOther   = lang.Errorf("the preview_token belongs to another call: tool, arguments, region or caller differ from the preview")
+	ErrTokenState   = lang.Errorf("a target has changed since the preview")
+	ErrTokenUsed    = lang.Errorf("the preview_token has been used; each can be used once")
+	ErrTokenKind    = lang.Errorf("the token was issued for something else: that of a preview does not answer a question, and that of " +
 		"a question does not confirm a preview")
-	ErrTokenOld = errors.New("the preview_token is older than the memory of used tokens, because the server or the state that its " +
+	ErrTokenOld = lang.Errorf("the preview_token is older than the memory of used tokens, because the server or the state that its " +
 		"replicas share began anew")
 	// ErrTokenUnchecked is wrapped with the State's error, which is for the log.
-	ErrTokenUnchecked = errors.New("whether the preview_token was used cannot be checked now, because the shared state cannot be " +
+	ErrTokenUnchecked = lang.Errorf("whether the preview_token was used cannot be checked now, because the shared state cannot be " +
 		"reached; try again later")
 )
 
@@ -101,7 +102,7 @@ func NewTokens(key []byte, state State, now func() time.Time) (*Tokens, error) {
 		key = NewKey()
 	}
 	if len(key) < minKeyBytes {
-		return nil, fmt.Errorf("the key for preview tokens has %d bytes; give at least %d random ones", len(key), minKeyBytes)
+		return nil, lang.Errorf("the key for preview tokens has %d bytes; give at least %d random ones", len(key), minKeyBytes)
 	}
 	t.key = func(context.Context) ([]byte, error) { return key, nil }
 	return t, nil
@@ -175,7 +176,7 @@ func (t *Tokens) currentEpoch(ctx context.Context) (id string, began time.Time, 
 	return id, began, nil
 }
 
-func unchecked(err error) error { return fmt.Errorf("%w: %w", ErrTokenUnchecked, err) }
+func unchecked(err error) error { return lang.Errorf("%w: %w", ErrTokenUnchecked, err) }
 
 // Check returns nil when the token of a preview holds for s and was not used, and an error that wraps one of the ErrToken…
 // values otherwise.
@@ -256,7 +257,7 @@ func (t *Tokens) Burn(ctx context.Context, token string) error {
 		}
 		t.burns.add(t.state, o.nonce.key(), t.keepUntil(o), t.now)
 	}
-	return fmt.Errorf("a preview_token could not be made unusable for all replicas: %w", err)
+	return lang.Errorf("a preview_token could not be made unusable for all replicas: %w", err)
 }
 
 // Close gives up what Burn is still trying, after one more try.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -323,7 +324,7 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := mcp.ElicitationRequest{Params: form(guard.Question{Phrases: []string{"delete 1"}})}
+		request := mcp.ElicitationRequest{Params: form(lang.English, guard.Question{Phrases: []string{"delete 1"}})}
 		request.Method = "elicitation/create"
 		result, err := c.session.RequestElicitation(t.Context(), request)
 		if err != nil || result.Action != "accept" {

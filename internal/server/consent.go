@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // errCannotAsk says that a client refused the request that asks a human, which it had declared to support.
-var errCannotAsk = errors.New("the client cannot ask the user")
+var errCannotAsk = errors.New("the client cannot ask the user") // not said to people
 
 // call runs a tool with everything that consent may need. A question to a human goes out in the way of the request's
 // protocol era: as a request of ours that the call waits for, or as a result that the client answers with a new call.
@@ -42,14 +43,15 @@ func (s *Server) call(
 	if modern || !call.Caller.CanAsk {
 		result, err = box.Call(ctx, call) // the arguments are let go here
 		if err == nil && result.Question != nil {
-			return mcpserver.NewInputRequestBuilder(result.Question.Token).Elicit(consentKey, form(*result.Question)).ToolResult(), nil
+			question := form(box.Lang(), *result.Question)
+			return mcpserver.NewInputRequestBuilder(result.Question.Token).Elicit(consentKey, question).ToolResult(), nil
 		}
 	} else if result, err = box.Call(ctx, call); err == nil && result.Question != nil {
-		call.Answer = s.ask(ctx, *result.Question)
+		call.Answer = s.ask(ctx, box.Lang(), *result.Question)
 		result, err = box.Call(ctx, call)
 	}
 	if err != nil {
-		refused, problem := mcp.NewToolResultError(toolbox.Explain(err)), toolbox.ProblemOf(err)
+		refused, problem := mcp.NewToolResultError(toolbox.Explain(box.Lang(), err)), toolbox.ProblemOf(err)
 		refused.Meta = problemMeta(&problem)
 		return refused, nil
 	}
@@ -100,10 +102,10 @@ func canShowForm(c mcp.ClientCapabilities) bool {
 }
 
 // ask puts a question to the human and waits for the answer, at most askTimeout. Silence is an answer too.
-func (s *Server) ask(ctx context.Context, q guard.Question) *guard.Answer {
+func (s *Server) ask(ctx context.Context, l lang.Lang, q guard.Question) *guard.Answer {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	request := mcp.ElicitationRequest{Params: form(q)}
+	request := mcp.ElicitationRequest{Params: form(l, q)}
 	request.Method = string(mcp.MethodElicitationCreate)
 	result, err := s.mcp.RequestElicitation(ctx, request)
 	answer := answerOf(result)
@@ -126,13 +128,18 @@ func (s *Server) ask(ctx context.Context, q guard.Question) *guard.Answer {
 }
 
 // form is the question as MCP puts it: one text field, or one choice, with nothing filled in.
-func form(q guard.Question) mcp.ElicitationParams {
-	field := map[string]any{"type": "string", "title": "Confirmation", "description": "Type " + q.Expected()}
+func form(l lang.Lang, q guard.Question) mcp.ElicitationParams {
+	field := map[string]any{"type": "string", "title": l.Word("Confirmation"), "description": l.Sprintf("Type %s", q.Expected())}
 	if len(q.Choices) > 0 {
-		field = map[string]any{"type": "string", "title": "Decision", "description": "Nothing happens unless you choose the first.", "enum": q.Choices}
+		choices := make([]string, len(q.Choices))
+		for i, choice := range q.Choices {
+			choices[i] = choice.In(l)
+		}
+		field = map[string]any{"type": "string", "title": l.Word("Decision"),
+			"description": l.Word("Nothing happens unless you choose the first."), "enum": choices}
 	}
 	return mcp.ElicitationParams{
-		Message: q.Message, // no mode: a form is the default, and clients before 2025-11-25 know no other
+		Message: q.Message.In(l), // no mode: a form is the default, and clients before 2025-11-25 know no other
 		RequestedSchema: map[string]any{
 			"type": "object", "properties": map[string]any{answerField: field}, "required": []string{answerField},
 		},

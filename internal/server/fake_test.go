@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -47,13 +48,13 @@ type textOutput struct {
 	N    int64  `json:"n" jsonschema_description:"The number"`
 }
 
-func (o textOutput) Text() string { return fmt.Sprintf("%s %d", o.Echo, o.N) }
+func (o textOutput) Text(lang.Lang) string { return fmt.Sprintf("%s %d", o.Echo, o.N) }
 
 type brokenOutput struct {
 	List []string `json:"list" jsonschema_description:"Never nil by rights"`
 }
 
-func (brokenOutput) Text() string { return "broken" }
+func (brokenOutput) Text(lang.Lang) string { return "broken" }
 
 // panicText must never reach a client.
 const panicText = "panicked with token-5f2b"
@@ -103,7 +104,7 @@ func (f *fakes) tools() []toolbox.Tool {
 		}),
 		declareFake("change", guard.Destructive, func(ctx context.Context, in textInput) (textOutput, error) {
 			f.started <- in.Text
-			toolbox.ReportProgress(ctx, 1, 2, "step")
+			toolbox.ReportProgress(ctx, 1, 2, lang.T("step"))
 			<-ctx.Done()
 			<-time.After(time.Duration(in.N) * time.Second) // the answer to what was sent
 			f.ended <- ctx.Err()
@@ -131,9 +132,9 @@ func (f *fakes) tools() []toolbox.Tool {
 		}),
 		declareFake("steps", guard.Read, func(ctx context.Context, in textInput) (textOutput, error) {
 			for i := range in.N {
-				toolbox.ReportProgress(ctx, int(i+1), int(in.N), "step")
+				toolbox.ReportProgress(ctx, int(i+1), int(in.N), lang.T("step"))
 			}
-			go toolbox.ReportProgress(ctx, int(in.N+1), 0, "too late, or just in time")
+			go toolbox.ReportProgress(ctx, int(in.N+1), 0, lang.T("too late, or just in time"))
 			select {
 			case f.ended <- nil:
 			default:

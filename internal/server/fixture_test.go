@@ -15,6 +15,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -131,10 +132,10 @@ func (f *fixture) notifyingTools() map[string]mcpserver.ToolHandlerFunc {
 		"test_tool_with_logging": log,
 		"test_logging_tool":      log,
 		"test_tool_with_progress": func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			ctx, finish := withProgress(ctx) // as every tool of the server reports it
+			ctx, finish := withProgress(ctx, 0) // as every tool of the server reports it
 			defer finish()
 			for _, done := range []int{0, 50, 100} {
-				toolbox.ReportProgress(ctx, done, 100, "a step")
+				toolbox.ReportProgress(ctx, done, 100, lang.T("a step"))
 			}
 			return mcp.NewToolResultText("done"), nil
 		},

@@ -107,7 +107,7 @@ func (s *Server) libraryError(m message, params json.RawMessage, modern bool, er
 	case errors.Is(err, prompts.ErrUnknown), errors.Is(err, errParams), errors.As(err, &arguments), isCall && call.Wrong:
 		code = mcp.INVALID_PARAMS
 	case !isCall:
-		words = toolbox.Explain(err)
+		words = toolbox.Explain(s.tools.Lang(), err)
 	}
 	return mcp.NewJSONRPCError(mcp.NewRequestId(nil), code, words, data)
 }
@@ -134,7 +134,7 @@ func (s *Server) visitor(ctx context.Context) prompts.Caller {
 			if err != nil {
 				kind := toolbox.ProblemOf(err).Kind
 				wrong := kind == string(upstream.Argument) || kind == string(upstream.NotFound)
-				return prompts.Answer{}, &prompts.CallError{Text: toolbox.Explain(err), Wrong: wrong}
+				return prompts.Answer{}, &prompts.CallError{Text: toolbox.Explain(box.Lang(), err), Wrong: wrong}
 			}
 			return prompts.Answer{Data: result.Structured, Text: result.Text}, nil
 		},

@@ -341,8 +341,8 @@ func TestLibraryFollowsThePolicy(t *testing.T) {
 // Over HTTP the caller's own policy counts, and another caller's does not show.
 func TestLibraryOfACaller(t *testing.T) {
 	w := newWorld(t, guard.Policy{Protect: patterns(t, "name:prod-*"), MaxTargets: 7})
-	narrow := guard.Policy{Owner: "the policy of caller narrow", ReadOnly: true, MaxTargets: 3, Toolsets: []string{"instances"}}
-	strange := guard.Policy{Owner: "the policy of caller strange", DisabledTools: []string{"get_instance"}, Allow: [][]guard.Pattern{patterns(t, "name:secret-team-*")}}
+	narrow := guard.Policy{Caller: "narrow", ReadOnly: true, MaxTargets: 3, Toolsets: []string{"instances"}}
+	strange := guard.Policy{Caller: "strange", DisabledTools: []string{"get_instance"}, Allow: [][]guard.Pattern{patterns(t, "name:secret-team-*")}}
 	boxes := map[string]guard.Policy{"narrow": narrow, "strange": strange}
 	listener, _ := serveHTTP(w, func(o *HTTPOptions) {
 		o.Authenticate = func(token string) (Caller, bool) {

@@ -187,9 +187,10 @@ func (s *Server) explainUnknownTool(ctx context.Context, m message, reply mcp.JS
 		s.mcp.GetTool(m.Params.Name) != nil {
 		return reply
 	}
-	_, err := s.toolbox(ctx).Call(s.log.WithContext(ctx), toolbox.Call{Tool: shorten(m.Params.Name), Caller: s.caller(ctx)})
+	box := s.toolbox(ctx)
+	_, err := box.Call(s.log.WithContext(ctx), toolbox.Call{Tool: shorten(m.Params.Name), Caller: s.caller(ctx)})
 	if errors.Is(err, toolbox.ErrUnknownTool) {
-		failure.Error.Message = toolbox.Explain(err)
+		failure.Error.Message = toolbox.Explain(box.Lang(), err)
 	}
 	return failure
 }

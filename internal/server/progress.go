@@ -8,6 +8,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -44,14 +45,14 @@ type progress struct {
 
 // withProgress passes a tool's progress on when the request asked for it. finish returns when what was reported is written:
 // progress must not follow its result.
-func withProgress(ctx context.Context) (_ context.Context, finish func()) {
+func withProgress(ctx context.Context, l lang.Lang) (_ context.Context, finish func()) {
 	notify, reachable := ctx.Value(notifyKey{}).(func(mcp.JSONRPCNotification) error)
 	token, wanted := ctx.Value(tokenKey{}).(json.RawMessage)
 	if !reachable || !wanted {
 		return ctx, func() {}
 	}
 	p := &progress{ctx: ctx, notify: notify, token: token, last: -1, queue: make(chan mcp.JSONRPCNotification, maxProgress)}
-	return toolbox.WithProgress(ctx, p.report), p.finish
+	return toolbox.WithProgress(ctx, func(done, total int, message lang.Text) { p.report(done, total, message.In(l)) }), p.finish
 }
 
 func (p *progress) report(done, total int, message string) {

@@ -14,6 +14,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -283,7 +284,7 @@ func TestResultsFitTheirSchema(t *testing.T) {
 				t.Error(err)
 			}
 			got := decode[textOutput](t, r.Structured)
-			if want := (textOutput{Echo: text, N: 9007199254740993}); r.IsError || got != want || r.Content[0].Text != want.Text() {
+			if want := (textOutput{Echo: text, N: 9007199254740993}); r.IsError || got != want || r.Content[0].Text != want.Text(lang.English) {
 				t.Errorf("%.300q became %.300q", text, r.Structured)
 			}
 		}

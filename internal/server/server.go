@@ -142,7 +142,7 @@ func describe(t toolbox.Tool) mcp.Tool {
 func (s *Server) handler(name string) mcpserver.ToolHandlerFunc {
 	return func(ctx context.Context, request mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		ctx = s.log.WithContext(ctx)
-		ctx, finish := withProgress(ctx)
+		ctx, finish := withProgress(ctx, s.tools.Lang())
 		defer finish()
 		defer started(ctx)() // what the call did is recorded when this ends; that the client hears of it may take longer
 		call := toolbox.Call{Tool: name}

@@ -76,7 +76,8 @@ func Lines(text string, maxBytes int) string {
 	for start < len(clean) && !utf8.RuneStart(clean[start]) {
 		start++
 	}
-	return fmt.Sprintf("%s\n[… %d bytes cut …]\n%s", clean[:head], start-head, clean[start:])
+	cutOut := fmt.Sprintf("\n[… %d bytes cut …]\n", start-head) // not said to people
+	return clean[:head] + cutOut + clean[start:]
 }
 
 // indented is Line with the spaces in front, tabs as four.

@@ -1,6 +1,8 @@
 package text
 
-import "strings"
+import (
+	"strings"
+)
 
 // maxID is how long an id may be.
 const maxID = 128

@@ -1,6 +1,8 @@
 package text
 
-import "unicode"
+import (
+	"unicode"
+)
 
 // blank are characters that no property marks as invisible, although fonts draw nothing for them.
 var blank = &unicode.RangeTable{

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -27,12 +29,12 @@ var blanks = sync.OnceValue(func() *regexp.Regexp {
 
 // Excerpt shows the beginning of a script, cleaned, each line behind a bar. A long line goes on in the next ones, a run of
 // blanks is counted, and what is left out is said, so that nothing is hidden behind what is shown.
-func Excerpt(script string) string {
+func Excerpt(script string) lang.Text {
 	var rows []string
 	lines := strings.Split(strings.TrimSuffix(script, "\n"), "\n")
 	for _, line := range lines {
 		line = blanks().ReplaceAllStringFunc(strings.TrimSpace(line), func(run string) string {
-			return fmt.Sprintf(" [%d blanks] ", utf8.RuneCountInString(run))
+			return fmt.Sprintf(" [%d blanks] ", utf8.RuneCountInString(run)) // not said to people
 		})
 		rest := []rune(Line(line, 0))
 		for len(rest) > excerptRunes {
@@ -43,7 +45,7 @@ func Excerpt(script string) string {
 	shown := rows[:min(len(rows), excerptLines)]
 	text := Barred(strings.Join(shown, "\n"))
 	if left := len(rows) - len(shown); left > 0 {
-		text += fmt.Sprintf("\n(%d more lines)", left) // no bar: this is ours
+		return lang.T("%s\n(%d more lines)", text, left) // no bar: this is ours
 	}
-	return text
+	return lang.Verbatim(text)
 }

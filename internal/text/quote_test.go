@@ -15,11 +15,11 @@ func TestExcerptHidesNothing(t *testing.T) {
 		"behind wide blanks": "echo ok" + strings.Repeat("\u3000", 3000) + "; rm -rf /data\n",
 		"at the end":         "echo " + strings.Repeat("x", 400) + "; rm -rf /data",
 	} {
-		if got := text.Excerpt(script); !strings.Contains(got, "; rm -rf /data") {
+		if got := text.Excerpt(script).String(); !strings.Contains(got, "; rm -rf /data") {
 			t.Errorf("%s:\n%s", name, got)
 		}
 	}
-	if got := text.Excerpt(strings.Repeat("date\n", 20)); !strings.HasSuffix(got, "\n(8 more lines)") {
+	if got := text.Excerpt(strings.Repeat("date\n", 20)).String(); !strings.HasSuffix(got, "\n(8 more lines)") {
 		t.Errorf("%s", got)
 	}
 }

@@ -1,42 +1,13 @@
 package text
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/width"
 )
-
-// Age words a duration with its largest unit: 5d, 3h, 12m, 40s.
-func Age(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return fmt.Sprintf("%ds", d/time.Second)
-}
-
-// Span words a duration with its two largest units: 13d 23h, 1h 59m, 12m, 40s.
-func Span(d time.Duration) string {
-	large, small := Age(d), ""
-	switch {
-	case d >= 48*time.Hour:
-		small = fmt.Sprintf(" %dh", d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		small = fmt.Sprintf(" %dm", d%time.Hour/time.Minute)
-	}
-	return large + small
-}
 
 // Dash returns s, or a dash for nothing, so that a cell of a table is never empty.
 func Dash(s string) string {
@@ -44,23 +15,6 @@ func Dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// Count words a number of things: 1 instance, 2 instances.
-func Count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// Some joins the first few of a list and says how many more there are.
-func Some(items []string) string {
-	const few = 10
-	if len(items) <= few {
-		return strings.Join(items, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(items[:few], ", "), len(items)-few)
 }
 
 // WriteTable writes rows in columns that line up in a terminal. A cell wider than its column's maximum is cut with "…". A

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 )
 
@@ -29,10 +30,10 @@ type consenting[In any] interface {
 // Changed is what the result of every change has. Embed it in the result struct. Act sets State, Targets
 // and Next; in a preview the frame sets everything. The frame cleans the targets, and ends the text with Next.
 type Changed struct {
-	State   State    `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown,enum=waiting" jsonschema_description:"confirmation_required: nothing was changed; waiting: accepted, not over yet; unknown: it may have happened"`
-	Targets []Target `json:"targets,omitempty" jsonschema_description:"What the call is about"`
-	Preview *Preview `json:"preview,omitempty" jsonschema_description:"Instead of acting, until there is consent"`
-	Next    string   `json:"next,omitempty" jsonschema_description:"The next step"`
+	State   State     `json:"state" jsonschema:"enum=confirmation_required,enum=done,enum=partial,enum=failed,enum=unknown,enum=waiting" jsonschema_description:"confirmation_required: nothing was changed; waiting: accepted, not over yet; unknown: it may have happened"`
+	Targets []Target  `json:"targets,omitempty" jsonschema_description:"What the call is about"`
+	Preview *Preview  `json:"preview,omitempty" jsonschema_description:"Instead of acting, until there is consent"`
+	Next    lang.Text `json:"next,omitzero" jsonschema_description:"The next step"`
 }
 
 func (c *Changed) changed() *Changed { return c } //nolint:unused // the constraint changing calls it
@@ -123,7 +124,8 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 		return c.show(ctx, a, call, in, plan, decision)
 	case guard.Ask:
 		a.finish(ctx, audit.Previewed, NeedsConfirmation, nil) // the answer may never come
-		return a.end(Result{Question: decision.Question, Text: plan.preview(decision.Notice, b.rules.Now()).text}, nil)
+		preview := plan.preview(decision.Notice, b.rules.Now()).text(b.rules.Lang)
+		return a.end(Result{Question: decision.Question, Text: preview}, nil)
 	case guard.Declined:
 		a.finish(ctx, audit.Declined, "", nil)
 		return a.end(Result{}, &declinedError{notice: decision.Notice})
@@ -135,7 +137,7 @@ func (c change[In, Work, Out, InP, OutP]) run(ctx context.Context, b *Toolbox, c
 // act does what there is consent for, between the two records that say so.
 func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, in In, plan Plan, work Work) ending {
 	if ctx.Err() != nil {
-		return a.refuse(ctx, fmt.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
+		return a.refuse(ctx, lang.Errorf("%w. Nothing was changed", context.Cause(ctx)), "cancelled")
 	}
 	if err := a.toolbox.stillPermitted(c.tool, plan); err != nil {
 		return a.refuse(ctx, err, "")
@@ -171,7 +173,7 @@ func (c change[In, Work, Out, InP, OutP]) act(ctx context.Context, a *attempt, i
 		failure.uncertain = true
 	}
 	if !recorded {
-		result.Text += "\nNote: the audit log could not be written after the change."
+		result.Text += "\n" + a.toolbox.rules.Lang.Sprintf("Note: the audit log could not be written after the change.")
 	}
 	return a.end(result, err)
 }
@@ -191,7 +193,7 @@ func (c change[In, Work, Out, InP, OutP]) show(
 	result, err := c.render(a, out)
 	result.NeedsConsent = true
 	if call.Caller.AtShell { // the command says itself how to go on
-		result.Text = a.mask(p.text)
+		result.Text = a.mask(p.text(a.toolbox.rules.Lang))
 	}
 	return a.end(result, err)
 }
@@ -200,7 +202,7 @@ func (c change[In, Work, Out, InP, OutP]) show(
 func (c change[In, Work, Out, InP, OutP]) answerNothing(ctx context.Context, a *attempt, in In, plan Plan) ending {
 	a.consumeAnswer(ctx)
 	if c.steps.Nothing == nil {
-		return a.refuse(ctx, &internalError{what: "a plan without a target", cause: errors.New(c.tool.Name)}, "plan")
+		return a.refuse(ctx, &internalError{what: lang.T("a plan without a target"), cause: errors.New(c.tool.Name)}, "plan")
 	}
 	out := c.steps.Nothing(in, plan)
 	changed := OutP(&out).changed()
@@ -215,9 +217,9 @@ func (c change[In, Work, Out, InP, OutP]) render(a *attempt, out Out) (Result, e
 	changed := OutP(&out).changed()
 	for i, t := range changed.Targets {
 		t = t.Shown()
-		t.ID, t.Name, t.Status, t.Note = a.mask(t.ID), a.mask(t.Name), a.mask(t.Status), a.mask(t.Note)
+		t.ID, t.Name, t.Status, t.Note = a.mask(t.ID), a.mask(t.Name), a.mask(t.Status), a.maskText(t.Note)
 		if changed.Preview == nil {
-			t.Effect = "" // the outcome says what came of it
+			t.Effect = lang.Text{} // the outcome says what came of it
 		}
 		changed.Targets[i] = t
 	}
@@ -230,10 +232,10 @@ func (c change[In, Work, Out, InP, OutP]) render(a *attempt, out Out) (Result, e
 		result.Problem = problemOf(changed.Targets)
 	}
 	if changed.Preview != nil {
-		result.Text = a.mask(changed.Preview.text)
+		result.Text = a.mask(changed.Preview.text(a.toolbox.rules.Lang))
 	}
-	if changed.Next != "" {
-		result.Text = strings.TrimSuffix(result.Text, "\n") + "\n" + changed.Next
+	if !changed.Next.IsZero() {
+		result.Text = strings.TrimSuffix(result.Text, "\n") + "\n" + changed.Next.In(a.toolbox.rules.Lang)
 	}
 	return result, nil
 }
@@ -249,8 +251,8 @@ func (b *Toolbox) giveBack(ctx context.Context, receipt guard.Receipt, changes i
 func recovered[Out any](act func() (Out, error)) (out Out, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			failure := &internalError{what: "a fault in the server", uncertain: true,
-				cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}
+			failure := &internalError{what: lang.T("a fault in the server"), uncertain: true,
+				cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())} // not said to people
 			out, err = *new(Out), failure
 		}
 	}()

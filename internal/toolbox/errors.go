@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/rollout"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -15,30 +16,34 @@ import (
 )
 
 // ErrUnknownTool is wrapped by Call's error for a name that is not offered.
-var ErrUnknownTool = errors.New("unknown tool")
+var ErrUnknownTool = lang.Errorf("unknown tool")
 
 // ErrDeclined is wrapped by the error of a call that a human said no to.
 var ErrDeclined = errors.New("declined")
 
-type declinedError struct{ notice string }
+type declinedError struct{ notice lang.Text }
 
-func (e *declinedError) Error() string { return e.notice }
+func (e *declinedError) Error() string { return e.notice.String() }
+
+func (e *declinedError) In(l lang.Lang) string { return e.notice.In(l) }
 
 func (e *declinedError) Unwrap() error { return ErrDeclined }
 
 // internalError is a fault of ours. Its cause may hold anything, so only the log shows it.
 type internalError struct {
-	what      string
+	what      lang.Text
 	cause     error
 	id        string
 	uncertain bool // in the middle of a change
 }
 
-func (e *internalError) Error() string { return e.what }
+func (e *internalError) Error() string { return e.what.String() }
+
+func (e *internalError) In(l lang.Lang) string { return e.what.In(l) }
 
 // Fault is the error of a panic that a rollout caught: a fault of ours, whose stack only the log shows.
 func Fault(panicked *rollout.PanicError) error {
-	return &internalError{what: "a fault in the server", cause: fmt.Errorf("%w\n%s", panicked, panicked.Stack)}
+	return &internalError{what: lang.T("a fault in the server"), cause: fmt.Errorf("%w\n%s", panicked, panicked.Stack)}
 }
 
 // withoutArguments is err for a log: the text of wrong arguments shows what was sent, which may be part of a script.
@@ -48,13 +53,13 @@ func withoutArguments(err error) error {
 	}
 	var arguments *schemas.ArgumentError
 	if errors.As(err, &arguments) {
-		return fmt.Errorf("%d arguments are wrong", len(arguments.Problems))
+		return fmt.Errorf("%d arguments are wrong", len(arguments.Problems)) // not said to people
 	}
 	return err
 }
 
-// Explain words err for a model: what happened, that nothing was changed, and the next step. It is "" without an error.
-func Explain(err error) string {
+// Explain words err for a model, in a language: what happened, that nothing was changed, and the next step.
+func Explain(l lang.Lang, err error) string {
 	if err == nil {
 		return ""
 	}
@@ -67,35 +72,40 @@ func Explain(err error) string {
 	)
 	switch {
 	case errors.As(err, &arguments):
-		return arguments.Error() + "\nNothing was sent. Correct the call and repeat it."
+		return l.Sprintf("%v\nNothing was sent. Correct the call and repeat it.", arguments)
 	case errors.As(err, &failure):
-		words := fmt.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
+		words := l.Sprintf("%s (error id %s). The server's log has the details under this id.", failure.what, failure.id)
 		if failure.uncertain {
-			words += "\nIt happened in the middle of a change, which may be done, half-done or not done: read what it was about again before repeating anything."
+			words = paragraph(words, l.Sprintf("It happened in the middle of a change, which may be done, half-done or not done: read what it was about again before repeating anything."))
 		}
 		return words
 	case errors.As(err, &refusal):
-		next := "Nothing was changed. Only the operator of this server can change that."
+		next := lang.T("Nothing was changed. Only the operator of this server can change that.")
 		if refusal.Temporary {
-			next = "Nothing was changed. The same call may be let through later."
+			next = lang.T("Nothing was changed. The same call may be let through later.")
 		}
-		return paragraph("Refused: "+refusal.Reason+".", next)
+		return paragraph(l.Sprintf("Refused: %s.", refusal.Reason), next.In(l))
 	case errors.As(err, &declined):
-		return paragraph(declined.notice, "Nothing was changed. Do not repeat the call unless the user asks for it.")
+		return paragraph(declined.notice.In(l), l.Sprintf("Nothing was changed. Do not repeat the call unless the user asks for it."))
 	case errors.As(err, &failed) && failed.Op == "" && failed.Kind == upstream.Argument: // it says that nothing was sent
 	case errors.As(err, &failed):
-		return paragraph(strings.TrimSuffix(err.Error(), ".")+".", unchanged(failed.Uncertain), failed.Hint.English)
+		return paragraph(sentence(l, err), l.Sprintf("%s", unchanged(failed.Uncertain)), failed.Hint.In(l))
 	case errors.Is(err, context.Canceled):
-		return "The call was cancelled."
+		return l.Sprintf("The call was cancelled.")
 	}
-	return strings.TrimSuffix(err.Error(), ".") + "."
+	return sentence(l, err)
 }
 
-func unchanged(uncertain bool) string {
+// sentence says an error as a sentence. Some end one already.
+func sentence(l lang.Lang, err error) string {
+	return l.Sprintf("%s.", strings.TrimRight(l.Say(err), ".。"))
+}
+
+func unchanged(uncertain bool) lang.Text {
 	if uncertain {
-		return "It may have happened all the same, and was not sent again: look before repeating it."
+		return lang.T("It may have happened all the same, and was not sent again: look before repeating it.")
 	}
-	return "Nothing was changed."
+	return lang.T("Nothing was changed.")
 }
 
 func paragraph(sentences ...string) string {
@@ -112,19 +122,19 @@ func Uncertain(err error) bool {
 }
 
 // Briefly words an error for a table: the service's code and what it means, or the cause.
-func Briefly(err error) string {
+func Briefly(err error) lang.Text {
 	if err == nil {
-		return ""
+		return lang.Text{}
 	}
 	var failed *upstream.Failure
 	var panicked *rollout.PanicError
 	switch {
 	case errors.As(err, &panicked):
-		return "a fault in the server, which its log explains"
+		return lang.T("a fault in the server, which its log explains")
 	case errors.As(err, &failed):
-		return text.Field(failed.Brief())
+		return failed.Brief().Map(text.Field)
 	}
-	return text.Field(err.Error())
+	return lang.ErrorText(err).Map(text.Field)
 }
 
 // OutcomeOf says what became of a target that something was to be sent for and that failed with err.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -22,7 +23,7 @@ type looking struct {
 	Seen string `json:"seen" jsonschema:"enum=nothing,enum=something" jsonschema_description:"What there is"`
 }
 
-func (l looking) Text() string { return "seen: " + l.Seen }
+func (l looking) Text(lang.Lang) string { return "seen: " + l.Seen }
 
 type lookedAt struct {
 	ID string `json:"id" jsonschema_description:"Id"`
@@ -124,7 +125,7 @@ func TestRead(t *testing.T) {
 			result, err := got.Call(t.Context(), toolbox.Call{Tool: c.tool, Arguments: json.RawMessage(c.arguments)})
 			said := result.Text
 			if err != nil {
-				said = toolbox.Explain(err)
+				said = toolbox.Explain(lang.English, err)
 			}
 			if got.ending() != c.ending || !strings.Contains(said, c.says) || strings.Contains(said, "secret") || got.events() != c.events {
 				t.Errorf("%s: %s; recorded %q", got.ending(), said, got.events())
@@ -248,7 +249,7 @@ func TestChangeThatDoesNotHappen(t *testing.T) {
 			if err == nil {
 				t.Fatal("it succeeded")
 			}
-			if said := toolbox.Explain(err); got.ending() != c.ending || !strings.Contains(said, c.says) || strings.Contains(said, "secret") ||
+			if said := toolbox.Explain(lang.English, err); got.ending() != c.ending || !strings.Contains(said, c.says) || strings.Contains(said, "secret") ||
 				got.events() != c.events || got.acted != c.acted {
 				t.Errorf("%s: %s\nrecorded %q, acted %d times", got.ending(), said, got.events(), got.acted)
 			}
@@ -301,7 +302,7 @@ func TestCallsEnd(t *testing.T) {
 		began := time.Now()
 		_, err := got.Call(t.Context(), toolbox.Call{Tool: "look", Arguments: json.RawMessage(`{"id":"a"}`)})
 		if took := time.Since(began); took >= time.Minute || got.ending() != toolbox.EndedCancelled ||
-			!strings.Contains(toolbox.Explain(err), "the call took longer than") {
+			!strings.Contains(toolbox.Explain(lang.English, err), "the call took longer than") {
 			t.Errorf("after %s: %s, %v", took, got.ending(), err)
 		}
 	})
@@ -309,7 +310,7 @@ func TestCallsEnd(t *testing.T) {
 
 // Asked to word no error at all, the frame has nothing to say.
 func TestExplainNothing(t *testing.T) {
-	if said := toolbox.Explain(nil) + toolbox.Briefly(nil); said != "" {
+	if said := toolbox.Explain(lang.English, nil) + toolbox.Briefly(nil).String(); said != "" {
 		t.Errorf("%q", said)
 	}
 }

@@ -91,7 +91,9 @@ func auditOutcomes(targets []Target) []audit.Outcome {
 	}
 	outcomes := make([]audit.Outcome, len(targets))
 	for i, t := range targets {
-		outcomes[i] = audit.Outcome{ID: text.Field(t.ID), Outcome: string(t.Outcome), Code: t.Note, NewID: text.Field(t.NewID)}
+		outcomes[i] = audit.Outcome{
+			ID: text.Field(t.ID), Outcome: string(t.Outcome), Code: t.Note.String(), NewID: text.Field(t.NewID),
+		}
 	}
 	return outcomes
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 type permissionKey struct{}
@@ -19,7 +20,7 @@ func (b *Toolbox) stillPermitted(t Tool, plan Plan) error {
 		return err
 	}
 	if policy.Level(t.Name, t.StandardConsent()) != b.rules.Policy.Level(t.Name, t.StandardConsent()) {
-		return &guard.Refusal{Rule: guard.CallerRule, Reason: "the consent that " + t.Name + " needs has changed; begin again"}
+		return &guard.Refusal{Rule: guard.CallerRule, Reason: lang.T("the consent that %s needs has changed; begin again", t.Name)}
 	}
 	return plan.permitted(policy)
 }

@@ -9,11 +9,12 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Plan is what a call would do, resolved from the service. Its targets may be in several regions.
 type Plan struct {
-	Effect  string // what would happen, to go on from "This call"
+	Effect  lang.Text // what would happen, to go on from "This call"
 	Targets []Target
 	Script  *audit.Script
 	Guarded []Target // what policy is checked against, if not Targets: a run's desktops

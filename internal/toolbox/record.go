@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 )
@@ -105,7 +106,7 @@ func (a *attempt) recordIntent(ctx context.Context) error {
 	if a.toolbox.rules.AuditOptional {
 		return nil
 	}
-	return errors.New("the audit log cannot be written, so nothing was done: the operator wants every change recorded. Nothing was changed. The server's log has the cause")
+	return lang.Errorf("the audit log cannot be written, so nothing was done: the operator wants every change recorded. Nothing was changed. The server's log has the cause")
 }
 
 // recordFailure records that the act ended with an error. After a fault of ours nothing is known of any target.
@@ -169,6 +170,14 @@ func (a *attempt) mask(words string) string {
 		return words
 	}
 	return strings.ReplaceAll(words, a.token, "[preview_token]")
+}
+
+// maskText is mask for a text of ours.
+func (a *attempt) maskText(words lang.Text) lang.Text {
+	if a.token == "" {
+		return words
+	}
+	return words.Map(a.mask)
 }
 
 // shown returns the record without the token.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -21,7 +22,7 @@ type moving struct {
 
 type moved struct{ toolbox.Changed }
 
-func (moved) Text() string { return "moved." }
+func (moved) Text(lang.Lang) string { return "moved." }
 
 // mover is a tool that the frame knows nothing of, on targets in two regions.
 func mover(targets *[]toolbox.Target, act func([]toolbox.Target) (moved, error)) toolbox.Tool {
@@ -29,10 +30,10 @@ func mover(targets *[]toolbox.Target, act func([]toolbox.Target) (moved, error))
 		Name: "move", Title: "Move", Description: "Moves.", Toolset: "test", Risk: guard.Destructive,
 	}, toolbox.Steps[moving, []toolbox.Target, moved]{
 		Plan: func(context.Context, guard.Policy, *moving) (toolbox.Plan, []toolbox.Target, error) {
-			return toolbox.Plan{Effect: "would move it.", Targets: *targets}, *targets, nil
+			return toolbox.Plan{Effect: lang.T("would move it."), Targets: *targets}, *targets, nil
 		},
 		Ask: func(moving, toolbox.Plan) guard.Question {
-			return guard.Question{Message: "Move?", Choices: []string{"move", "do not"}}
+			return guard.Question{Message: lang.T("Move?"), Choices: []lang.Text{lang.T("move"), lang.T("do not")}}
 		},
 		Act: func(_ context.Context, _ moving, work []toolbox.Target) (moved, error) { return act(work) },
 	})
@@ -43,8 +44,8 @@ func twoRegions() []toolbox.Target {
 	return []toolbox.Target{
 		{ID: "a", Name: "one\x1b", Place: toolbox.Place{ID: "east", Name: "东"}, Exists: true, Status: "Running", Owner: "ann", Accelerators: 4,
 			Remaining: &left, Created: time.Now().Add(-time.Hour), Mounts: []toolbox.Mount{{Source: "/public/home", Target: "/data", Type: "path"}},
-			Effect: "is moved"},
-		{ID: "b", Place: toolbox.Place{ID: "west"}, Exists: true, Status: "Failed", Effect: "is moved; nothing is mounted"},
+			Effect: lang.T("is moved")},
+		{ID: "b", Place: toolbox.Place{ID: "west"}, Exists: true, Status: "Failed", Effect: lang.T("is moved; nothing is mounted")},
 	}
 }
 
@@ -77,7 +78,7 @@ func TestPreviewHasEveryFactTwice(t *testing.T) {
 	s, result := call(t, box, `{"ids":["a","b"]}`, toolbox.Caller{})
 	first := s.Targets[0]
 	if s.State != "confirmation_required" || first.Place.ID != "east" || first.Accelerators != 4 || *first.Remaining != 10800 ||
-		first.Owner != "ann" || first.Effect != "is moved" || first.Mounts[0].Source != "/public/home" || first.Created.IsZero() ||
+		first.Owner != "ann" || first.Effect.String() != "is moved" || first.Mounts[0].Source != "/public/home" || first.Created.IsZero() ||
 		first.Name != "one\uFFFD" || s.Preview.Token == "" || s.Preview.ExpiresAt.IsZero() || !strings.Contains(s.Next, s.Preview.Token) {
 		t.Errorf("%s", result.Structured)
 	}
@@ -130,13 +131,13 @@ func TestProblemOfAFailedTarget(t *testing.T) {
 		[]toolbox.Tool{mover(&targets, func(work []toolbox.Target) (out moved, _ error) {
 			work[0].Outcome = toolbox.NotAttempted
 			work[1].Fail(toolbox.OutcomeOf(refused), refused)
-			out.State, out.Targets, out.Next = toolbox.Failed, work, "Look again."
+			out.State, out.Targets, out.Next = toolbox.Failed, work, lang.T("Look again.")
 			return out, nil
 		})})
 	s, result := call(t, box, `{"ids":["a"],"confirm":true}`, toolbox.Caller{})
 	want := toolbox.Problem{Code: "716866", Kind: "refused", HTTPStatus: 200}
 	if !result.IsError() || result.Problem == nil || *result.Problem != want || s.Targets[1].Code != "716866" ||
-		s.Targets[1].Outcome != toolbox.RefusedByService || s.Targets[0].Effect != "" {
+		s.Targets[1].Outcome != toolbox.RefusedByService || !s.Targets[0].Effect.IsZero() {
 		t.Errorf("%+v\n%s", result.Problem, result.Structured)
 	}
 	if !strings.HasSuffix(result.Text, "\nLook again.") || s.Next != "Look again." {
@@ -151,7 +152,7 @@ func TestProblemOfAnError(t *testing.T) {
 	}{
 		"service": {fmt.Errorf("x: %w", &upstream.Failure{Kind: upstream.Throttled, Status: 429, Retryable: true, Err: errors.New("slow")}),
 			toolbox.Problem{Kind: "throttled", HTTPStatus: 429, Retryable: true}},
-		"policy":    {&guard.Refusal{Rule: "protect", Reason: "no"}, toolbox.Problem{Kind: "policy", Code: "protect"}},
+		"policy":    {&guard.Refusal{Rule: "protect", Reason: lang.T("no")}, toolbox.Problem{Kind: "policy", Code: "protect"}},
 		"later":     {&guard.Refusal{Rule: "budget", Temporary: true}, toolbox.Problem{Kind: "policy", Code: "budget", Retryable: true}},
 		"no":        {fmt.Errorf("x: %w", toolbox.ErrDeclined), toolbox.Problem{Kind: "declined"}},
 		"tool":      {toolbox.ErrUnknownTool, toolbox.Problem{Kind: "argument"}},

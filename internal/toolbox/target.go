@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -37,13 +38,15 @@ type Mount struct {
 	Type   string `json:"type,omitempty" jsonschema_description:"Kind"`
 }
 
-// String words the mount for people.
-func (m Mount) String() string {
-	words := text.Field(m.Source)
-	if m.Target != "" {
-		words += " on " + text.Field(m.Target)
+// String words the mount in English.
+func (m Mount) String() string { return m.In(lang.English) }
+
+// In words the mount for people.
+func (m Mount) In(l lang.Lang) string {
+	if m.Target == "" {
+		return text.Field(m.Source)
 	}
-	return words
+	return l.Sprintf("%s on %s", text.Field(m.Source), text.Field(m.Target))
 }
 
 // Target is one thing that a call is about: what the plan found, what would happen to it, and what became of it. What is
@@ -58,9 +61,9 @@ type Target struct {
 	Accelerators int       `json:"total_accelerators,omitempty" jsonschema_description:"Of all its containers"`
 	Remaining    *int      `json:"remaining_seconds,omitempty" jsonschema_description:"Until its time limit; absent: none, or not running"`
 	Mounts       []Mount   `json:"mounts,omitempty" jsonschema_description:"Directories that outlive it; absent: none"`
-	Effect       string    `json:"effect,omitempty" jsonschema_description:"In a preview, what would happen to it"`
+	Effect       lang.Text `json:"effect,omitzero" jsonschema_description:"In a preview, what would happen to it"`
 	Outcome      Outcome   `json:"outcome,omitempty" jsonschema_description:"What became of it; absent in a preview"`
-	Note         string    `json:"note,omitempty" jsonschema_description:"Why"`
+	Note         lang.Text `json:"note,omitzero" jsonschema_description:"Why"`
 	Code         string    `json:"code,omitempty" jsonschema_description:"The service's code"`
 
 	Exists bool `json:"-"` // the service shows it
@@ -123,17 +126,17 @@ func IDs(targets []Target) []string {
 }
 
 // writeTargets shows every target with what would happen to it, and what of it lasts.
-func writeTargets(b *strings.Builder, targets []Target, now time.Time) {
-	table := newTargetTable(targets, "STATUS", "AGE", "LEFT", "ACC", "OWNER", "EFFECT")
+func writeTargets(l lang.Lang, b *strings.Builder, targets []Target, now time.Time) {
+	table := newTargetTable(l, targets, l.Words("STATUS", "AGE", "LEFT", "ACC", "OWNER", "EFFECT")...)
 	for _, t := range targets {
-		cells := []string{"not found", "-", "-", "-", "-", t.Effect}
+		cells := []string{l.Sprintf("not found"), "-", "-", "-", "-", t.Effect.In(l)}
 		if t.Exists {
 			cells[0], cells[4] = text.Dash(text.Field(t.Status)), text.Dash(text.Field(t.Owner))
 			if !t.Created.IsZero() {
-				cells[1] = text.Age(now.Sub(t.Created))
+				cells[1] = lang.Age(now.Sub(t.Created)).In(l)
 			}
 			if t.Remaining != nil {
-				cells[2] = text.Span(time.Duration(*t.Remaining) * time.Second)
+				cells[2] = lang.Span(time.Duration(*t.Remaining) * time.Second).In(l)
 			}
 			if t.Accelerators > 0 {
 				cells[3] = strconv.Itoa(t.Accelerators)
@@ -141,23 +144,23 @@ func writeTargets(b *strings.Builder, targets []Target, now time.Time) {
 		}
 		table.add(t, cells...)
 	}
-	table.write(b, 12, 6, 8, 4, 16, 90)
+	table.write(b, 12, 8, 12, 4, 16, 90)
 	for _, t := range targets {
 		if len(t.Mounts) > 0 {
 			mounts := make([]string, len(t.Mounts))
 			for i, m := range t.Mounts {
-				mounts[i] = m.String()
+				mounts[i] = m.In(l)
 			}
-			fmt.Fprintf(b, "Mounted in %s: %s.\n", t, text.Some(mounts))
+			l.Fprintf(b, "Mounted in %s: %s.\n", t, lang.Some(mounts))
 		}
 	}
 }
 
 // WriteOutcomes writes a table of what became of targets.
-func WriteOutcomes(b *strings.Builder, targets []Target) {
-	table := newTargetTable(targets, "OUTCOME", "NOTE")
+func WriteOutcomes(l lang.Lang, b *strings.Builder, targets []Target) {
+	table := newTargetTable(l, targets, l.Words("OUTCOME", "NOTE")...)
 	for _, t := range targets {
-		table.add(t, string(t.Outcome), text.Dash(t.Note))
+		table.add(t, string(t.Outcome), text.Dash(t.Note.In(l)))
 	}
 	table.write(b, 20, 160)
 }
@@ -168,11 +171,11 @@ type targetTable struct {
 	regions bool
 }
 
-func newTargetTable(targets []Target, columns ...string) *targetTable {
+func newTargetTable(l lang.Lang, targets []Target, columns ...string) *targetTable {
 	t := &targetTable{regions: len(placesOf(targets)) > 1}
-	head := []string{"NAME", "ID"}
+	head := l.Words("NAME", "ID")
 	if t.regions {
-		head = append(head, "REGION")
+		head = append(head, l.Word("REGION"))
 	}
 	t.rows = [][]string{append(head, columns...)}
 	return t

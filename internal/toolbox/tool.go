@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 )
 
@@ -73,7 +74,7 @@ type ending struct {
 }
 
 // Output is what a tool function returns: the struct is the structured result, Text its short form.
-type Output interface{ Text() string }
+type Output interface{ Text(lang.Lang) string }
 
 // Read completes t for a tool that changes nothing. run gets arguments that match In's schema. Read panics when In or Out
 // cannot be expressed as a portable schema, which a test of any kind shows.
@@ -109,8 +110,8 @@ func (b *Toolbox) render(schema *schemas.Schema, out Output) (Result, error) {
 	}
 	if !b.rules.TrustResults {
 		if err := schema.Validate(json.RawMessage(structured)); err != nil {
-			return Result{}, &internalError{what: "the result does not match its schema", cause: err}
+			return Result{}, &internalError{what: lang.T("the result does not match its schema"), cause: err}
 		}
 	}
-	return Result{Structured: structured, Text: out.Text()}, nil
+	return Result{Structured: structured, Text: out.Text(b.rules.Lang)}, nil
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 )
 
@@ -39,6 +39,7 @@ type Rules struct {
 	// Missing tells of tools that other settings would add why they are not there, by their names.
 	Missing map[string]error
 	Now     func() time.Time
+	Lang    lang.Lang // of what is said to people and models
 	// Observe, unless nil, is called when a call begins, and what it returns when the call ends, also when it panicked. Calls
 	// may overlap.
 	Observe func() (ended func(Observation))
@@ -101,6 +102,9 @@ func (b *Toolbox) ForCaller(account string, policy guard.Policy, live guard.Live
 	return newToolbox(rules, b.live.Narrow(live), account, b.tools)
 }
 
+// Lang returns the language of what is said.
+func (b *Toolbox) Lang() lang.Lang { return b.rules.Lang }
+
 // Tools returns the tools that the policy offers.
 func (b *Toolbox) Tools() []Tool {
 	return slices.DeleteFunc(slices.Clone(b.tools), func(t Tool) bool { return b.offers(t) != nil })
@@ -127,12 +131,13 @@ func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error
 		log = log.Str("caller", caller.Name)
 	}
 	ctx, cancel := context.WithTimeoutCause(log.Logger().WithContext(ctx), callTimeout,
-		fmt.Errorf("the call took longer than %s and was ended", callTimeout))
+		lang.Errorf("the call took longer than %s and was ended", callTimeout))
 	defer cancel()
 	var e ending
 	defer func() {
 		if cause := recover(); cause != nil {
-			e = ending{err: &internalError{what: "a fault in the server", cause: fmt.Errorf("panic: %v\n%s", cause, debug.Stack())}}
+			panicked := fmt.Errorf("panic: %v\n%s", cause, debug.Stack()) // not said to people
+			e = ending{err: &internalError{what: lang.T("a fault in the server"), cause: panicked}}
 		}
 		seen := e.observe(ctx, name, caller, b.rules.Now().Sub(started))
 		logCall(ctx, seen, e.err)
@@ -152,13 +157,13 @@ func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error
 
 func (b *Toolbox) unknown(tool string) error {
 	if err := b.rules.Missing[tool]; err != nil {
-		return fmt.Errorf("%s is not offered: %w", tool, err)
+		return lang.Errorf("%s is not offered: %w", tool, err)
 	}
 	var names []string
 	for _, t := range b.Tools() {
 		names = append(names, t.Name)
 	}
-	return fmt.Errorf("%w %q; the tools are: %s", ErrUnknownTool, tool, strings.Join(names, ", "))
+	return lang.Errorf("%w %q; the tools are: %s", ErrUnknownTool, tool, lang.Names(names))
 }
 
 // logCall gives a fault of ours the id that the caller is told.
@@ -167,7 +172,7 @@ func logCall(ctx context.Context, seen Observation, err error) {
 	var failure *internalError
 	if errors.As(err, &failure) {
 		failure.id = rand.Text()[:10]
-		log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.what)
+		log.Error().Str("error_id", failure.id).AnErr("cause", failure.cause).Msg(failure.Error())
 	}
 	var refusal *guard.Refusal
 	if errors.As(err, &refusal) && refusal.Cause != nil {

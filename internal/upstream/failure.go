@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Delivery tells how far a request got.
@@ -23,7 +25,7 @@ const (
 func (d Delivery) String() string {
 	switch d {
 	case NotSent:
-		return "not sent"
+		return "not sent" // not said to people
 	case Unknown:
 		return "unknown"
 	case Answered:
@@ -60,8 +62,19 @@ func Kinds() []Kind {
 // Text is a sentence in both languages of this server's users.
 type Text struct{ English, Chinese string }
 
-// String returns both, the Chinese first, or what there is.
-func (t Text) String() string {
+// In returns it in a language, or what there is.
+func (t Text) In(l lang.Lang) string {
+	if t.English == "" || l == lang.Chinese && t.Chinese != "" {
+		return t.Chinese
+	}
+	return t.English
+}
+
+// String returns the English, or what there is.
+func (t Text) String() string { return t.In(lang.English) }
+
+// both returns both, the Chinese first, or what there is.
+func (t Text) both() string {
 	if t.English == "" || t.Chinese == "" {
 		return t.English + t.Chinese
 	}
@@ -104,27 +117,30 @@ func (f *Failure) Unwrap() error { return f.Err }
 func (f *Failure) Persists() bool { return f.Kind == Credential || f.Kind == Setup }
 
 // Error says what was tried where, what came back, and what it means.
-func (f *Failure) Error() string {
+func (f *Failure) Error() string { return f.In(lang.English) }
+
+// In says it in a language.
+func (f *Failure) In(l lang.Lang) string {
 	if f.Op == "" {
-		return f.Err.Error()
+		return l.Say(f.Err)
 	}
 	var b strings.Builder
-	b.WriteString(f.Op)
+	b.WriteString(l.Word(f.Op))
 	if f.Place != "" {
-		fmt.Fprintf(&b, " in %s", f.Place)
+		l.Fprintf(&b, " in %s", f.Place)
 	}
-	b.WriteString(": ")
+	l.Fprintf(&b, ": ")
 	switch f.Delivery {
 	case NotSent:
-		fmt.Fprintf(&b, "the request was not sent: %v", f.Err)
+		l.Fprintf(&b, "the request was not sent: %v", f.Err)
 	case Unknown:
-		fmt.Fprintf(&b, "the request was sent but no answer came: %v", f.Err)
+		l.Fprintf(&b, "the request was sent but no answer came: %v", f.Err)
 	case Answered:
-		b.WriteString(f.Err.Error())
-		f.writeAnswer(&b)
+		b.WriteString(l.Say(f.Err))
+		f.writeAnswer(l, &b)
 	}
 	if f.RequestID != "" {
-		fmt.Fprintf(&b, ", request id %s", f.RequestID)
+		l.Fprintf(&b, ", request id %s", f.RequestID)
 	}
 	if f.Endpoint != "" {
 		fmt.Fprintf(&b, " [%s]", f.Endpoint)
@@ -132,39 +148,59 @@ func (f *Failure) Error() string {
 	return b.String()
 }
 
-func (f *Failure) writeAnswer(b *strings.Builder) {
+func (f *Failure) writeAnswer(l lang.Lang, b *strings.Builder) {
 	if f.Code != "" || f.Message != "" {
-		fmt.Fprintf(b, "; %s answered", f.Service)
+		l.Fprintf(b, "; %s answered", f.Service)
 		if f.Code != "" {
-			fmt.Fprintf(b, " code %s", f.Code)
+			l.Fprintf(b, " code %s", f.Code)
 		}
 		if f.Message != "" {
-			fmt.Fprintf(b, " %q", f.Message)
+			l.Fprintf(b, " %q", f.Message)
 		}
 		meaning := f.Meaning
 		if strings.Contains(f.Message, meaning.Chinese) {
 			meaning.Chinese = ""
 		}
-		if words := meaning.String(); words != "" {
-			fmt.Fprintf(b, " (%s)", words)
+		if words := f.meaning(l, meaning); words != "" {
+			l.Fprintf(b, " (%s)", words)
 		}
 	}
 	if f.Status != 200 && f.Status != 0 {
-		fmt.Fprintf(b, ", HTTP %d", f.Status)
+		l.Fprintf(b, ", HTTP %d", f.Status)
 	}
 }
 
+// meaning says a meaning in a language: in English with the service's own words before it.
+func (f *Failure) meaning(l lang.Lang, t Text) string {
+	switch {
+	case l == lang.English:
+		return t.both()
+	case f.Meaning.Chinese != "": // and left out where the message is just that
+		return t.Chinese
+	}
+	return t.English
+}
+
 // Brief returns the failure for a row of a table: code and meaning, or the cause.
-func (f *Failure) Brief() string {
-	words := f.Meaning.String()
-	if words == "" {
-		words = f.Err.Error()
+func (f *Failure) Brief() lang.Text {
+	if f.Meaning == (Text{}) {
+		if f.Code == "" {
+			return lang.ErrorText(f.Err)
+		}
+		return lang.T("code %s %v", f.Code, f.Err)
 	}
 	if f.Code == "" {
-		return words
+		return lang.T("%s", brief{f})
 	}
-	return "code " + f.Code + " " + words
+	return lang.T("code %s %s", f.Code, brief{f})
 }
+
+// brief is what a failure means.
+type brief struct{ of *Failure }
+
+func (b brief) In(l lang.Lang) string { return b.of.meaning(l, b.of.Meaning) }
+
+func (b brief) String() string { return b.In(lang.English) }
 
 // Advice is a Hint for one cause.
 type Advice struct {

@@ -2,7 +2,8 @@ package upstream
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 type paceKey struct{}
@@ -17,7 +18,7 @@ func (c *Client) pacing(next exchange) exchange {
 	return func(ctx context.Context, r Request) (*Response, error) {
 		if pace, ok := ctx.Value(paceKey{}).(func(context.Context) error); ok {
 			if err := pace(ctx); err != nil {
-				return nil, &Failure{Delivery: NotSent, Err: fmt.Errorf("too many requests of this caller wait for the service: %w", err)}
+				return nil, &Failure{Delivery: NotSent, Err: lang.Errorf("too many requests of this caller wait for the service: %w", err)}
 			}
 		}
 		return next(ctx, r)

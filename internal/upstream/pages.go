@@ -1,8 +1,9 @@
 package upstream
 
 import (
-	"errors"
 	"iter"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Page is one answer of a list operation.
@@ -16,8 +17,8 @@ type Page[T any] struct {
 
 // Errors of a list that does not page as documented.
 var (
-	ErrRepeatedRows = errors.New("the service repeated rows that it had already sent")
-	ErrIgnoresStart = errors.New("the service ignores where the list is to start: it sent the first rows again")
+	ErrRepeatedRows = lang.Errorf("the service repeated rows that it had already sent")
+	ErrIgnoresStart = lang.Errorf("the service ignores where the list is to start: it sent the first rows again")
 )
 
 // Walk yields page after page from start on until the service has no more rows. A page holds only rows that were not

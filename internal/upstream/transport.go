@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -14,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const dialTimeout = 10 * time.Second
@@ -45,7 +46,7 @@ func NewTransport() *http.Transport {
 	}
 }
 
-var errResent = errors.New("the connection broke after the request had left")
+var errResent = lang.Errorf("the connection broke after the request had left")
 
 // delivery watches a request on its way out.
 //
@@ -84,12 +85,12 @@ func (d *delivery) known() Delivery {
 
 // Errors that a caller can tell apart.
 var (
-	ErrInsecureURL = errors.New("only https is allowed, or http on a loopback address")
-	ErrTooLarge    = errors.New("the answer is larger than allowed")
-	ErrTimeout     = errors.New("no answer in time")
-	ErrHost        = errors.New("the host name is not known")
-	ErrTLS         = errors.New("no secure connection")
-	ErrClosedPort  = errors.New("nothing accepts connections there")
+	ErrInsecureURL = lang.Errorf("only https is allowed, or http on a loopback address")
+	ErrTooLarge    = lang.Errorf("the answer is larger than allowed")
+	ErrTimeout     = lang.Errorf("no answer in time")
+	ErrHost        = lang.Errorf("the host name is not known")
+	ErrTLS         = lang.Errorf("no secure connection")
+	ErrClosedPort  = lang.Errorf("nothing accepts connections there")
 )
 
 // plainCause names the problem behind err and drops what net/http puts round it: the URL, and a proxy address that may
@@ -105,7 +106,7 @@ func plainCause(ctx context.Context, err error) error {
 		return cause
 	}
 	if strings.Contains(err.Error(), "invalid proxy address") {
-		return errors.New("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY holds an address that cannot be parsed")
+		return lang.Errorf("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY holds an address that cannot be parsed")
 	}
 	var (
 		unknown *net.DNSError
@@ -115,13 +116,13 @@ func plainCause(ctx context.Context, err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown) && unknown.IsNotFound:
-		return fmt.Errorf("%w: DNS has no address for %s", ErrHost, unknown.Name)
+		return lang.Errorf("%w: DNS has no address for %s", ErrHost, unknown.Name)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return fmt.Errorf("%w: what answers there does not speak TLS", ErrTLS)
+		return lang.Errorf("%w: what answers there does not speak TLS", ErrTLS)
 	case errors.As(err, &check), errors.As(err, &host):
-		return fmt.Errorf("%w: %w", ErrTLS, err)
+		return lang.Errorf("%w: %w", ErrTLS, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: %w", ErrClosedPort, err)
+		return lang.Errorf("%w: %w", ErrClosedPort, err)
 	}
 	return err
 }

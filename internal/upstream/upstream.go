@@ -9,12 +9,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 )
 
@@ -197,7 +197,7 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	limited, stop := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%s)", ErrTimeout, timeout))
+	limited, stop := context.WithTimeoutCause(ctx, timeout, lang.Errorf("%w (%s)", ErrTimeout, timeout))
 	defer stop()
 	try, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
@@ -222,10 +222,10 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	buffer, _ := buffers.Get().(*bytes.Buffer)
 	content, err := readAll(buffer, io.LimitReader(resp.Body, limit+1), min(resp.ContentLength, limit))
 	if err != nil {
-		return fail(fmt.Errorf("the answer broke off: %w", err))
+		return fail(lang.Errorf("the answer broke off: %w", err))
 	}
 	if int64(len(content)) > limit {
-		return fail(fmt.Errorf("%w (%d bytes)", ErrTooLarge, limit))
+		return fail(lang.Errorf("%w (%d bytes)", ErrTooLarge, limit))
 	}
 	if !r.Exact {
 		content = bytes.TrimPrefix(content, []byte("\ufeff"))

@@ -1,28 +1,28 @@
 package upstream
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // CheckURL parses raw and demands https, or http on a loopback host, and neither user nor fragment.
 func CheckURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, errors.New("the address cannot be parsed as a URL")
+		return nil, lang.Errorf("the address cannot be parsed as a URL")
 	}
 	switch {
 	case u.Host == "" || u.Hostname() == "":
-		return nil, errors.New("the address has no host; it must look like https://host:port")
+		return nil, lang.Errorf("the address has no host; it must look like https://host:port")
 	case u.User != nil || u.Fragment != "":
-		return nil, errors.New("the address must hold neither a user name nor a fragment")
+		return nil, lang.Errorf("the address must hold neither a user name nor a fragment")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && IsLoopback(u.Hostname()):
 	default:
-		return nil, fmt.Errorf("%w (%s)", ErrInsecureURL, Endpoint(raw))
+		return nil, lang.Errorf("%w (%s)", ErrInsecureURL, Endpoint(raw))
 	}
 	return u, nil
 }
