@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,7 +28,6 @@ import (
 
 // serveHTTP serves until a signal comes.
 func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolog.Logger) error {
-	collectLate()
 	meter := newMetrics()
 	service, closeAll, err := c.open(streams, c.policyFlags, meter.Upstream)
 	if err != nil {
@@ -74,11 +74,13 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	if err := c.announce(streams.Err, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	var background sync.WaitGroup
+	defer background.Wait() // before what it uses is closed
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
-	go reloadOnHangup(ctx, hangups, log, web, reloads)
+	background.Go(func() { reloadOnHangup(ctx, hangups, log, web, reloads) })
 	if store != nil {
-		go keepShared(ctx, service.Ledger, log)
+		background.Go(func() { keepShared(ctx, service.Ledger, log) })
 	}
 	return web.Serve(ctx, listener)
 }

@@ -94,15 +94,6 @@ func limitMemory() {
 	}
 }
 
-// collectLate lets the heap grow to five times what is in use before it is collected. That saves about an eighth of a busy
-// server's time, and takes about 10 MB, for which a process that a desktop starts for every window has better use. GOGC says
-// otherwise.
-func collectLate() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-}
-
 // warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.
 func warnUnconfigured(service services, log zerolog.Logger) {
 	for _, file := range config.ExposedSecrets(os.LookupEnv) {
