@@ -260,6 +260,7 @@ func TestToolsListIsTheSameEachTime(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	t.Setenv("SCNET_MCP_LANG", "zh") // its story is in English, and so must be what it picks from answers
 	short := execute(t, program(t), "demo")
 	contains(t, "demo", short, "MCP client", "qwen-finetune-01", "PREVIEW. confirm: true alone is not enough", "done: 1 deleted", "done: 2 succeeded",
 		"NVIDIA-SMI", "not_attempted", "Stopped: more than 0 failures", "the chain is intact", "demo --full")

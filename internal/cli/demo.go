@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 )
 
@@ -38,7 +39,8 @@ func (c demoCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	auditLog := filepath.Join(folder, "audit.jsonl")
-	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, []string{"serve", "--demo", "--audit-log", auditLog}, streams.Err)
+	serve := []string{"serve", "--demo", "--lang", lang.English.String(), "--audit-log", auditLog} // it picks lines by their English
+	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, serve, streams.Err)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
