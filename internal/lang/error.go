@@ -36,11 +36,11 @@ func (l Lang) Say(err error) string {
 	if l == English {
 		return err.Error()
 	}
-	if said, ok := err.(Sayer); ok { //nolint:errorlint // what wraps it says more
+	if said, ok := err.(Sayer); ok {
 		return said.In(l)
 	}
 	text := err.Error()
-	switch wraps := err.(type) { //nolint:errorlint // as above
+	switch wraps := err.(type) { //nolint:errorlint // what it wraps is said, whatever that is
 	case interface{ Unwrap() []error }:
 		for _, inner := range wraps.Unwrap() {
 			text = l.replaced(text, inner)

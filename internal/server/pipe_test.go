@@ -36,7 +36,6 @@ func TestReopenedPipesLeaveTheDescriptor(t *testing.T) {
 		for range 3 {
 			p.reopen(false)
 		}
-		p = nil
 		collected := make(chan struct{})
 		for range 2 { // what the first finds unreachable, its cleanups close before the second one's
 			runtime.AddCleanup(new([64]byte), func(c chan struct{}) { c <- struct{}{} }, collected)
