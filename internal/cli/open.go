@@ -226,7 +226,9 @@ func serverOptions(service services, box *toolbox.Toolbox, demo bool, log zerolo
 		Toolbox:     box,
 		Log:         log,
 		Situation:   prompts.Situation{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo},
-		Library:     &prompts.Library{SCNet: service.SCNet, Unconfigured: service.Unconfigured},
+		Library: &prompts.Library{
+			SCNet: service.SCNet, Unconfigured: service.Unconfigured, Language: prompts.Language(service.Lang.String()),
+		},
 	}
 }
 
