@@ -39,7 +39,8 @@ func (c demoCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	auditLog := filepath.Join(folder, "audit.jsonl")
-	serve := []string{"serve", "--demo", "--lang", lang.English.String(), "--audit-log", auditLog} // it picks lines by their English
+	// Lines of answers are picked by their English words.
+	serve := []string{"serve", "--demo", "--lang", lang.English.String(), "--audit-log", auditLog}
 	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, serve, streams.Err)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
