@@ -34,7 +34,7 @@ func writeProcess(out *exposition, started time.Time) {
 			field(residentPages)*float64(os.Getpagesize()))
 	}
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
-		out.one("process_open_fds", gauge, "Number of open file descriptors.", float64(len(open)))
+		out.one("process_open_fds", gauge, "Number of open file descriptors.", float64(len(open)-1)) // one of them reads the list
 	}
 	limits, _ := os.ReadFile("/proc/self/limits")
 	for line := range strings.Lines(string(limits)) {
