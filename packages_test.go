@@ -151,16 +151,40 @@ func matches(pattern, imported string) bool {
 	return pattern == imported
 }
 
-// TestTable compares the table of packages in CONTRIBUTING.md with packages: every package has a row, and the last column says
-// what it may import.
+// TestTable compares the tables of packages in CONTRIBUTING.md, English and Chinese, with packages: every package has a row, and
+// the last column says what it may import.
 func TestTable(t *testing.T) {
-	const file = "CONTRIBUTING.md"
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	var folders [][]string
+	for _, file := range []string{"CONTRIBUTING.md", "CONTRIBUTING.zh-CN.md"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, want := table(t, string(content), strings.Contains(file, "zh-CN"))
+		folders = append(folders, rows)
+		for folder := range packages {
+			if !slices.Contains(rows, folder) {
+				t.Errorf("%s has no row for %s", file, folder)
+			}
+		}
+		if *update {
+			err = os.WriteFile(file, []byte(want), 0o644)
+		} else if want != string(content) {
+			t.Errorf("%s does not say what packages may import as packages_test.go does; `make generate` rewrites it", file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	rows := map[string]bool{}
-	lines := strings.SplitAfter(string(content), "\n")
+	if !slices.Equal(folders[0], folders[1]) {
+		t.Errorf("the tables have different rows:\n%q\n%q", folders[0], folders[1])
+	}
+}
+
+// table returns the folders that the table of a page lists, and the page with the last column as it should be.
+func table(t *testing.T, page string, chinese bool) (folders []string, want string) {
+	t.Helper()
+	lines := strings.SplitAfter(page, "\n")
 	for i, line := range lines {
 		cells := strings.Split(line, " | ")
 		if !strings.HasPrefix(line, "| `") || len(cells) != 3 {
@@ -173,46 +197,37 @@ func TestTable(t *testing.T) {
 		if folder == "main.go" {
 			folder = "."
 		}
-		rows[folder] = true
+		folders = append(folders, folder)
 		if allowed, ours := packages[folder]; ours {
-			lines[i] = cells[0] + " | " + cells[1] + " | " + cell(allowed) + " |\n"
+			lines[i] = cells[0] + " | " + cells[1] + " | " + cell(allowed, chinese) + " |\n"
 		}
 	}
-	for folder := range packages {
-		if !rows[folder] {
-			t.Errorf("%s has no row for %s", file, folder)
-		}
-	}
-	want := strings.Join(lines, "")
-	if *update {
-		err = os.WriteFile(file, []byte(want), 0o644)
-	} else if want != string(content) {
-		t.Errorf("%s does not say what packages may import as packages_test.go does; `make generate` rewrites it", file)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return folders, strings.Join(lines, "")
 }
 
 // cell names what a package may import. The small libraries count as one.
-func cell(allowed []string) string {
+func cell(allowed []string, chinese bool) string {
+	everything, libraries, comma := "everything", "small libraries", ", "
+	if chinese {
+		everything, libraries, comma = "不限", "小型库", "、"
+	}
 	var names []string
 	all := !slices.ContainsFunc(small, func(one string) bool { return !slices.Contains(allowed, one) })
 	for _, pattern := range allowed {
 		switch name := strings.TrimPrefix(strings.TrimSuffix(pattern, "/..."), module); {
 		case pattern == "...":
-			names = append(names, "everything")
+			names = append(names, everything)
 		case !all || !slices.Contains(small, pattern):
 			names = append(names, "`"+name+"`")
 		}
 	}
 	if all {
-		names = append(names, "small libraries")
+		names = append(names, libraries)
 	}
 	if len(names) == 0 {
 		return "–"
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, comma)
 }
 
 func TestForbiddenNames(t *testing.T) {

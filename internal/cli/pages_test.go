@@ -41,7 +41,9 @@ func pages(t *testing.T) (pairs [][2]page) {
 		}
 		return page{name: name, chinese: strings.Contains(name, "zh-CN"), text: string(content)}
 	}
-	pairs = append(pairs, [2]page{read("README.md"), read("README.zh-CN.md")})
+	for _, name := range []string{"README", "SECURITY", "CONTRIBUTING"} {
+		pairs = append(pairs, [2]page{read(name + ".md"), read(name + ".zh-CN.md")})
+	}
 	for _, folder := range []string{"docs", "docs/zh-CN"} { // a page may be missing on either side
 		files, err := filepath.Glob(filepath.Join("..", "..", folder, "*.md"))
 		if err != nil || len(files) == 0 {
