@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -28,7 +29,7 @@ func (r release) contents(b binary) ([]entry, error) {
 		return nil, err
 	}
 	all := []entry{{b.file(), 0o755, content}}
-	for _, name := range []string{"LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md"} {
+	for _, name := range []string{"LICENSE", "README.md", "README.zh-CN.md", "SECURITY.md", "SECURITY.zh-CN.md"} {
 		text, err := os.ReadFile(filepath.Join(r.Source, name))
 		if err != nil {
 			return nil, err
@@ -39,12 +40,50 @@ func (r release) contents(b binary) ([]entry, error) {
 	return append(all, entry{noticesFile, 0o644, notices}), err
 }
 
-// archives makes one archive for each platform.
+// documents are the pages for people and the skills, by their paths in the repository: at these, the links between them work.
+func (r release) documents() (paths []string, err error) {
+	for _, pattern := range []string{"LICENSE", "*.md", "docs", "prompts/skills"} {
+		found, err := filepath.Glob(filepath.Join(r.Source, pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, root := range found {
+			err := filepath.WalkDir(root, func(path string, file fs.DirEntry, err error) error {
+				if err != nil || file.IsDir() {
+					return err
+				}
+				path, err = filepath.Rel(r.Source, path)
+				paths = append(paths, filepath.ToSlash(path))
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return paths, nil
+}
+
+// archives makes one archive for each platform, with everything that is there to read.
 func (r release) archives(binaries []binary) error {
+	documents, err := r.documents()
+	if err != nil {
+		return err
+	}
 	for _, b := range binaries {
 		entries, err := r.contents(b)
 		if err != nil {
 			return err
+		}
+		for _, name := range documents {
+			if slices.ContainsFunc(entries, func(e entry) bool { return e.name == name }) {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(r.Source, name))
+			if err != nil {
+				return err
+			}
+			entries = append(entries, entry{name, 0o644, text})
 		}
 		name := fmt.Sprintf("%s_%s_%s_%s", program, r.Version, b.OS, b.Arch)
 		if b.OS == "windows" {

@@ -5,6 +5,19 @@ import (
 	"strings"
 )
 
+// formulaSteps say how Homebrew installs and tests the program. The completions are those that the program prints.
+const formulaSteps = `  def install
+    bin.install "scnet-mcp"
+    generate_completions_from_executable(bin/"scnet-mcp", "completion", shells: [:bash, :zsh, :fish])
+    doc.install Dir["*.md"], "docs", "prompts"
+  end
+
+  test do
+    assert_match version.to_s, shell_output("#{bin}/scnet-mcp version")
+  end
+end
+`
+
 // formula writes the Homebrew formula, which installs the archives.
 func (r release) formula(binaries []binary) error {
 	sums, err := r.sums()
@@ -24,7 +37,6 @@ func (r release) formula(binaries []binary) error {
 		fmt.Fprintf(&b, "  %s do\n    %s do\n      url %q\n      sha256 %q\n    end\n  end\n\n", systems[p.OS], processors[p.Arch],
 			homepage+"/releases/download/v"+r.Version+"/"+file, sums[file])
 	}
-	fmt.Fprintf(&b, "  def install\n    bin.install %q\n  end\n\n  test do\n    assert_match version.to_s, shell_output(\"#{bin}/%s version\")\n  end\nend\n",
-		program, program)
+	b.WriteString(formulaSteps)
 	return r.write(program+".rb", []byte(b.String()))
 }

@@ -31,6 +31,9 @@ func (r release) linuxPackages(binaries []binary) error {
 	return nil
 }
 
+// zshFolder is where zsh looks for the completions that packages bring: Debian has a place of its own.
+var zshFolder = map[string]string{"deb": "/usr/share/zsh/vendor-completions", "rpm": "/usr/share/zsh/site-functions"}
+
 func (r release) linuxPackage(b binary, format string) ([]byte, error) {
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: program, Arch: b.Arch, Platform: "linux", Version: r.Version, Release: "1", Section: "net", Priority: "optional",
@@ -42,15 +45,23 @@ func (r release) linuxPackage(b binary, format string) ([]byte, error) {
 			Mode: fs.FileMode(mode), Owner: "root", Group: "root", MTime: r.Time,
 		}}
 	}
-	here := filepath.Join(r.Source, "packaging", "linux")
+	here, scripts := filepath.Join(r.Source, "packaging", "linux"), filepath.Join(r.Source, "internal", "cli", "completion")
 	info.Contents = files.Contents{
 		file(b.Path, "/usr/bin/"+program, "", 0o755),
 		file(filepath.Join(here, "scnet-mcp.service"), "/usr/lib/systemd/system/scnet-mcp.service", "", 0o644),
 		file(filepath.Join(here, "environment"), "/etc/scnet-mcp/environment", "config|noreplace", 0o640),
 		file(filepath.Join(r.Source, "LICENSE"), "/usr/share/doc/scnet-mcp/copyright", "", 0o644),
 		file(filepath.Join(r.Out, noticesFile), "/usr/share/doc/scnet-mcp/"+noticesFile, "", 0o644),
-		file(filepath.Join(r.Source, "README.md"), "/usr/share/doc/scnet-mcp/README.md", "", 0o644),
-		file(filepath.Join(r.Source, "README.zh-CN.md"), "/usr/share/doc/scnet-mcp/README.zh-CN.md", "", 0o644),
+		file(filepath.Join(scripts, "bash.sh"), "/usr/share/bash-completion/completions/"+program, "", 0o644),
+		file(filepath.Join(scripts, "zsh.sh"), zshFolder[format]+"/_"+program, "", 0o644),
+		file(filepath.Join(scripts, "fish.sh"), "/usr/share/fish/vendor_completions.d/"+program+".fish", "", 0o644),
+	}
+	documents, err := r.documents()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range documents {
+		info.Contents = append(info.Contents, file(filepath.Join(r.Source, name), "/usr/share/doc/scnet-mcp/"+name, "", 0o644))
 	}
 	info.RPM.BuildHost = "localhost" // and not the machine's, which would be another each time
 	if err := nfpm.PrepareForPackager(info, format); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -142,11 +143,45 @@ func TestArchives(t *testing.T) {
 				t.Errorf("%s/%s: %s: %v", b.OS, b.Arch, file, err)
 			}
 		}
+		linked(t, folder)
 		if b == native(t, all) {
 			runs(t, r, filepath.Join(folder, b.file()))
 		}
 	}
 	tell(t, r.Out, "sha256sum", "-c", "--strict", checksumsFile)
+}
+
+var (
+	codeBlock = regexp.MustCompile("(?s)\n```.*?\n```")
+	pageLink  = regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
+)
+
+// linked checks that the pages and the skills are there, and that the links between them work.
+func linked(t *testing.T, folder string) {
+	t.Helper()
+	for _, name := range []string{"docs/clients.md", "docs/zh-CN/clients.md", "prompts/skills/zh/clean-up/SKILL.md"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	pages := 0
+	err := filepath.WalkDir(folder, func(page string, file fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(page) != ".md" {
+			return err
+		}
+		content, err := os.ReadFile(page)
+		for _, match := range pageLink.FindAllStringSubmatch(codeBlock.ReplaceAllString(string(content), ""), -1) {
+			target := filepath.Join(filepath.Dir(page), match[1])
+			if _, missing := os.Stat(target); missing != nil && !strings.Contains(match[1], ":") {
+				t.Errorf("%s: the link %s leads nowhere", page, match[1])
+			}
+		}
+		pages++
+		return err
+	})
+	if err != nil || pages < 20 {
+		t.Errorf("%d pages, %v", pages, err)
+	}
 }
 
 func unzip(t *testing.T, path, folder string) {
@@ -249,10 +284,37 @@ func TestLinuxPackages(t *testing.T) {
 				t.Errorf("%s: %s: %v, %v", format, file, info, err)
 			}
 		}
+		linked(t, filepath.Join(folder, "usr/share/doc/scnet-mcp"))
+		completes(t, folder)
 	}
 	fields := tell(t, "", "dpkg-deb", "-f", name+".deb", "Package", "Version", "Architecture")
 	if want := fmt.Sprintf("Package: scnet-mcp\nVersion: %s-1\nArchitecture: %s\n", testVersion, runtime.GOARCH); fields != want {
 		t.Errorf("%q, want %q", fields, want)
+	}
+}
+
+// completes checks that the shells find the completions of an unpacked package where they look for those of any package.
+func completes(t *testing.T, folder string) {
+	t.Helper()
+	for shell, script := range map[string]string{
+		"bash": `source "$SHARE/bash-completion/completions/scnet-mcp"
+			COMP_LINE="scnet-mcp audit v"; COMP_POINT=${#COMP_LINE}; _scnet_mcp; echo "${COMPREPLY[@]}"`,
+		"zsh": `fpath=("$SHARE"/zsh/{vendor-completions,site-functions}(N) $fpath); autoload -U compinit; compinit -u -D
+			compadd() { print -r -- "${(@P)@[-1]}" }; words=(scnet-mcp audit v) CURRENT=3 PREFIX=v; ${_comps[scnet-mcp]}`,
+		"fish": `complete -C "scnet-mcp audit v" | string replace -r '\t.*' ''`,
+	} {
+		args := []string{"-c", script}
+		if shell == "zsh" {
+			args = []string{"-f", "-c", script}
+		}
+		command := exec.Command(shell, args...)
+		share := filepath.Join(folder, "usr/share")
+		command.Env = append(os.Environ(), "SHARE="+share, "XDG_DATA_DIRS="+share, "HOME="+t.TempDir(), "LC_ALL=C.UTF-8",
+			"PATH="+filepath.Join(folder, "usr/bin")+":"+os.Getenv("PATH"))
+		output, err := command.CombinedOutput()
+		if strings.TrimSpace(string(output)) != "verify" || err != nil {
+			t.Errorf("%s in %s: %q, %v", shell, folder, output, err)
+		}
 	}
 }
 
@@ -425,7 +487,8 @@ func TestFormulaAndBill(t *testing.T) {
 	for _, b := range all {
 		name := fmt.Sprintf("scnet-mcp_%s_%s_%s.tar.gz", testVersion, b.OS, b.Arch)
 		if b.OS != "windows" && (!bytes.Contains(formula, []byte("/"+name+`"`)) ||
-			!bytes.Contains(formula, []byte(sum(t, filepath.Join(r.Out, name))))) {
+			!bytes.Contains(formula, []byte(sum(t, filepath.Join(r.Out, name)))) ||
+			!bytes.Contains(formula, []byte(formulaSteps))) {
 			t.Errorf("the formula does not hold %s:\n%s", name, formula)
 		}
 	}

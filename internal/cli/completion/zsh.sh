@@ -18,7 +18,7 @@ _scnet_mcp() {
 	(($#done)) && compadd -Q -l -d donetext -a done
 	return 0
 }
-if [[ ${funcstack[1]} == _scnet_mcp ]]; then
+if [[ ${funcstack[1]} == _scnet[-_]mcp ]]; then # the first call of a file that compinit has found
 	_scnet_mcp "$@"
 elif (($+functions[compdef])); then
 	compdef _scnet_mcp scnet-mcp
