@@ -55,7 +55,11 @@ var packages = map[string][]string{
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/lang", module + "internal/trace"},
 	"internal/callers":   {module + "internal/lang", module + "internal/guard", module + "schemas"},
 	"internal/metrics":   {},
-	"internal/redis":     {"github.com/gomodule/redigo/redis"},
+	"internal/oauth":     {module + "internal/upstream", "github.com/go-jose/go-jose/v4/..."},
+	"internal/oauth/issuertest": { // a server for tests
+		"github.com/go-jose/go-jose/v4",
+	},
+	"internal/redis": {"github.com/gomodule/redigo/redis"},
 	"internal/fakecloud/fakecloudtest": {
 		module + "internal/fakecloud", module + "internal/upstream",
 	},
