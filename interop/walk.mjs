@@ -1,6 +1,6 @@
 // What every client does. A connection has listTools() → names, call(name, arguments, { onprogress, signal }) →
-// { isError, text, structured }, close(), version, the negotiated one, where the client tells it, and library, the client
-// itself where it has the methods of the SDK for prompts, resources and completions.
+// { isError, text, structured }, close(), version, the negotiated one, where the client tells it, and library, which has the
+// methods of the SDK for prompts, resources and completions, as far as the client has them, and verifySkills.
 import assert from 'node:assert/strict'
 import { auditedResult } from './server.mjs'
 
@@ -10,7 +10,11 @@ export const steps = [
   { name: 'tools', run: tools },
   { name: 'read', run: read },
   { name: 'wrong', run: wrong },
-  { name: 'library', run: library },
+  { name: 'prompts', run: prompts },
+  { name: 'resources', run: resources },
+  { name: 'templates', run: templates },
+  { name: 'complete', run: complete },
+  { name: 'skills', run: skills },
   { name: 'preview', run: async ({ connection }) => { await preview(connection) } },
   { name: 'delete', run: remove },
   { name: 'progress', run: progress },
@@ -48,32 +52,46 @@ async function wrong({ connection, wrongArguments = { limit: 'many' } }) {
   assert.ok(argument.some(part => result.text.includes(part)), result.text)
 }
 
-// Prompts, resources and completions, with the client's own methods.
-async function library({ connection: { library: client } }) {
-  const { prompts } = await client.listPrompts()
+async function prompts({ connection: { library } }) {
+  const { prompts } = await library.listPrompts()
   assert.ok(prompts.some(({ name }) => name === 'why_not_running'), JSON.stringify(prompts))
-  const completed = await client.complete({
-    ref: { type: 'ref/prompt', name: 'why_not_running' }, argument: { name: 'instance', value: 'qwen-finetune-02' },
-  })
-  const [instance] = completed.completion.values
-  assert.equal(instance, 'qwen-finetune-02')
-  const { messages } = await client.getPrompt({ name: 'why_not_running', arguments: { instance } })
+  const { messages } = await library.getPrompt({ name: 'why_not_running', arguments: { instance: 'qwen-finetune-02' } })
   assert.ok(messages.some(({ content }) => content.text.includes('Waiting')), JSON.stringify(messages))
-  await assert.rejects(client.getPrompt({ name: 'why_not_running', arguments: {} }), /instance is missing/)
+  await assert.rejects(library.getPrompt({ name: 'why_not_running', arguments: {} }), /instance is missing/)
+}
 
-  const { resources } = await client.listResources()
-  for (const { uri, mimeType } of resources) {
-    const { contents } = await client.readResource({ uri })
+// A client that starts a process for every read reads one resource of each kind.
+async function resources({ connection: { library } }) {
+  const { resources } = await library.listResources()
+  assert.deepEqual(resources.slice(0, 3).map(({ uri }) => uri), ['scnet://regions', 'scnet://error-codes', 'scnet://policy'])
+  for (const { uri, mimeType } of resources.slice(0, library.reads)) {
+    const { contents } = await library.readResource({ uri })
     assert.equal(contents[0].uri, uri)
-    assert.equal(contents[0].mimeType, mimeType)
+    if ('mimeType' in contents[0]) assert.equal(contents[0].mimeType, mimeType)
     assert.ok(contents[0].text)
   }
-  const { resourceTemplates } = await client.listResourceTemplates()
-  const [{ uriTemplate }] = resourceTemplates
-  const ids = await client.complete({ ref: { type: 'ref/resource', uri: uriTemplate }, argument: { name: 'id', value: instance } })
-  const uri = uriTemplate.replace('{id}', ids.completion.values[0])
-  const { contents } = await client.readResource({ uri })
-  assert.equal(JSON.parse(contents[0].text).instance.name, instance)
+}
+
+async function templates({ connection }) {
+  const { id } = await some(connection, 'Waiting')
+  const { resourceTemplates } = await connection.library.listResourceTemplates()
+  const { contents } = await connection.library.readResource({ uri: resourceTemplates[0].uriTemplate.replace('{id}', id) })
+  assert.equal(JSON.parse(contents[0].text).instance.id, id)
+}
+
+async function complete({ connection }) {
+  const prompt = { ref: { type: 'ref/prompt', name: 'why_not_running' }, argument: { name: 'instance', value: 'qwen-finetune-02' } }
+  const [instance] = (await connection.library.complete(prompt)).completion.values
+  assert.equal(instance, 'qwen-finetune-02')
+  const resource = { ref: { type: 'ref/resource', uri: 'scnet://instances/{id}' }, argument: { name: 'id', value: instance } }
+  const [id] = (await connection.library.complete(resource)).completion.values
+  assert.equal((await instances(connection)).find(i => i.id === id)?.name, instance)
+}
+
+async function skills({ connection: { library } }) {
+  const reports = await library.verifySkills()
+  assert.ok(reports.length > 2, `${reports.length} skills`)
+  for (const report of reports) assert.equal(report.outcome, 'verified', JSON.stringify(report))
 }
 
 async function preview(connection) {

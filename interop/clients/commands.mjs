@@ -20,7 +20,6 @@ export function run(script, args) {
 /** Why commands miss some steps. */
 export function without() {
   return {
-    library: 'prompts and resources are tried with the SDKs',
     progress: 'the command shows no progress',
     cancel: 'the command cannot cancel a call',
     decline: 'the command cannot ask',

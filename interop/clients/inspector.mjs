@@ -5,7 +5,12 @@ import { plain } from './results.mjs'
 
 export const name = '@modelcontextprotocol/inspector'
 export const eras = ['legacy', 'modern']
-export const without = commands.without
+
+export function without(_transport, era) {
+  const skills = era === 'legacy' ? { skills: 'the extension belongs to the modern era' } : {}
+  return { ...commands.without(), complete: 'the command has no completion', ...skills }
+}
+
 // It turns arguments into the type of the schema, and a text that is no number into null.
 export const wrongArguments = { nope: 1 }
 
@@ -17,17 +22,29 @@ export async function connect({ server, era }) {
   const inspect = async (...args) => {
     const r = await commands.run(script, ['--cli', ...target, '--protocol-era', era, '--format', 'json', ...args])
     assert.ok(r.code === 0 || r.code === toolError, `exit code ${r.code}: ${r.stderr}`)
-    return { code: r.code, result: JSON.parse(r.stdout).result }
+    return { code: r.code, stdout: r.stdout }
   }
-  const { result } = await inspect('--method', 'initialize')
+  const answer = async (...args) => JSON.parse((await inspect(...args)).stdout).result
   return {
-    version: result.protocolVersion,
+    version: (await answer('--method', 'initialize')).protocolVersion,
     // With --strict the command fails when a client of some model's vendor would refuse a schema.
-    listTools: async () => (await inspect('--method', 'tools/list', '--strict')).result.tools.map(tool => tool.name),
+    listTools: async () => (await answer('--method', 'tools/list', '--strict')).tools.map(tool => tool.name),
     call: async (name, args) => {
       const r = await inspect('--method', 'tools/call', '--tool-name', name, '--tool-args-json', JSON.stringify(args))
-      assert.equal(r.code === toolError, r.result.isError ?? false, `exit code ${r.code}`)
-      return plain(r.result)
+      const { result } = JSON.parse(r.stdout)
+      assert.equal(r.code === toolError, result.isError ?? false, `exit code ${r.code}`)
+      return plain(result)
+    },
+    library: {
+      reads: 1,
+      listPrompts: () => answer('--method', 'prompts/list'),
+      getPrompt: ({ name, arguments: given }) => answer('--method', 'prompts/get', '--prompt-name', name,
+        ...Object.entries(given).flatMap(([key, value]) => ['--prompt-args', `${key}=${value}`])),
+      listResources: () => answer('--method', 'resources/list'),
+      readResource: ({ uri }) => answer('--method', 'resources/read', '--uri', uri),
+      listResourceTemplates: () => answer('--method', 'resources/templates/list'),
+      // One line of JSON for each skill: its front matter, its address, and the digests of its files.
+      verifySkills: async () => (await inspect('--method', 'skills/list', '--verify')).stdout.trim().split('\n').map(JSON.parse),
     },
     close: async () => {},
   }

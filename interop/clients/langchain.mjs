@@ -8,8 +8,10 @@ export const wrongArguments = { region: 'nowhere' }
 
 export function without() {
   const asking = 'the adapter declares no elicitation'
+  const only = 'the adapter knows tools and resources'
   return {
-    version: 'the adapter does not tell the version', library: 'the adapter makes tools of a server', decline: asking, accept: asking,
+    version: 'the adapter does not tell the version', decline: asking, accept: asking,
+    prompts: only, complete: only, skills: only,
   }
 }
 
@@ -25,6 +27,11 @@ export async function connect({ server }) {
     call: async (name, args, options = {}) => {
       onprogress = options.onprogress
       return call(tools.find(tool => tool.name === name), args, options.signal)
+    },
+    library: {
+      listResources: async () => ({ resources: (await adapter.listResources('scnet')).scnet }),
+      listResourceTemplates: async () => ({ resourceTemplates: (await adapter.listResourceTemplates('scnet')).scnet }),
+      readResource: async ({ uri }) => ({ contents: await adapter.readResource('scnet', uri) }),
     },
     close: () => adapter.close(),
   }

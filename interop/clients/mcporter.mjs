@@ -1,5 +1,7 @@
 // A command line that calls tools of any MCP server.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import * as commands from './commands.mjs'
 import { plain } from './results.mjs'
 
@@ -7,7 +9,10 @@ export const name = 'mcporter'
 export const eras = ['legacy']
 
 export function without() {
-  return { ...commands.without(), version: 'the command does not tell the version' }
+  const only = 'the command knows tools and resources'
+  return {
+    ...commands.without(), version: 'the command does not tell the version', prompts: only, templates: only, complete: only, skills: only,
+  }
 }
 
 export async function connect({ server }) {
@@ -15,6 +20,12 @@ export async function connect({ server }) {
     ? ['--stdio', server.command, ...server.args.flatMap(arg => ['--stdio-arg', arg])]
     : ['--http-url', server.url, '--allow-http']
   const porter = (...args) => commands.run('mcporter/dist/cli.js', [...args, ...target, '--name', 'scnet'])
+  const resource = async (...uri) => {
+    const { code, stdout, stderr } = await commands.run('mcporter/dist/cli.js',
+      ['resource', 'scnet', ...uri, '--json', '--config', configuration(server)])
+    assert.equal(code, 0, stderr)
+    return JSON.parse(stdout)
+  }
   return {
     listTools: async () => {
       const { code, stdout, stderr } = await porter('list', '--json')
@@ -30,6 +41,20 @@ export async function connect({ server }) {
       assert.equal(code, result.isError ? 1 : 0, stderr)
       return result
     },
+    library: {
+      reads: 1,
+      listResources: () => resource(),
+      // It shows the content alone, parsed.
+      readResource: async ({ uri }) => ({ contents: [{ uri, text: JSON.stringify(await resource(uri)) }] }),
+    },
     close: async () => {},
   }
+}
+
+// Resources can be had only of a server that a file names.
+function configuration({ transport, command, args, url, auditLog }) {
+  const scnet = transport === 'stdio' ? { command, args } : { baseUrl: url, allowHttp: true }
+  const file = path.join(path.dirname(auditLog), 'mcporter.json')
+  writeFileSync(file, JSON.stringify({ mcpServers: { scnet } }))
+  return file
 }

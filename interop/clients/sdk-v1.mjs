@@ -10,7 +10,8 @@ export const name = '@modelcontextprotocol/sdk'
 export const eras = ['legacy']
 
 export function without(transport) {
-  return transport === 'http' ? {} : { version: 'the client tells the version over HTTP only' }
+  const version = transport === 'http' ? {} : { version: 'the client tells the version over HTTP only' }
+  return { ...version, skills: 'the client has no methods for skills' }
 }
 
 export async function connect({ server, elicit }) {

@@ -7,7 +7,7 @@ export const name = '@modelcontextprotocol/client'
 export const eras = ['legacy', 'modern']
 
 export function without() {
-  return {}
+  return { skills: 'the client has no methods for skills' }
 }
 
 export async function connect({ server, era, elicit }) {

@@ -38,6 +38,8 @@ func walk(t *testing.T, s *server, version string) {
 	})
 	t.Run("tools", func(t *testing.T) { lists(t, session) })
 	t.Run("wrong", func(t *testing.T) { refuses(t, session) })
+	t.Run("prompts", func(t *testing.T) { prompts(t, session) })
+	t.Run("resources", func(t *testing.T) { resources(t, session) })
 	t.Run("delete", func(t *testing.T) { deletes(t, session) })
 	t.Run("progress", func(t *testing.T) { reports(t, session, progress) })
 	t.Run("cancel", func(t *testing.T) { cancels(t, s, session, progress) })
