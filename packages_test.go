@@ -40,6 +40,9 @@ var packages = map[string][]string{
 	"prompts":            append([]string{module + "scnet"}, small...),
 	"internal/capture":   append([]string{module + "scnet"}, small...),
 	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
+	"internal/anchor": {
+		module + "internal/audit", module + "internal/secret", module + "internal/upstream", "github.com/rs/zerolog",
+	},
 	"internal/fakecloud": {},
 	"internal/golden":    {},
 	"internal/filelock":  {},

@@ -77,7 +77,7 @@ func (s Instances) planRestart(
 	}
 	plan.Effect = lang.T("would restart 1 instance in %s.", plan.Where())
 	if !ended(status) {
-		t.Effect = lang.T("may be refused until it has stopped; if it starts, billing resumes")
+		t.Effect = lang.T("may be refused until it has stopped; if it starts, billing goes on")
 		plan.Targets[0] = t
 		plan.Effect = lang.Sentences(plan.Effect, lang.T("It has not stopped yet (status %s), and SCNet does not document what a restart does then. "+
 			"To be sure, wait for that first. %s.", text.Field(t.Status), lookAt(text.Field(t.ID), "Terminated")))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 )
@@ -14,18 +15,25 @@ import (
 // The first record of all must be there, unless a later one says that retention removed it. Attempts name the change that
 // was recorded before them, so that changes which were cut off show although their head was removed too.
 func VerifyAll(path string) ([]Report, error) {
+	verdict, err := VerifyWith(path, Trust{})
+	return verdict.Reports, err
+}
+
+// VerifyWith also checks that every checkpoint signs the record behind which it stands; with keys, who signed it, and that
+// nothing but the very end is unsigned; with anchors, that the log still says what it said when they were sent.
+func VerifyWith(path string, t Trust) (Verdict, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return Verdict{}, err
 	}
 	// Attempts first: what they name must be among the changes, which may meanwhile have grown.
-	attempts, err := verifyChain(attemptsPath(path), path)
+	attempts, err := verifyChain(attemptsPath(path), path, t)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return Verdict{}, err
 	}
-	changes, err := verifyChain(path, path)
+	changes, err := verifyChain(path, path, t)
 	if err != nil {
-		return nil, err
+		return Verdict{}, err
 	}
 	named := uint64(0)
 	for _, v := range attempts {
@@ -37,19 +45,26 @@ func VerifyAll(path string) ([]Report, error) {
 		last.report.Problem.Line++
 		last.tail(TailCut, last.report.Problem.Detail)
 	}
-	var reports []Report
+	p, invalid := t.proof()
+	verdict := Verdict{Invalid: invalid}
 	for _, v := range slices.Concat(changes, attempts) {
-		reports = append(reports, v.report)
+		verdict.Reports = append(verdict.Reports, v.report)
+		if v.report.Signing != nil {
+			delete(p.anchors, v.report.Signing.Log)
+		}
 	}
-	return reports, nil
+	verdict.Others = slices.Sorted(maps.Keys(p.anchors))
+	return verdict, nil
 }
 
 // verifyChain checks the file at path with those that it was rotated to, oldest first.
-func verifyChain(path, log string) ([]*verifier, error) {
+func verifyChain(path, log string, t Trust) ([]*verifier, error) {
 	var all []*verifier
+	var p *proof
 	var err error
 	for range 3 {
-		if all, err = verifyFiles(path, log); !errors.Is(err, errMoved) {
+		p, _ = t.proof()
+		if all, err = verifyFiles(path, log, p); !errors.Is(err, errMoved) {
 			break
 		}
 	}
@@ -64,13 +79,14 @@ func verifyChain(path, log string) ([]*verifier, error) {
 	for i, v := range all[1:] {
 		all[i].followedBy(v, marks)
 	}
+	p.judge(all, path != log)
 	return all, nil
 }
 
 // errMoved means that a file was removed by a rotation since the folder was listed.
 var errMoved = errors.New("the files of the audit log changed while they were read; try again")
 
-func verifyFiles(path, log string) ([]*verifier, error) {
+func verifyFiles(path, log string, p *proof) ([]*verifier, error) {
 	release := lockForReading(log)
 	old := (&chain{path: path}).oldFiles()
 	last, err := openSnapshot(path)
@@ -84,7 +100,7 @@ func verifyFiles(path, log string) ([]*verifier, error) {
 		s, err := openSnapshot(filepath.Join(filepath.Dir(path), file.name))
 		var v *verifier
 		if err == nil {
-			v, err = s.verify(pending)
+			v, err = s.verify(pending, p)
 		}
 		if err != nil {
 			if last != nil {
@@ -98,7 +114,7 @@ func verifyFiles(path, log string) ([]*verifier, error) {
 		all = append(all, v)
 	}
 	if last != nil {
-		v, err := last.verify(pending)
+		v, err := last.verify(pending, p)
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,11 @@ type chain struct {
 	keepFor  time.Duration // how long they stay; 0: for ever
 	now      func() time.Time
 
+	key      *Key             // signs checkpoints; nil: there are none
+	anchor   func(Checkpoint) // is told of each; may be nil
+	unsigned int              // records of this process since the last checkpoint
+	log      string           // names the chain in checkpoints, see logID; "" before the first look
+
 	seen os.FileInfo // the file that size, born and end describe; nil before the first look
 	size int64
 	born time.Time // time of its first record
@@ -53,13 +58,27 @@ func (c *chain) write(entries []*entry, after uint64, aside bool) {
 		var lines []byte
 		var end head
 		entries, lines, end = c.encode(entries, after)
-		if len(lines) > 0 {
+		var made *Checkpoint
+		written := int(end.Seq - c.end.Seq)
+		if len(lines) > 0 && c.due(written) {
+			var line []byte
+			if line, end, made, err = c.signedLine(end, ""); err == nil {
+				lines = append(lines, line...)
+			}
+		}
+		if len(lines) > 0 && err == nil {
 			err = c.put(file, lines, end)
 		}
 		_ = file.Close()
 		if errors.Is(err, errShrunk) && !again {
 			c.seen, c.note = nil, join(c.note, err.Error())
 			continue
+		}
+		if err == nil {
+			c.unsigned += written
+		}
+		if made != nil && err == nil {
+			c.signed(made)
 		}
 		answer(entries, err)
 		return
@@ -167,6 +186,9 @@ func (c *chain) current(continues string) (*os.File, error) {
 	case c.size < c.maxBytes && (c.keepFor <= 0 || c.now().Sub(c.born) < c.keepFor):
 		return file, nil
 	default:
+		if err := c.checkpointIn(file); err != nil {
+			c.note = join(c.note, fmt.Sprintf("the file before could not be signed: %v", err))
+		}
 		_ = file.Close() // an open file cannot be renamed everywhere
 		if continues, err = c.rotate(); err != nil {
 			// A file that grows too long is better than calls that are refused, say because somebody reads the file on
@@ -242,6 +264,9 @@ func (c *chain) inspect(file *os.File, size int64) error {
 		}
 		return fmt.Errorf("%w: %s does not begin as an audit log does", ErrUnsafe, c.path)
 	}
+	isFirstLook := c.end.Seq == 0
+	first, _ := readFirst(file)
+	c.log = logID(first) // also for what follows a broken file
 	last, rest, err := readEnd(file, size)
 	if err != nil {
 		return err
@@ -269,8 +294,13 @@ func (c *chain) inspect(file *os.File, size int64) error {
 		}
 		note = join(note, fmt.Sprintf("repaired: %d bytes of an unfinished line were dropped before this record", len(rest)))
 	}
-	first, _ := readFirst(file)
 	c.size, c.born, c.end, c.note = size, first.Time, head{last.Seq, last.Hash}, join(c.note, note)
+	switch {
+	case last.Event == Checkpointed:
+		c.unsigned = 0
+	case isFirstLook: // a process that is gone has left something unsigned
+		c.unsigned = signEvery
+	}
 	return nil
 }
 

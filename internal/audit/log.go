@@ -4,8 +4,9 @@
 // Intents and results are the history, and stay. Previews, refusals and declined questions are kept apart, in a chain of
 // files of their own that is bounded: a caller who can only ask cannot push out the record of a change.
 //
-// The chain has no key. It shows tampering by anybody who cannot rewrite all of the log and its head file. Against
-// those who can, copy the hash of the last record to a place where they cannot write.
+// Without a key the chain shows tampering by anybody who cannot rewrite all of the log and its head file. With one, it has
+// signed checkpoints, which those cannot write anew who do not have the key; and whoever has sent the checkpoints elsewhere
+// sees what was done even with the key.
 package audit
 
 import (
@@ -47,6 +48,11 @@ type Options struct {
 	KeepFor      time.Duration
 	KeepAttempts int              // rotated files of attempts that stay; 0 means DefaultKeepAttempts
 	Now          func() time.Time // nil means time.Now
+	Key          *Key             // signs checkpoints; nil means that there are none
+	// Anchor is told of each checkpoint that is on disk, to send it elsewhere. It holds up the log, so it must not wait.
+	Anchor func(Checkpoint)
+
+	signAfter time.Duration // for tests
 }
 
 // Log is an audit log. It is safe for concurrent use, also by several processes that have the same file open.
@@ -65,6 +71,8 @@ type Log struct {
 	queue   []*entry
 	writing chan struct{} // closed when the goroutine that writes ends; nil when there is none
 	stuck   bool          // somebody has waited in vain, and nothing was written since
+	used    bool          // there is something to sign at the end
+	timer   *time.Timer   // until the next checkpoint; nil when nothing waits for one
 	flood   flood
 	warn    func(note string)
 	notes   []string // that nobody has been warned of yet
@@ -92,6 +100,9 @@ func Lazy(locate func() (path string, err error), o Options) *Log {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.signAfter <= 0 {
+		o.signAfter = signAfter
 	}
 	return &Log{locate: locate, options: o}
 }
@@ -141,7 +152,7 @@ func (l *Log) Append(ctx context.Context, r Record) error {
 	default:
 		return fmt.Errorf("%q is not an event of a call", string(r.Event))
 	}
-	r.Continues, r.Removed, r.After, r.Sum = "", nil, 0, nil
+	r.Continues, r.Removed, r.After, r.Sum, r.Log, r.Checkpoint = "", nil, 0, nil, "", nil
 	if r.Time.IsZero() {
 		r.Time = l.options.Now()
 	}
@@ -201,7 +212,7 @@ func (l *Log) submit(ctx context.Context, r Record) error {
 
 // enqueue starts the goroutine that writes, unless there is one. It must be called with the mutex held.
 func (l *Log) enqueue(e *entry) {
-	l.queue = append(l.queue, e)
+	l.queue, l.used = append(l.queue, e), true
 	if l.writing == nil {
 		l.writing = make(chan struct{})
 		go l.writeAll()
@@ -221,12 +232,19 @@ func (l *Log) withdraw(e *entry, cause error) bool {
 	return true
 }
 
-// Close writes what has been counted and ends the use of the log: Append fails from then on.
+// Close writes what has been counted, signs what has not been signed, and ends the use of the log: Append fails from then on.
 func (l *Log) Close() error {
 	l.mu.Lock()
+	first := !l.closed
 	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	for _, sum := range l.flood.all() {
 		l.enqueue(&entry{record: sum, done: make(chan error, 1)})
+	}
+	if first && l.used && l.options.Key != nil {
+		l.enqueue(&entry{record: Record{Event: Checkpointed}, done: make(chan error, 1)})
 	}
 	writing := l.writing
 	l.mu.Unlock()
@@ -288,6 +306,9 @@ func (l *Log) writeAll() {
 		batch := l.next(true)
 		if batch != nil {
 			l.write(batch)
+			if l.changes.unsigned+l.attempts.unsigned > 0 {
+				l.checkpointSoon()
+			}
 		}
 		release()
 		if batch == nil {
@@ -315,8 +336,10 @@ func (l *Log) lock() (release func(), busy bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		l.changes = chain{path: path, maxBytes: l.options.MaxBytes, keepFor: l.options.KeepFor, now: l.options.Now}
-		l.attempts = chain{path: attemptsPath(path), maxBytes: l.options.MaxBytes, keep: l.options.KeepAttempts, now: l.options.Now}
+		both := chain{maxBytes: l.options.MaxBytes, now: l.options.Now, key: l.options.Key, anchor: l.options.Anchor}
+		l.changes, l.attempts = both, both
+		l.changes.path, l.changes.keepFor = path, l.options.KeepFor
+		l.attempts.path, l.attempts.keep = attemptsPath(path), l.options.KeepAttempts
 		l.lockPath = path + filelock.Suffix
 	}
 	release, busy, err = filelock.Try(l.lockPath)
@@ -328,11 +351,14 @@ func (l *Log) lock() (release func(), busy bool, err error) {
 
 // write writes a batch, changes first: an attempt names the last change before it.
 func (l *Log) write(batch []*entry) {
-	var changes, attempts []*entry
+	var changes, attempts, sign []*entry
 	for _, e := range batch {
-		if e.record.Event.isAttempt() {
+		switch {
+		case e.record.Event == Checkpointed:
+			sign = append(sign, e)
+		case e.record.Event.isAttempt():
 			attempts = append(attempts, e)
-		} else {
+		default:
 			changes = append(changes, e)
 		}
 	}
@@ -344,6 +370,9 @@ func (l *Log) write(batch []*entry) {
 	}
 	if len(attempts) > 0 {
 		l.attempts.write(attempts, l.changes.end.Seq, l.attempts.end.Seq == 0)
+	}
+	if len(sign) > 0 {
+		answer(sign, errors.Join(l.changes.checkpoint(), l.attempts.checkpoint()))
 	}
 	l.tell(slices.Concat(l.changes.takeNotes(), l.attempts.takeNotes()))
 }

@@ -30,7 +30,9 @@ const (
 
 	// The log itself writes these.
 	Opened Event = "opened" // first record of every file
-	Summed Event = "summed" // stands for attempts of one caller that came too fast to be written one by one
+	// Checkpointed signs every record before it.
+	Checkpointed Event = "checkpoint"
+	Summed       Event = "summed" // stands for attempts of one caller that came too fast to be written one by one
 )
 
 // isAttempt reports whether the event ends a call that changed nothing. Such records stand in a file of their own.
@@ -75,7 +77,11 @@ type Record struct {
 	Removed   *Mark  `json:"removed,omitempty"`   // in an opened record: the last record of the files that retention removed
 	After     uint64 `json:"after,omitempty"`     // in the file of attempts: the last change that was recorded before
 	Sum       *Sum   `json:"sum,omitempty"`       // in a summed record
-	Note      string `json:"note,omitempty"`      // what the log did to the record or to itself: cut, repaired
+	Log       string `json:"log,omitempty"`       // in an opened record: the name of the chain; its own hash begins with it in the first
+
+	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // in a checkpoint
+
+	Note string `json:"note,omitempty"` // what the log did to the record or to itself: cut, repaired
 
 	Prev string `json:"prev"`           // the hash of the record before, 64 zeros when there is none
 	Hash string `json:"hash,omitempty"` // appended by seal: it covers everything before it

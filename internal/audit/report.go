@@ -16,6 +16,8 @@ type Report struct {
 
 	// Beginning says why the records before the first are not there, as far as VerifyAll can tell: retention removed them.
 	Beginning string
+	// Signing is what the checkpoints of the chain prove: VerifyWith, in the last report of each chain.
+	Signing *Signing
 	// Notes are the last records in which the log says what happened to it.
 	Notes []Record
 
@@ -49,6 +51,9 @@ const (
 	Repeated   Kind = "repeated"   // a record is there twice
 	Unreadable Kind = "unreadable" // a line is not a record
 	Added      Kind = "added"      // a record stands behind the one that the next file follows
+	Misplaced  Kind = "misplaced"  // a checkpoint stands where it was not written
+	Forged     Kind = "forged"     // a checkpoint is not signed with a key that was given
+	Unsigned   Kind = "unsigned"   // there should be a checkpoint, and there is none
 	Torn       Kind = "torn"       // the last line is incomplete: a write was interrupted, or the end was cut off
 )
 

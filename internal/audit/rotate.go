@@ -43,8 +43,11 @@ func (c *chain) start(continues string) error {
 		c.note = join(c.note, fmt.Sprintf("what came before this record is unknown: %v", err))
 	}
 	expired, removed := c.expired(h)
+	if c.log == "" && continues != "" {
+		c.log = c.logOf(continues)
+	}
 	c.seen = nil
-	opened := Record{Event: Opened, Time: c.now(), Continues: continues, Removed: removed, Note: c.note}
+	opened := Record{Event: Opened, Time: c.now(), Continues: continues, Removed: removed, Note: c.note, Log: c.log}
 	line, end, err := c.next(opened, h)
 	if err == nil {
 		err = replace(c.path, line, true)
@@ -56,13 +59,24 @@ func (c *chain) start(continues string) error {
 	if c.note != "" {
 		c.told = append(c.told, c.note)
 	}
-	c.note, c.end = "", end
+	c.note, c.end, c.unsigned = "", end, c.unsigned+1
 	syncFolder(filepath.Dir(c.path))
 	if err := writeHead(c.path, end); err != nil {
 		return err
 	}
 	c.remove(expired)
 	return nil
+}
+
+// logOf returns the name of the chain that one of its files belongs to, or "".
+func (c *chain) logOf(name string) string {
+	file, err := os.Open(filepath.Join(filepath.Dir(c.path), name))
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	first, _ := readFirst(file)
+	return logID(first)
 }
 
 // expired returns the rotated files that retention lets go, and the last record in them. That mark goes into the file that

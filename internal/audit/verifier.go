@@ -15,6 +15,7 @@ type verifier struct {
 	head    *head // nil when it could not be read
 	headErr error
 	pending *intents
+	proof   *proof // nil: checkpoints are records like others
 
 	lines int
 	first Record // the opened record
@@ -96,7 +97,15 @@ func (v *verifier) link(r Record) *Problem {
 	if v.head != nil && (v.head.Seq == r.Seq && v.head.Hash != r.Hash || v.head.Seq+1 == r.Seq && v.head.Hash != r.Prev) {
 		return &Problem{Kind: Changed, Seq: v.head.Seq, Detail: fmt.Sprintf("the head names another hash for record %d", v.head.Seq)}
 	}
-	return nil
+	return v.proof.check(v.firstOr(r), r)
+}
+
+// firstOr returns the first record of the file, which r is when there was none before.
+func (v *verifier) firstOr(r Record) Record {
+	if v.last.Seq == 0 {
+		return r
+	}
+	return v.first
 }
 
 func (v *verifier) accept(r Record) {
@@ -104,6 +113,7 @@ func (v *verifier) accept(r Record) {
 		v.first = r
 		v.report.First, v.report.Continues = r.Time, r.Continues
 	}
+	v.proof.accept(v.first, r)
 	v.last = r
 	v.after = max(v.after, r.After)
 	if r.Removed != nil {

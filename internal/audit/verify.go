@@ -23,7 +23,7 @@ func Verify(path string) (Report, error) {
 		return Report{}, err
 	}
 	pending := newIntents()
-	v, err := file.verify(pending)
+	v, err := file.verify(pending, nil)
 	if err != nil {
 		return Report{}, err
 	}
@@ -77,9 +77,9 @@ func openSnapshot(path string) (*snapshot, error) {
 }
 
 // verify reads the snapshot and closes it.
-func (s *snapshot) verify(pending *intents) (*verifier, error) {
+func (s *snapshot) verify(pending *intents, p *proof) (*verifier, error) {
 	defer func() { _ = s.file.Close() }()
-	v := &verifier{report: Report{File: s.path}, pending: pending}
+	v := &verifier{report: Report{File: s.path}, pending: pending, proof: p}
 	if s.headErr == nil {
 		v.head = &s.head
 	} else {

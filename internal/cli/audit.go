@@ -18,29 +18,41 @@ import (
 // auditCommand works on audit logs.
 type auditCommand struct {
 	Verify verifyCommand `cmd:"" help:"Prove the chain of an audit log with its rotated files, or name its first broken record."`
+	Keygen keygenCommand `cmd:"" help:"Make a key that signs audit logs, and print the public key that checks them."`
 	Show   showCommand   `cmd:"" help:"List what an audit log holds: changes, and attempts that changed nothing."`
 }
 
 // verifyCommand checks an audit log. Exit status 1 when it is not intact.
 type verifyCommand struct {
-	File   string `arg:"" type:"path" help:"The audit log. Its rotated files and those of attempts belong to it."`
-	Strict bool   `help:"Fail also when the log is not broken but its end cannot be proven."`
+	File    string   `arg:"" type:"path" help:"The audit log. Its rotated files and those of attempts belong to it."`
+	Strict  bool     `help:"Fail also when the log is not broken but its end cannot be proven."`
+	Key     []string `sep:"none" placeholder:"PUBLIC" env:"-" help:"Check that the log is signed with this key, as audit keygen prints it or in a file; after a change of keys, give each of them."`
+	Anchors string   `type:"path" placeholder:"FILE" env:"-" help:"Check that the log still says what it said when the checkpoints in this file were sent elsewhere: one in a line. Needs --key."`
 }
 
 // Run prints what holds.
 func (c verifyCommand) Run(streams Streams) error {
-	reports, err := audit.VerifyAll(c.File)
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(streams.Out, format+"\n", args...) }
+	trust, err := c.trust(say)
 	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(streams.Out, format+"\n", args...) }
+	verdict, err := audit.VerifyWith(c.File, trust)
+	if err != nil {
+		return err
+	}
 	broken, unproven := false, false
-	for i, r := range reports {
-		last := i == len(reports)-1 || reports[i+1].Attempts != r.Attempts
+	for i, r := range verdict.Reports {
+		last := i == len(verdict.Reports)-1 || verdict.Reports[i+1].Attempts != r.Attempts
 		sayReport(say, r)
+		if len(trust.Keys) > 0 && r.Signing != nil {
+			saySigning(say, *r.Signing)
+			unproven = unproven || r.Signing.Unsigned > 0
+		}
 		broken = broken || r.Problem != nil
 		unproven = unproven || last && r.Tail != audit.TailComplete
 	}
+	sayAnchors(say, verdict, len(trust.Anchors))
 	switch {
 	case broken:
 		return status(exitError)
@@ -53,6 +65,81 @@ func (c verifyCommand) Run(streams Streams) error {
 		say("the chain is intact")
 	}
 	return nil
+}
+
+// trust reads what signatures are checked with.
+func (c verifyCommand) trust(say func(format string, args ...any)) (trust audit.Trust, err error) {
+	for _, text := range c.Key {
+		key, err := audit.ParsePublicKey(text)
+		if err != nil {
+			return trust, fmt.Errorf("--key: %w", err)
+		}
+		trust.Keys = append(trust.Keys, key)
+	}
+	if c.Anchors == "" {
+		return trust, nil
+	}
+	if len(trust.Keys) == 0 {
+		return trust, errors.New("--anchors: without --key, anybody could have made these checkpoints; give the public key with it")
+	}
+	anchors, other, err := audit.ReadAnchors(c.Anchors)
+	switch {
+	case err != nil:
+		return trust, fmt.Errorf("--anchors: %w", err)
+	case len(anchors) == 0:
+		return trust, fmt.Errorf("--anchors: there is no checkpoint in %s", text.Line(c.Anchors, 200))
+	case other > 0:
+		say("anchors: %d lines without a checkpoint", other)
+	}
+	trust.Anchors = anchors
+	return trust, nil
+}
+
+// saySigning prints what is signed in one chain.
+func saySigning(say func(format string, args ...any), s audit.Signing) {
+	if s.Checkpoints == 0 {
+		say("  signed: nothing")
+		return
+	}
+	say("  signed: up to record %d, at %s, by %d checkpoints, with %s", s.Signed, s.At.Format(time.DateTime), s.Checkpoints,
+		text.Line(strings.Join(s.Keys, ", "), 200))
+	if s.Unsigned > 0 {
+		say("  not signed: %d records since %s; a server at work signs them within a minute", s.Unsigned, s.Since.Format(time.DateTime))
+	}
+	if s.Anchors+s.Removed > 0 {
+		say("  anchors: %d agree, %d are about records that retention has removed", s.Anchors, s.Removed)
+	}
+}
+
+// sayAnchors prints what anchors are not about this log.
+func sayAnchors(say func(format string, args ...any), v audit.Verdict, given int) {
+	if v.Invalid > 0 {
+		say("anchors: %d of %d are not signed with a key that was given, and do not count", v.Invalid, given)
+	}
+	if len(v.Others) > 0 {
+		say("anchors: others are of the logs %s", text.Line(strings.Join(v.Others, ", "), 500))
+	}
+}
+
+// keygenCommand makes a key.
+type keygenCommand struct {
+	File string `arg:"" type:"path" help:"The new file for the private key. Keep it outside the folder of the audit log."`
+}
+
+// Run prints the public key to stdout and what to do with it to stderr.
+func (c keygenCommand) Run(streams Streams) error {
+	key, err := audit.NewKey(c.File)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(streams.Out, key.Public()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(streams.Err, `The private key is in %s. The server signs with it: --audit-key %[1]s
+The line on stdout is the public key, %s. Keep it on another machine, and check the log with it there or here:
+scnet-mcp audit verify FILE --key PUBLIC
+`, c.File, key.Public().ID())
+	return err
 }
 
 // sayReport prints what was found in one file.
@@ -130,7 +217,7 @@ func (c showCommand) Run(streams Streams) error {
 func (c showCommand) wants(r audit.Record, since time.Time) bool {
 	about := c.ID == "" || slices.ContainsFunc(r.Targets, func(t audit.Target) bool { return t.ID == c.ID }) ||
 		slices.ContainsFunc(r.Outcomes, func(o audit.Outcome) bool { return o.ID == c.ID || o.NewID == c.ID })
-	return r.Event != audit.Opened && about && !r.Time.Before(since) &&
+	return r.Event != audit.Opened && r.Event != audit.Checkpointed && about && !r.Time.Before(since) &&
 		(c.Tool == "" || r.Tool == c.Tool) && (c.Caller == "" || r.Caller == c.Caller)
 }
 

@@ -196,7 +196,7 @@ func TestCallersHaveTheirOwnBudgets(t *testing.T) {
 func openedBook(t *testing.T, file string) (o server.HTTPOptions, reload func() error, s *served) {
 	t.Helper()
 	environment(t, nil)
-	service, closeAll, err := demoFlag{Demo: true}.open(Streams{}, policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
+	service, closeAll, err := demoFlag{Demo: true}.open(Streams{}, policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, auditFlags: auditFlags{AuditLog: "off"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

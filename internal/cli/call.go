@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -39,6 +40,7 @@ func (c callCommand) Run(ctx context.Context, streams Streams, log zerolog.Logge
 		return err
 	}
 	defer closeAll()
+	service.watchAnchors(anchor.Watch{}, log)
 	begun := &underWay{log: service.Audit}
 	service.Audit = begun
 	ctx, ignore := untilHangup(withLog(ctx, log))

@@ -113,7 +113,7 @@ func TestInterruptAtTheQuestion(t *testing.T) {
 		t.Setenv(variable, value)
 	}
 	t.Setenv("SCNET_CLUSTER_ID", "11250")
-	service, closeAll, err := demoFlag{}.open(Streams{}, policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: "off"}, nil)
+	service, closeAll, err := demoFlag{}.open(Streams{}, policyFlags{MaxTargets: 10, MaxMutationsPerHour: 60, auditFlags: auditFlags{AuditLog: "off"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

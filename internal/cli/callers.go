@@ -105,7 +105,8 @@ func (c checkCallersCommand) targets(ctx context.Context, streams Streams, table
 	if !slices.ContainsFunc(table.Callers(), func(one callers.Caller) bool { return len(one.Policy.Explain(nil)) > 0 }) {
 		return nil, nil
 	}
-	service, closeAll, err := c.open(streams, policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, AuditLog: "off"}, nil)
+	policy := policyFlags{MaxTargets: 1, MaxMutationsPerHour: 1, auditFlags: auditFlags{AuditLog: "off"}}
+	service, closeAll, err := c.open(streams, policy, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -172,7 +172,7 @@ func TestAPersonIsAsked(t *testing.T) {
 			t.Setenv("SCNET_CLUSTER_ID", "11250")
 			log := filepath.Join(t.TempDir(), "audit.jsonl")
 			service, closeAll, err := demoFlag{}.open(Streams{}, policyFlags{
-				MaxTargets: 10, MaxMutationsPerHour: 60, AuditLog: log, Consent: map[string]string{c.tool: string(c.level)},
+				MaxTargets: 10, MaxMutationsPerHour: 60, auditFlags: auditFlags{AuditLog: log}, Consent: map[string]string{c.tool: string(c.level)},
 			}, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -49,6 +50,9 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	warnUnconfigured(service, log)
 	warnOfAudit(service, log)
+	service.watchAnchors(anchor.Watch{
+		Outcome: func(o anchor.Outcome) { meter.Anchor(string(o)) }, Waiting: meter.AnchorsWaiting,
+	}, log)
 	service.TrustResults = isTrusted(log)
 	toolbox := newToolbox(service)
 
@@ -138,7 +142,7 @@ func newMetrics() *metrics.Metrics {
 	o := metrics.Options{
 		Version: buildVersion(), Services: []string{serviceSCNet, serviceWorkspace},
 		Methods: guard.Methods(), Rules: append(guard.Rules(), server.Rules()...),
-		Routes: server.Routes(), Streams: server.StreamKinds(),
+		Routes: server.Routes(), Streams: server.StreamKinds(), Anchors: anchor.Outcomes(),
 	}
 	for _, ending := range toolbox.Endings() {
 		o.Endings = append(o.Endings, string(ending))

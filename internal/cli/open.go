@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -52,6 +53,8 @@ type services struct {
 	tools.Desktops
 	// WorkspaceUnconfigured tells why Workspace is nil although there are settings for it.
 	WorkspaceUnconfigured error
+
+	anchors *anchor.Sender // of the audit log; nil: they are sent nowhere
 }
 
 // open returns the services that the environment configures, or simulated ones. A configuration that cannot work comes back

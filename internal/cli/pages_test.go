@@ -323,6 +323,7 @@ func TestPageNames(t *testing.T) {
 	names := map[string]bool{}
 	for _, other := range []string{
 		"--help", "SCNET_MCP_STATE_PASSWORD", "SCNET_MCP_STATE_PASSWORD_FILE",
+		"SCNET_MCP_AUDIT_ANCHOR_TOKEN", "SCNET_MCP_AUDIT_ANCHOR_TOKEN_FILE",
 		"--now", // of systemctl
 	} {
 		names[other] = true

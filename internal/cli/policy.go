@@ -3,15 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
 
-	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
@@ -30,9 +27,7 @@ type policyFlags struct {
 	Consent                levels   `group:"policy" placeholder:"TOOL=LEVEL,..." help:"Consent that a tool needs: flag, preview or human."`
 	NeverAsk               bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
 
-	AuditLog      string `group:"audit" placeholder:"FILE" help:"Where every attempt to change something is recorded; off for nowhere. Default: audit.jsonl in the user's state directory."`
-	AuditOptional bool   `group:"audit" help:"Change things also when the audit log cannot be written."`
-	AuditKeepDays int    `group:"audit" placeholder:"N" help:"Remove records of changes that are older than so many days. Default: they stay for ever."`
+	auditFlags
 }
 
 // names are a flag's list of names, with commas between them.
@@ -138,20 +133,10 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	}
 	service.MaxMutationsPerHour = p.MaxMutationsPerHour
 	service.AuditOptional = p.AuditOptional
-	if strings.EqualFold(p.AuditLog, "off") || (demo && p.AuditLog == "") || p.ReadOnly {
+	if p.isOff() || (demo && p.AuditLog == "") || p.ReadOnly {
 		return func() {}, nil
 	}
-	options := audit.Options{KeepFor: time.Duration(p.AuditKeepDays) * 24 * time.Hour}
-	var log *audit.Log
-	if p.AuditLog == "" {
-		// The log is opened with its first record: somebody who only reads gets no file, and a server on a read-only file system
-		// starts and refuses what it cannot record.
-		log = audit.Lazy(func() (string, error) { return audit.DefaultPath(os.LookupEnv) }, options)
-	} else if log, err = audit.Open(p.AuditLog, options); err != nil {
-		return nil, fmt.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)
-	}
-	service.Audit = log
-	return func() { _ = log.Close() }, nil
+	return p.auditFlags.open(service)
 }
 
 // check refuses names that no tool has: a policy with a typing mistake would protect nothing.
@@ -175,8 +160,8 @@ func (p policyFlags) check() error {
 			return unknown("consent", name, known.Tools)
 		}
 	}
-	if p.AuditKeepDays < 0 || p.AuditKeepDays > 36500 {
-		return fmt.Errorf("--audit-keep-days: %d is not a number of days from 0 (for ever) to 36500", p.AuditKeepDays)
+	if err := p.auditFlags.check(); err != nil {
+		return err
 	}
 	for flag, limit := range map[string]*int{
 		"max-accelerators": p.MaxAccelerators, "max-running-accelerators": p.MaxRunningAccelerators,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
@@ -55,6 +56,7 @@ func (c serveCommand) serveStdio(ctx context.Context, streams Streams, out io.Wr
 	defer closeAll()
 	warnUnconfigured(service, log)
 	warnOfAudit(service, log)
+	service.watchAnchors(anchor.Watch{}, log)
 	service.TrustResults = isTrusted(log)
 	s := newServer(service, newToolbox(service), c.Demo, log)
 	ctx, ignore := untilHangup(ctx)

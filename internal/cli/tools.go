@@ -18,7 +18,7 @@ type toolsCommand struct {
 	policyFlags
 	Tool     string `arg:"" optional:"" help:"Show the arguments of this tool."`
 	JSON     bool   `env:"-" xor:"form" help:"Print the result of tools/list as clients get it."`
-	Markdown bool   `env:"-" xor:"form" help:"Print the table of tools as Markdown."`
+	Markdown bool   `env:"-" xor:"form" help:"Print the tool table of the README."`
 }
 
 // Run prints the tools.
@@ -86,7 +86,7 @@ func (c toolsCommand) one(ctx context.Context, streams Streams, service services
 	return fmt.Errorf("tools/list lacks %s", t.Name)
 }
 
-// writeMarkdown writes the table of tools that stands in docs/tools.md.
+// writeMarkdown writes the tool table that stands in both READMEs.
 func writeMarkdown(out io.Writer, offered []toolbox.Tool) error {
 	var b strings.Builder
 	b.WriteString("| tool | risk | arguments | result |\n| --- | --- | --- | --- |\n")

@@ -510,7 +510,7 @@ var chineseTools = []message{
 	{"looking afterwards failed: %s", "之后查询失败：%s"},
 	{"looking took longer than %s", "查询用时超过 %s"},
 	{"maintenance", "维护中"},
-	{"may be refused until it has stopped; if it starts, billing resumes", "停止之前可能被拒绝；如果启动成功，会恢复计费"},
+	{"may be refused until it has stopped; if it starts, billing goes on", "停止之前可能被拒绝；如果启动成功，会继续计费"},
 	{
 		"more than %d desktops have this in their name, so it cannot be told whether one alone bears it",
 		"名称中含有此内容的云桌面超过 %d 台，因此无法判断是否只有一台使用此名称",

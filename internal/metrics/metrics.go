@@ -25,6 +25,7 @@ type Options struct {
 	Services []string // the cloud services
 	Routes   []string // of HTTP
 	Streams  []string // kinds of event streams
+	Anchors  []string // what becomes of checkpoints of the audit log that are sent elsewhere
 }
 
 // Metrics are the numbers of one server. It is safe for concurrent use.
@@ -32,11 +33,12 @@ type Metrics struct {
 	started  time.Time
 	families []*family
 
-	tools, endings, methods, rules, services, routes, kinds closed
+	tools, endings, methods, rules, services, routes, kinds, outcomes closed
 
 	toolCalls, toolTime, toolsRunning, consents, refusals *family
 	upstreamCalls, upstreamTime                           *family
 	httpRequests, httpTime, streams                       *family
+	anchors, anchorsWaiting                               *family
 }
 
 // New returns Metrics in which nothing has been counted.
@@ -45,7 +47,11 @@ func New(o Options) *Metrics {
 		started: time.Now(),
 		tools:   newClosed(o.Tools), endings: newClosed(o.Endings), methods: newClosed(o.Methods), rules: newClosed(o.Rules),
 		services: newClosed(o.Services), routes: newClosed(o.Routes), kinds: newClosed(o.Streams),
+		outcomes: newClosed(o.Anchors),
 	}
+	m.anchors = m.add(counter, "audit_anchors_total",
+		"Checkpoints of the audit log that were sent elsewhere or lost, and requests that failed and are repeated.", "outcome")
+	m.anchorsWaiting = m.add(gauge, "audit_anchors_waiting", "Checkpoints of the audit log that wait to be sent elsewhere.")
 	build := m.add(gauge, "build_info", "Always 1; the label is the version of the server.", "version")
 	build.add(1, o.Version)
 	m.consents = m.add(counter, "consents_total",
@@ -145,6 +151,12 @@ func (m *Metrics) HTTPRequest(route string, status int, took time.Duration) {
 	m.httpRequests.add(1, route, class(status))
 	m.httpTime.observe(took, route)
 }
+
+// Anchor counts what became of a checkpoint of the audit log, or of a request with one.
+func (m *Metrics) Anchor(outcome string) { m.anchors.add(1, m.outcomes.label(outcome)) }
+
+// AnchorsWaiting adds to the checkpoints that wait, or takes from them.
+func (m *Metrics) AnchorsWaiting(more int) { m.anchorsWaiting.add(float64(more)) }
 
 // StreamOpened counts a stream of events as open until closed is called; more calls of closed do nothing.
 func (m *Metrics) StreamOpened(kind string) (closed func()) {
