@@ -275,7 +275,7 @@ func (l *line) arguments(tool string, given []string) (all []candidate) {
 			}
 			return all
 		default:
-			return append(choices(before, a.words()...), l.live(a.name, given)...)
+			return append(choices(before, a.words()...), l.live(t, a.name, given)...)
 		}
 	}
 	return all

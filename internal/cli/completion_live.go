@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // completionTime is how long a shell waits for names that only the service knows.
@@ -23,13 +25,33 @@ type bearer struct {
 	Status string `json:"status"`
 }
 
+// source lists what an argument may name. With ids alone, a name only tells people what an id stands for.
+type source struct {
+	list func(context.Context, services) []bearer
+	ids  bool
+}
+
+// sources are where the values of arguments come from, which only the service knows. The runs of execute_script are not among
+// them: they are in the storage of the instances, and nothing lists them.
+func sources(tool toolbox.Tool) map[string]source {
+	instances, desktops, scripts := source{list: namedInstances}, source{list: namedDesktops}, source{storedScripts, true}
+	all := map[string]source{
+		"instance_id": instances, "instance_ids": instances, "like": instances,
+		"desktop_ids": desktops, "gray_resource_ids": desktops,
+		"region":    {namedRegions, true},
+		"script_id": scripts, "script_ids": scripts,
+	}
+	if tool.Toolset == tools.WorkspaceToolset {
+		all["run_id"] = source{func(ctx context.Context, service services) []bearer {
+			return recentRuns(ctx, service, tool.Risk != guard.Read)
+		}, true}
+	}
+	return all
+}
+
 // live returns the values of an argument that only the service knows. What does not answer in time is not there.
-func (l *line) live(argument string, given []string) []candidate {
-	ask, known := map[string]func(context.Context, services) []bearer{
-		"instance_id": namedInstances, "instance_ids": namedInstances, "like": namedInstances,
-		"desktop_ids": namedDesktops, "gray_resource_ids": namedDesktops,
-		"region": namedRegions,
-	}[argument]
+func (l *line) live(tool toolbox.Tool, argument string, given []string) []candidate {
+	from, known := sources(tool)[argument]
 	if !known {
 		return nil
 	}
@@ -44,7 +66,7 @@ func (l *line) live(argument string, given []string) []candidate {
 			return
 		}
 		defer closeAll()
-		found <- ask(ctx, service)
+		found <- from.list(ctx, service)
 	}()
 	var all []bearer
 	select {
@@ -52,8 +74,8 @@ func (l *line) live(argument string, given []string) []candidate {
 	case <-ctx.Done():
 	}
 	before := argument + "="
-	if argument == "region" {
-		return regionIDs(before, all)
+	if from.ids {
+		return byID(before, all, given)
 	}
 	return byName(before, strings.TrimPrefix(l.current, before), all, given)
 }
@@ -100,6 +122,39 @@ func namedDesktops(ctx context.Context, service services) []bearer {
 	return out.Rows
 }
 
+func storedScripts(ctx context.Context, service services) []bearer {
+	var out struct {
+		Rows []bearer `json:"scripts"`
+	}
+	ask(ctx, service, "list_workspace_scripts", `{"limit": 100}`, &out)
+	return out.Rows
+}
+
+// recentRuns are the runs of the last day, or only those that can still be stopped.
+func recentRuns(ctx context.Context, service services, underWay bool) (all []bearer) {
+	var out struct {
+		Rows []struct {
+			ID        string   `json:"id"`
+			State     string   `json:"state"`
+			Over      bool     `json:"over"`
+			StartedAt string   `json:"started_at"`
+			Scripts   []bearer `json:"scripts"`
+		} `json:"runs"`
+	}
+	ask(ctx, service, "get_workspace_run", `{"limit": 100}`, &out)
+	for _, r := range out.Rows {
+		if underWay && r.Over {
+			continue
+		}
+		words := []string{r.State, r.StartedAt}
+		for _, script := range r.Scripts {
+			words = append(words, script.Name)
+		}
+		all = append(all, bearer{ID: r.ID, Name: strings.Join(words, " ")})
+	}
+	return all
+}
+
 func namedRegions(ctx context.Context, service services) (all []bearer) {
 	if service.SCNet == nil {
 		return nil
@@ -123,11 +178,13 @@ func ask(ctx context.Context, service services, tool, arguments string, out any)
 	}
 }
 
-func regionIDs(before string, regions []bearer) (all []candidate) {
-	for _, r := range regions {
-		all = append(all, candidate{before + r.ID, r.Name})
+func byID(before string, all []bearer, given []string) (candidates []candidate) {
+	for _, b := range all {
+		if !slices.Contains(given, before+b.ID) {
+			candidates = append(candidates, candidate{before + b.ID, b.Name})
+		}
 	}
-	return all
+	return candidates
 }
 
 // unambiguous is what a name has to be to be offered: as plain as candidates are, and nothing that means something to call.

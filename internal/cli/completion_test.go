@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
+	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
 
 // completions returns what words, of which the last is begun, may become.
@@ -218,4 +221,45 @@ func FuzzComplete(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Runs and scripts of Workspace are known by ids alone. Only a run that is not over can be stopped.
+func TestCompletionOfRuns(t *testing.T) {
+	hw := desktopsimulator.New(desktopsimulator.Options{Timing: desktopsimulator.Timing{Script: time.Hour}})
+	fakecloudtest.Start(t, hw)
+	env := map[string]string{}
+	for pair := range slices.Chunk(desktops(hw), 2) {
+		env[pair[0]] = pair[1]
+	}
+	scripts := completions(t, env, "call", "list_workspace_scripts", "script_id=")
+	if len(scripts) != 3 {
+		t.Fatalf("%q", scripts)
+	}
+	if got := completions(t, env, "call", "run_workspace_script", "script_ids="+strings.TrimPrefix(scripts[0], "script_id="), "script_ids="); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	runs := func(tool string) []string { return completions(t, env, "call", tool, "run_id=") }
+	if got := slices.Concat(runs("get_workspace_run"), runs("stop_workspace_run")); got != nil {
+		t.Errorf("%q", got)
+	}
+	code, out, errs := run(t, env, "", "call", "run_workspace_script", "desktop_ids=dev-linux-02", "script=uptime", "script_type=SHELL", "--confirm", "--json")
+	var started struct {
+		RunID string `json:"run_id"`
+	}
+	if err := json.Unmarshal([]byte(out), &started); err != nil || started.RunID == "" {
+		t.Fatalf("%v, exit status %d: %s%s", err, code, out, errs)
+	}
+	want := []string{"run_id=" + started.RunID}
+	if read, change := runs("get_workspace_run"), runs("stop_workspace_run"); !slices.Equal(read, want) || !slices.Equal(change, want) {
+		t.Errorf("%q, %q, want %q", read, change, want)
+	}
+	if code, out, errs := run(t, env, "", "call", "stop_workspace_run", want[0], "--confirm"); code != exitOK {
+		t.Fatalf("exit status %d: %s%s", code, out, errs)
+	}
+	if read, change := runs("get_workspace_run"), runs("stop_workspace_run"); !slices.Equal(read, want) || change != nil {
+		t.Errorf("of a run that is over: %q, %q", read, change)
+	}
+	if got := runs("get_script_output"); got != nil {
+		t.Errorf("nothing lists the runs of execute_script: %q", got)
+	}
 }
