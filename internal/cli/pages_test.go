@@ -74,7 +74,9 @@ func generated(t *testing.T) map[string]func(chinese bool) string {
 			_, table, _ := run(t, nil, "", "tools", "--demo", "--markdown")
 			return table
 		},
-		"clients": clientsTable,
+		"clients":        clientsTable,
+		"consents":       consentsTable,
+		"asking-clients": askingClientsTable,
 		"scnet-codes": func(chinese bool) string {
 			rows := [][]string{}
 			for _, c := range scnet.Codes() {
@@ -104,9 +106,17 @@ func codesTable(chinese bool, rows [][]string) string {
 	if chinese {
 		head = []string{"错误码", "含义", "处理方法"}
 	}
+	return markdown(append([][]string{head}, rows...))
+}
+
+// markdown is a table; its first row is the head.
+func markdown(rows [][]string) string {
 	var b strings.Builder
-	for _, row := range append([][]string{head, {"---", "---", "---"}}, rows...) {
+	for i, row := range rows {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintf(&b, "|%s\n", strings.Repeat(" --- |", len(row)))
+		}
 	}
 	return b.String()
 }
@@ -115,14 +125,11 @@ func codesTable(chinese bool, rows [][]string) string {
 func clientsTable(chinese bool) string {
 	rows := []string{"client", "command", "configuration on Linux", "on macOS", "on Windows", "asks its user"}
 	words := map[string]string{"yes": "yes", "no": "no", "": "not documented"}
-	title, none := func(c install.Client) string { return c.Title }, "– (paste it)"
+	none := "– (paste it)"
 	if chinese {
 		rows = []string{"客户端", "命令", "Linux 上的配置", "macOS", "Windows", "能否询问用户"}
 		words = map[string]string{"yes": "能", "no": "不能", "": "文档未说明"}
 		none = "–（手工粘贴）"
-		title = func(c install.Client) string {
-			return strings.Replace(c.Title, "an mcp.json in this folder", "当前目录中的 mcp.json", 1)
-		}
 	}
 	systems := []install.System{
 		{OS: "linux", Home: "~"}, {OS: "darwin", Home: "~"}, {OS: "windows", Home: "%USERPROFILE%"},
@@ -130,7 +137,7 @@ func clientsTable(chinese bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(rows, " | "), strings.Repeat(" --- |", len(rows)))
 	for _, c := range install.Clients() {
-		fmt.Fprintf(&b, "| %s | `scnet-mcp install %s` |", title(c), c.Name)
+		fmt.Fprintf(&b, "| %s | `scnet-mcp install %s` |", clientTitle(c, chinese), c.Name)
 		for _, system := range systems {
 			system.Getenv = func(name string) string {
 				return map[string]string{"windows APPDATA": "%APPDATA%"}[system.OS+" "+name]
@@ -144,6 +151,13 @@ func clientsTable(chinese bool) string {
 		fmt.Fprintf(&b, " %s |\n", words[c.Asks])
 	}
 	return b.String()
+}
+
+func clientTitle(c install.Client, chinese bool) string {
+	if chinese {
+		return strings.Replace(c.Title, "an mcp.json in this folder", "当前目录中的 mcp.json", 1)
+	}
+	return c.Title
 }
 
 // TestEveryClientHasASection checks that the page of clients says of each how to begin.
