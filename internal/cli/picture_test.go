@@ -20,22 +20,26 @@ var passing = map[*regexp.Regexp]string{
 	regexp.MustCompile(`scnet-mcp (devel|v?[0-9]\S*), driven`): "scnet-mcp, driven",
 }
 
-// TestPictures keeps the pictures of the README equal to what the program prints.
+// TestPictures keeps the pictures of the pages equal to what the program prints and sends.
 func TestPictures(t *testing.T) {
 	deletion := []string{"call", "delete_instances", "--demo", "instance_ids=d3e0702e9389426cbc9cb86cdc548a54"}
 	code, preview, notice := run(t, nil, "", deletion...)
 	if code != 3 {
 		t.Fatalf("exit status %d: %s", code, notice)
 	}
-	for name, shown := range map[string]struct{ command, output string }{
-		"preview": {strings.Join(deletion, " "), preview + notice},
-		"demo":    {"demo", execute(t, program(t), "demo")},
+	asked, answered := firstUse(t, program(t), "en")
+	askedChinese, answeredChinese := firstUse(t, program(t), "zh")
+	for name, shown := range map[string]struct{ first, output string }{
+		"preview":         {"$ scnet-mcp " + strings.Join(deletion, " "), preview + notice},
+		"demo":            {"$ scnet-mcp demo", execute(t, program(t), "demo")},
+		"first-use":       {asked, answered},
+		"first-use.zh-CN": {askedChinese, answeredChinese},
 	} {
 		output := strings.TrimRight(shown.output, "\n")
 		for pattern, constant := range passing {
 			output = pattern.ReplaceAllString(output, constant)
 		}
-		golden.Check(t, filepath.Join("..", "..", "docs", "images", name+".svg"), picture("$ scnet-mcp "+shown.command, output))
+		golden.Check(t, filepath.Join("..", "..", "docs", "images", name+".svg"), picture(shown.first, output))
 	}
 }
 
@@ -48,8 +52,8 @@ const (
 
 // picture draws a terminal. Each run of narrow and of wide characters is stretched to its cells, so that columns stand below
 // one another in any font.
-func picture(command, output string) string {
-	lines := []string{command}
+func picture(first, output string) string {
+	lines := []string{first}
 	for line := range strings.SplitSeq(output, "\n") {
 		lines = append(lines, wrapped(line)...)
 	}
@@ -60,7 +64,7 @@ func picture(command, output string) string {
 		`<g fill="#e6edf3" font-size="13" font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'Noto Sans Mono CJK SC',monospace">` + "\n")
 	for i, line := range lines {
 		style := ""
-		if i == 0 {
+		if i == 0 || strings.HasPrefix(line, speaker) {
 			style = ` fill="#7ee787" font-weight="bold"`
 		}
 		column := 0
