@@ -72,8 +72,8 @@ $(TOOLS)/golangci-lint-%:
 bench: build ## print one table of this server, a bare mcp-go server and the parts of a call; needs Linux
 	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME)
 
-bench-peer: build ## print the same table with another server: PEER="command" TOOL=name ARGS='{"json":1}'
-	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME) -peer '$(PEER)' -tool '$(TOOL)' -args '$(or $(ARGS),{})'
+bench-peer: build ## print the same table with another server: PEER="command" PEER_HTTP="command" TOOL=name ARGS='{"json":1}'
+	$(GO) run ./internal/bench/compare -server bin/scnet-mcp -each $(BENCHTIME) -peer '$(PEER)' -peer-http '$(PEER_HTTP)' -tool '$(TOOL)' -args '$(or $(ARGS),{})'
 
 bench-go: ## run the Go benchmarks; use BENCHCOUNT=10 for benchstat
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem -count $(BENCHCOUNT) ./...

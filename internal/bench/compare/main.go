@@ -14,10 +14,10 @@ import (
 
 // settings are what is measured, and for how long.
 type settings struct {
-	server, peer, tool, arguments string
-	only                          *regexp.Regexp
-	each                          time.Duration
-	rounds                        int
+	server, peer, peerHTTP, tool, arguments string
+	only                                    *regexp.Regexp
+	each                                    time.Duration
+	rounds                                  int
 }
 
 func main() {
@@ -28,6 +28,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.server, "server", "bin/scnet-mcp", "the binary of this server")
 	flag.StringVar(&s.peer, "peer", "", "the command of another server, over stdio")
+	flag.StringVar(&s.peerHTTP, "peer-http", "", "the command that lets it serve Streamable HTTP at /mcp; the address is added to it")
 	flag.StringVar(&s.tool, "tool", "", "the tool of the other server that is called")
 	flag.StringVar(&s.arguments, "args", "{}", "its arguments")
 	flag.DurationVar(&s.each, "each", time.Second, "how long each is measured at a time")

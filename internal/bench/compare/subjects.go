@@ -55,17 +55,34 @@ func subjectsOf(ctx context.Context, s settings, service *service) (subjects []s
 		add(subject{name: "list_instances, HTTP", rows: rows, pid: oursHTTP.cmd.Process.Pid, close: oursHTTP.close,
 			call: func(ctx context.Context) error { return oursHTTP.call(ctx, "list_instances", limited(rows)) }})
 	}
-	if s.peer != "" {
-		peer, err := startStdio(ctx, strings.Fields(s.peer), nil)
-		if err != nil {
-			return subjects, err
-		}
-		add(subject{name: s.tool + " of " + strings.Fields(s.peer)[0], pid: peer.cmd.Process.Pid, close: peer.close,
-			call: func(context.Context) error { return peer.call(s.tool, s.arguments) }})
+	peers, err := peersOf(ctx, s)
+	if add(peers...); err != nil {
+		return subjects, err
 	}
 	parts, err := partsOf(service)
 	add(parts...)
 	return subjects, err
+}
+
+// peersOf starts the other server, over each transport that there is a command for.
+func peersOf(ctx context.Context, s settings) (subjects []subject, err error) {
+	if s.peer != "" {
+		peer, err := startStdio(ctx, strings.Fields(s.peer), nil)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, subject{name: s.tool + " of the peer, stdio", pid: peer.cmd.Process.Pid, close: peer.close,
+			call: func(context.Context) error { return peer.call(s.tool, s.arguments) }})
+	}
+	if s.peerHTTP != "" {
+		peer, err := startHTTP(ctx, strings.Fields(s.peerHTTP), nil)
+		if err != nil {
+			return subjects, err
+		}
+		subjects = append(subjects, subject{name: s.tool + " of the peer, HTTP", pid: peer.cmd.Process.Pid, close: peer.close,
+			call: func(ctx context.Context) error { return peer.call(ctx, s.tool, s.arguments) }})
+	}
+	return subjects, nil
 }
 
 func limited(rows int) string { return fmt.Sprintf(`{"limit":%d}`, rows) }
