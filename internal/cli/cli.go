@@ -32,12 +32,17 @@ type Streams struct {
 	Lang     lang.Lang // of what is written for people
 }
 
+// commonFlags belong to all commands.
+type commonFlags struct {
+	Lang     string `name:"lang" enum:"zh,en,auto" default:"auto" placeholder:"LANG" help:"Language of what people read: zh, en or auto, which is that of the locale (LC_ALL, LC_MESSAGES, LANG)."`
+	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
+}
+
 // grammar is the whole command line. Every flag can also be set as SCNET_MCP_ and its name in capitals.
 type grammar struct {
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print version, commit and Go version."`
 
-	Lang     string `name:"lang" enum:"zh,en,auto" default:"auto" placeholder:"LANG" help:"Language of what people read: zh, en or auto, which is that of the locale (LC_ALL, LC_MESSAGES, LANG)."`
-	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
+	commonFlags
 
 	Serve      serveCommand      `cmd:"" default:"withargs" help:"Serve MCP over stdio (the default command) or HTTP."`
 	Install    installCommand    `cmd:"" help:"Write the server into the configuration of an MCP client, after showing the change."`
@@ -54,6 +59,13 @@ type grammar struct {
 	Help       helpCommand       `cmd:"" help:"Show the help of a command, or of a tool."`
 }
 
+// serveGrammar is the part of the grammar that a start of the server needs. Kong describes every flag of every command before
+// it reads the first argument, which took an eighth of the start.
+type serveGrammar struct {
+	commonFlags
+	Serve serveCommand `cmd:"" default:"withargs"`
+}
+
 // status ends a command with an exit code without printing anything more.
 type status int
 
@@ -67,47 +79,95 @@ func Run(args []string, streams Streams) (code int) {
 	defer stop()
 
 	streams.Lang = languageOf(args)
+	l := commandLine{ctx: ctx, args: args, streams: streams}
+	var serve serveGrammar
+	if command := l.serve(&serve); command != nil {
+		return l.run(command, serve.LogLevel)
+	}
 	var commands grammar
-	exited := -1
-	parser, err := kong.New(&commands,
+	command, code := l.parse(&commands)
+	if command == nil {
+		return code
+	}
+	return l.run(command, commands.LogLevel)
+}
+
+// commandLine is what is to be understood and run.
+type commandLine struct {
+	ctx     context.Context
+	args    []string
+	streams Streams
+}
+
+// parser returns the parser of a grammar.
+func (l commandLine) parser(grammar any, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(grammar, append(more,
 		kong.Name("scnet-mcp"),
+		kong.DefaultEnvars("SCNET_MCP"),
+		kong.Writers(reader{l.streams.Out}, l.streams.Err),
+		kong.Bind(clientPipe{l.streams.Out}),
+		kong.Bind(Streams{In: l.streams.In, Out: reader{l.streams.Out}, Err: l.streams.Err, Lang: l.streams.Lang}),
+		kong.BindTo(l.ctx, (*context.Context)(nil)),
+	)...)
+}
+
+// serve returns the command if the line starts a server, and nil if it does anything else or is wrong.
+func (l commandLine) serve(commands *serveGrammar) *kong.Context {
+	if len(l.args) > 0 && l.args[0] != "serve" && !strings.HasPrefix(l.args[0], "-") {
+		return nil
+	}
+	parser, err := l.parser(commands, kong.NoDefaultHelp())
+	if err != nil || forgetEmptySettings(parser.Model) != nil {
+		return nil
+	}
+	command, err := parser.Parse(l.args)
+	if err != nil {
+		return nil
+	}
+	return command
+}
+
+// parse returns the command of the line; nil, with the exit status, if there is nothing left to run.
+func (l commandLine) parse(commands *grammar) (*kong.Context, int) {
+	exited := -1
+	parser, err := l.parser(commands,
 		kong.Description("MCP server for container instances on SCNet (超算互联网). Credentials are read from the environment: "+
 			"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."),
-		kong.DefaultEnvars("SCNET_MCP"),
 		kong.Vars{"version": versionText()},
-		kong.Writers(reader{streams.Out}, streams.Err),
 		kong.Exit(func(code int) { exited = max(exited, code) }),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(printHelp),
-		kong.Bind(clientPipe{streams.Out}),
-		kong.Bind(Streams{In: streams.In, Out: reader{streams.Out}, Err: streams.Err, Lang: streams.Lang}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
-		return exitError
+		_, _ = fmt.Fprintf(l.streams.Err, "scnet-mcp: %v\n", err)
+		return nil, exitError
 	}
 	if err := forgetEmptySettings(parser.Model); err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "scnet-mcp: %v\n", err)
-		return exitUsage
+		_, _ = fmt.Fprintf(l.streams.Err, "scnet-mcp: %v\n", err)
+		return nil, exitUsage
 	}
-	if len(args) > 0 && args[0] == completeWord {
-		complete(ctx, parser.Model, args[1:], streams.Out)
-		return exitOK
+	if len(l.args) > 0 && l.args[0] == completeWord {
+		complete(l.ctx, parser.Model, l.args[1:], l.streams.Out)
+		return nil, exitOK
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(l.args)
 	if exited >= 0 { // --help has been printed
-		return exited
+		return nil, exited
 	}
 	if err != nil {
-		_ = wrong(streams, wantsJSON(nil, args), fmt.Errorf("%w\nTry: scnet-mcp --help", err))
-		return exitUsage
+		_ = wrong(l.streams, wantsJSON(nil, l.args), fmt.Errorf("%w\nTry: scnet-mcp --help", err))
+		return nil, exitUsage
 	}
-	log, flush := newLog(streams.Err, commands.LogLevel)
+	return command, exitOK
+}
+
+// run runs the command of the line and returns the exit status.
+func (l commandLine) run(command *kong.Context, logLevel string) int {
+	log, flush := newLog(l.streams.Err, logLevel)
 	defer flush()
 	quietStandardLog(log)
-	return exitStatus(ctx, streams, command, command.Run(log))
+	return exitStatus(l.ctx, l.streams, command, command.Run(log))
 }
 
 // exitStatus prints the error that a command ended with, unless the command has done so itself, and returns the exit status.

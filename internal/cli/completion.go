@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 
@@ -46,7 +47,9 @@ type candidate struct{ value, help string }
 
 // plain is what a shell takes as it is typed, quoted or not. Names are written by others, and nobody looks closely at what
 // a completion has put there: anything else is not offered.
-var plain = regexp.MustCompile(`^[\p{L}\p{N}_.,:/@%+=-]*$`)
+var plain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[\p{L}\p{N}_.,:/@%+=-]*$`)
+})
 
 // line is a command line whose last word is being completed.
 type line struct {
@@ -67,7 +70,7 @@ func complete(ctx context.Context, commands *kong.Application, words []string, o
 	l.ctx, l.current = ctx, words[len(words)-1]
 	var b strings.Builder
 	for _, c := range l.candidates() {
-		if !strings.HasPrefix(c.value, l.current) || !plain.MatchString(c.value) {
+		if !strings.HasPrefix(c.value, l.current) || !plain().MatchString(c.value) {
 			continue
 		}
 		b.WriteString(c.value)

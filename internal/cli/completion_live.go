@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
@@ -188,7 +189,9 @@ func byID(before string, all []bearer, given []string) (candidates []candidate) 
 }
 
 // unambiguous is what a name has to be to be offered: as plain as candidates are, and nothing that means something to call.
-var unambiguous = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}_.:+-]*$`)
+var unambiguous = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}_.:+-]*$`)
+})
 
 // byName offers names, which people know, and ids where a name would not do or an id has been begun.
 func byName(before, start string, all []bearer, given []string) (candidates []candidate) {
@@ -200,7 +203,7 @@ func byName(before, start string, all []bearer, given []string) (candidates []ca
 		if slices.Contains(given, before+b.Name) || slices.Contains(given, before+b.ID) {
 			continue
 		}
-		isName := count[b.Name] == 1 && unambiguous.MatchString(b.Name)
+		isName := count[b.Name] == 1 && unambiguous().MatchString(b.Name)
 		switch {
 		case isName && strings.HasPrefix(b.Name, start):
 			candidates = append(candidates, candidate{before + b.Name, b.Status + " " + b.ID})

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 )
@@ -56,7 +57,9 @@ var colours = map[string]string{
 }
 
 // tableHead is the first line of a table.
-var tableHead = regexp.MustCompile(`^[A-Z]+( [A-Z]+)?(  +[A-Z]+( [A-Z]+)?)+ *$`)
+var tableHead = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Z]+( [A-Z]+)?(  +[A-Z]+( [A-Z]+)?)+ *$`)
+})
 
 // result colours the text of a result: the word that it begins with, the heads of tables, and the column that says how each
 // row stands. What others wrote has a bar before it, and no colour.
@@ -68,7 +71,7 @@ func (p paint) result(all string) string {
 	column := -1 // in cells; of the table that the line is in
 	for i, line := range lines {
 		switch {
-		case tableHead.MatchString(line):
+		case tableHead().MatchString(line):
 			column = slices.Max([]int{strings.Index(line, "  STATUS"), strings.Index(line, "  OUTCOME")})
 			lines[i] = p.as(bold, line)
 		case strings.HasPrefix(line, "|"):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -43,6 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, streams Streams, stdout clientPi
 	release := time.AfterFunc(releaseAfter, releaseStart)
 	defer release.Stop()
 	if c.Transport == overStdio {
+		defer limitProcessors()()
 		return c.serveStdio(ctx, streams, stdout.Writer, log)
 	}
 	return c.serveHTTP(ctx, streams, log)
@@ -94,6 +96,17 @@ func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+}
+
+// limitProcessors lets Go code run on one processor at a time; GOMAXPROCS says otherwise. A server over stdio has one user
+// and mostly waits. With more, each step of a call wakes a thread on another processor, which costs more than the step: a
+// fifth of a call's CPU time. Calls still run at the same time; only their Go code takes turns.
+func limitProcessors() (restore func()) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
+	}
+	runtime.GOMAXPROCS(1)
+	return runtime.SetDefaultGOMAXPROCS
 }
 
 // warnUnconfigured tells at start what is missing, because many hosts show only the log when a call fails.
