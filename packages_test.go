@@ -56,7 +56,7 @@ var packages = map[string][]string{
 	"internal/secret":    {},
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/lang", module + "internal/trace"},
-	"internal/callers":   {module + "internal/lang", module + "internal/guard", module + "schemas"},
+	"internal/callers":   {module + "internal/lang", module + "internal/guard", module + "internal/oauth", module + "schemas"},
 	"internal/metrics":   {},
 	"internal/oauth":     {module + "internal/upstream", "github.com/go-jose/go-jose/v4/..."},
 	"internal/oauth/issuertest": { // a server for tests

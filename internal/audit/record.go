@@ -51,6 +51,9 @@ type Record struct {
 	Call  string    `json:"call,omitempty"` // joins an intent and its result
 
 	Caller        string `json:"caller,omitempty"`
+	Issuer        string `json:"iss,omitempty"` // with sub and client_id: whom the caller's access token was issued to
+	Subject       string `json:"sub,omitempty"`
+	ClientID      string `json:"client_id,omitempty"`
 	Client        string `json:"client,omitempty"`
 	ClientVersion string `json:"client_version,omitempty"`
 	Transport     string `json:"transport,omitempty"`
@@ -253,14 +256,15 @@ func shorten(r Record) (Record, []string) {
 		name string
 		text *string
 	}{
-		{"call", &r.Call}, {"caller", &r.Caller},
+		{"call", &r.Call}, {"caller", &r.Caller}, {"iss", &r.Issuer}, {"sub", &r.Subject}, {"client_id", &r.ClientID},
 		{"transport", &r.Transport}, {"server", &r.Server}, {"tool", &r.Tool}, {"risk", &r.Risk},
 		{"region", &r.Region}, {"rule", &r.Rule}, {"consent", &r.Consent}, {"token", &r.Token},
 		{"state", &r.State}, {"trace", &r.Trace}, {"continues", &r.Continues},
 	} {
 		short(field.name, field.text, maxText)
 	}
-	// The client's name for itself is the only text here that has not been cleaned before.
+	// What the client and the authorization server call the client and its user has not been cleaned before.
+	r.Issuer, r.Subject, r.ClientID = clean.Line(r.Issuer, 0), clean.Line(r.Subject, 0), clean.Line(r.ClientID, 0)
 	r.Client, r.ClientVersion, r.Caller = clean.Line(r.Client, 0), clean.Line(r.ClientVersion, 0), clean.Line(r.Caller, 0)
 	short("client", &r.Client, maxName)
 	short("client_version", &r.ClientVersion, maxName)

@@ -69,11 +69,11 @@ func (b *Book[T]) fill() {
 	b.current.Store(now)
 }
 
-// Find returns what is kept for the caller whose token it is.
-func (b *Book[T]) Find(token string) (kept T, ok bool) {
+// Find returns the caller whose token it is, and what is kept for it.
+func (b *Book[T]) Find(token string) (c Caller, kept T, ok bool) {
 	now := b.current.Load()
-	caller, ok := now.table.Find(token)
-	return now.byName[caller.Name].kept, ok
+	c, ok = now.table.Find(token)
+	return c, now.byName[c.Name].kept, ok
 }
 
 // Holds reports whether kept, which Find returned earlier, is still what is kept for its caller. It is not once the caller's

@@ -45,7 +45,7 @@ func TestBook(t *testing.T) {
 	}
 	find := func(token string) *string {
 		t.Helper()
-		kept, ok := book.Find(token)
+		_, kept, ok := book.Find(token)
 		if ok != (kept != nil) {
 			t.Errorf("found %v, %v", kept, ok)
 		}
@@ -101,7 +101,7 @@ func TestBookReadAndSearchedAtOnce(t *testing.T) {
 				if err := book.Reload(); err != nil {
 					t.Error(err)
 				}
-				if kept, ok := book.Find(token); !ok || *kept != "ann" {
+				if _, kept, ok := book.Find(token); !ok || *kept != "ann" {
 					t.Errorf("%v, %v", kept, ok)
 				}
 			}

@@ -1,5 +1,5 @@
-// Package callers knows who may use a server over HTTP, and what each of them may do: a file of names, digests of tokens
-// and policies.
+// Package callers knows who may use a server over HTTP, and what each of them may do: a file of names, of digests of tokens
+// or what selects access tokens, and of policies.
 package callers
 
 import (
@@ -43,8 +43,9 @@ type Caller struct {
 	MaxMutationsPerHour int // instances changed in any hour; 0 when the file sets none
 
 	// Digest is Digest of the token: 64 lower-case hexadecimal digits. It names the token without giving it away, and
-	// changes with it.
+	// changes with it. A caller has either a token or a selector.
 	Digest string
+	OAuth  Selector
 
 	allow, protect []string // the patterns as they were written
 }
@@ -110,6 +111,7 @@ func (c Caller) String() string {
 	list := func(label string, items []string) { say(len(items) > 0, "%s %s", label, strings.Join(items, " ")) }
 
 	p := c.Policy
+	say(c.OAuth != Selector{}, "%s", c.OAuth)
 	say(p.ReadOnly, "only reads")
 	say(!p.ReadOnly, "reads and changes")
 	say(p.Toolsets != nil && len(p.Toolsets) == 0, "no tools at all")

@@ -98,7 +98,8 @@ var fields = []struct {
 	read     func(r *reader, path string, value any, c *Caller)
 }{
 	{"name", true, (*reader).name},
-	{"token_sha256", true, (*reader).digest},
+	{"token_sha256", false, (*reader).digest},
+	{"oauth", false, (*reader).selector},
 	{"read_only", false, func(r *reader, path string, value any, c *Caller) { c.Policy.ReadOnly = r.yes(path, value) }},
 	{"toolsets", false, func(r *reader, path string, value any, c *Caller) { // of which an empty list means none
 		c.Policy.Toolsets = r.names(path, value, "toolset", r.known.Toolsets)
@@ -147,6 +148,14 @@ func (r *reader) caller(path string, value any) (c Caller) {
 		} else if f.required {
 			r.wrong(at, "is missing; scnet-mcp callers new NAME prints it")
 		}
+	}
+	_, token := object["token_sha256"]
+	_, selector := object["oauth"]
+	switch {
+	case !token && !selector:
+		r.wrong(path+".token_sha256", "is missing; scnet-mcp callers new NAME prints it. With --oauth-issuer, oauth can stand in its place")
+	case token && selector:
+		r.wrong(path+".oauth", "cannot stand beside token_sha256; make two entries")
 	}
 	r.unknown(path, object, valid)
 	return c

@@ -143,7 +143,7 @@ func TestDigestProblems(t *testing.T) {
 
 func TestFieldProblems(t *testing.T) {
 	const (
-		fields = "valid are name, token_sha256, read_only, toolsets, disable_tools, allow, protect, max_targets, " +
+		fields = "valid are name, token_sha256, oauth, read_only, toolsets, disable_tools, allow, protect, max_targets, " +
 			"max_accelerators, max_running_accelerators, allow_access_urls, max_mutations_per_hour, consent, never_ask"
 		whole = "must be a whole number of at least 1"
 	)

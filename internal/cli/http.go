@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,10 +20,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
-	"github.com/scnet-mcp/scnet-mcp/internal/callers"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
+	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -58,11 +61,15 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 
 	c.apply(&options)
 	options.Ready = func(ctx context.Context) error { return ready(withLog(ctx, log), service, store) }
+	issuer, err := c.issuer()
+	if err != nil {
+		return err
+	}
 	options.Metrics = meter.Handler()
 	options.Watch = server.Watch{
 		Request: meter.HTTPRequest, Refused: meter.Refusal, StreamOpened: meter.StreamOpened,
 	}
-	reloads, err := c.readFiles(toolbox, &options)
+	reloads, err := c.readFiles(toolbox, issuer, &options)
 	if err != nil {
 		return err
 	}
@@ -71,6 +78,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 		return fmt.Errorf("--listen: %w; stop what listens there, or name another address", err)
 	}
 	described := serverOptions(service, toolbox, c.Demo, log)
+	described.OAuth = issuer != nil
 	web := server.New(described).NewHTTP(options)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that the server runs: unheard, it would end it
@@ -83,6 +91,9 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
 	defer cancel()
 	background.Go(func() { reloadOnHangup(ctx, hangups, log, web, reloads) })
+	if issuer != nil {
+		background.Go(func() { issuer.Run(ctx, logIssuer(log)) })
+	}
 	if store != nil {
 		background.Go(func() { keepShared(ctx, service.Ledger, log) })
 	}
@@ -93,14 +104,23 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 func (c serveCommand) apply(o *server.HTTPOptions) {
 	o.SSE = c.Transport == overSSE
 	o.Hosts, o.Origins = c.AllowedHosts, c.AllowedOrigins
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" {
+		o.Hosts = append(slices.Clip(o.Hosts), u.Host)
+	}
+	if c.OAuthIssuer != "" {
+		o.OAuth = &server.OAuth{Issuer: c.OAuthIssuer, Resource: c.PublicURL}
+	}
 	o.MaxConnections, o.RequestsPerSecond, o.Grace = c.MaxConnections, c.RequestsPerSecond, c.ShutdownGrace
 }
 
 // readFiles sets what is in the files that flags name. It returns what reads each of them again.
-func (c serveCommand) readFiles(base *toolbox.Toolbox, o *server.HTTPOptions) (reloads map[string]func() error, err error) {
+func (c serveCommand) readFiles(
+	base *toolbox.Toolbox, issuer *oauth.Verifier, o *server.HTTPOptions,
+) (reloads map[string]func() error, err error) {
 	reloads = map[string]func() error{}
 	if c.Callers != "" {
-		if reloads["callers"], err = useCallers(c.Callers, base, o); err != nil {
+		admitted := &admission{base: base, issuer: issuer}
+		if reloads["callers"], err = admitted.open(c.Callers, o); err != nil {
 			return nil, fmt.Errorf("--callers: %w", err)
 		}
 	}
@@ -123,19 +143,6 @@ func countCall(meter *metrics.Metrics) func(toolbox.Observation) {
 		meter.Consent(o.Tool, o.Consent)
 		meter.Refusal(o.Rule)
 	}
-}
-
-// useCallers lets in the callers of a file, each with what its policy leaves of base, and returns what reads the file again.
-func useCallers(path string, base *toolbox.Toolbox, o *server.HTTPOptions) (reload func() error, err error) {
-	book, err := callers.OpenBook(path, knownNames(), func(one callers.Caller, live guard.Live) server.Caller {
-		own := base.ForCaller(one.Name, one.Policy, live, one.MaxMutationsPerHour)
-		return server.Caller{Name: one.Name, Digest: one.Digest, Toolbox: own}
-	})
-	if err != nil {
-		return nil, err
-	}
-	o.Authenticate, o.StillValid = book.Find, book.Holds
-	return book.Reload, nil
 }
 
 func newMetrics() *metrics.Metrics {
@@ -221,11 +228,11 @@ func (c serveCommand) announce(out io.Writer, address net.Addr) error {
 		URL     string            `json:"url"`
 		Headers map[string]string `json:"headers,omitempty"`
 	}
-	client := entry{Type: overHTTP, URL: base + "/mcp"}
+	client := entry{Type: overHTTP, URL: cmp.Or(c.PublicURL, base+"/mcp")}
 	if c.Transport == overSSE {
 		client = entry{Type: overSSE, URL: base + "/sse"}
 	}
-	if c.Callers != "" {
+	if c.Callers != "" && c.OAuthIssuer == "" { // a client that finds the authorization server logs in by itself
 		client.Headers = map[string]string{"Authorization": "Bearer TOKEN"}
 	}
 	snippet, err := json.MarshalIndent(map[string]map[string]entry{"mcpServers": {"scnet": client}}, "", "  ")

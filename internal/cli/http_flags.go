@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -26,6 +29,9 @@ type httpFlags struct {
 	Listen    string `group:"http" placeholder:"HOST:PORT" help:"Where to listen; default: 127.0.0.1:8765."`
 
 	Callers        string   `group:"http" placeholder:"FILE" type:"path" help:"Who may call, with which token, and what each may do; read again on SIGHUP; see callers new. Needed as soon as another machine can connect, also through a proxy."`
+	OAuthIssuer    string   `name:"oauth-issuer" group:"http" placeholder:"URL" help:"Take access tokens (JWTs) of this OAuth authorization server, from those whom an entry with oauth in the callers file selects; needs --callers and --public-url."`
+	OAuthAudience  []string `name:"oauth-audience" group:"http" placeholder:"TEXT" help:"An audience that access tokens may be for, as many as there are; default: the public URL."`
+	PublicURL      string   `group:"http" placeholder:"URL" help:"Where clients reach the server for MCP, such as https://mcp.example.org/mcp; its host is an allowed host."`
 	TLSCert        string   `group:"http" placeholder:"FILE" type:"path" help:"Certificate chain in PEM; read again on SIGHUP."`
 	TLSKey         string   `group:"http" placeholder:"FILE" type:"path" help:"Private key of the certificate in PEM; read again on SIGHUP."`
 	BehindProxy    bool     `group:"http" help:"A proxy in front of the server terminates TLS."`
@@ -76,6 +82,7 @@ func (f *httpFlags) check() error {
 		problem("--state is for replicas, which need the same key: give --key-file too; " +
 			"`head -c 32 /dev/urandom | base64 > FILE && chmod 600 FILE` makes one")
 	}
+	f.checkOAuth(problem)
 	for _, host := range f.AllowedHosts {
 		if host == "" || strings.ContainsAny(host, "*/ ") {
 			problem("--allowed-hosts: %q is not a host name; there are no wildcards", host)
@@ -93,6 +100,36 @@ func (f *httpFlags) check() error {
 	return errors.Join(problems...)
 }
 
+// checkOAuth refuses what would let in nobody, or too many.
+func (f *httpFlags) checkOAuth(problem func(format string, args ...any)) {
+	if f.OAuthIssuer == "" {
+		if f.PublicURL != "" || f.OAuthAudience != nil {
+			problem("--public-url and --oauth-audience are for --oauth-issuer; give it too")
+		}
+		return
+	}
+	if err := oauth.CheckIssuer(f.OAuthIssuer); err != nil {
+		problem("--oauth-issuer: %w", err)
+	}
+	if f.Callers == "" {
+		problem("--oauth-issuer lets in nobody by itself: name a file with --callers, in which an entry such as " +
+			`{"name": "team", "oauth": {"group": "operators"}, "read_only": true} says whom, and what they may do`)
+	}
+	if slices.Contains(f.OAuthAudience, "") {
+		problem("--oauth-audience: an audience is empty")
+	}
+	const form = "the whole URL that clients are given, such as https://mcp.example.org/mcp"
+	u, err := upstream.CheckURL(f.PublicURL)
+	switch {
+	case f.PublicURL == "":
+		problem("--oauth-issuer needs --public-url, which tokens are for: %s", form)
+	case err != nil:
+		problem("--public-url: %w", err)
+	case strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.ForceQuery || path.Clean(u.Path) != u.Path:
+		problem("--public-url: %q is not %s", f.PublicURL, form)
+	}
+}
+
 // unused refuses flags that stdio has no use for: who gives --callers believes that tokens are asked for.
 func (f *httpFlags) unused() error {
 	var problems []error
@@ -101,6 +138,7 @@ func (f *httpFlags) unused() error {
 		given bool
 	}{
 		{"listen", f.Listen != ""}, {"callers", f.Callers != ""}, {"tls-cert", f.TLSCert != ""}, {"tls-key", f.TLSKey != ""},
+		{"oauth-issuer", f.OAuthIssuer != ""}, {"oauth-audience", f.OAuthAudience != nil}, {"public-url", f.PublicURL != ""},
 		{"behind-proxy", f.BehindProxy}, {"allowed-hosts", f.AllowedHosts != nil}, {"allowed-origins", f.AllowedOrigins != nil},
 		{"requests-per-second", f.RequestsPerSecond != 0}, {"max-connections", f.MaxConnections != 0},
 		{"shutdown-grace", f.ShutdownGrace != 0}, {"key-file", f.KeyFile != ""}, {"state", f.State != ""},

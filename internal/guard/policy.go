@@ -53,6 +53,9 @@ type Policy struct {
 	// NeverAsk leaves humans unasked: for clients that declare that they can ask, and drop the question.
 	NeverAsk bool
 
+	// Grant is what the scopes of the caller's access token allow.
+	Grant Grant
+
 	narrowedBy []Policy // what each of these forbids is forbidden too
 }
 
@@ -107,6 +110,7 @@ const (
 	allowRule    = "allow"
 	targetsRule  = "max-targets"
 	accessRule   = "allow-access-urls"
+	scopeRule    = "scope"
 
 	// ConsentRule is the Rule of a Refusal because the client cannot give the consent that is needed.
 	ConsentRule = "consent"
@@ -121,7 +125,7 @@ const Local = "local"
 func Rules() []string {
 	return []string{
 		readOnlyRule, toolsetsRule, disabledRule, allowRule, protectRule, targetsRule, acceleratorsRule, runningRule, budgetRule,
-		accessRule,
+		accessRule, scopeRule,
 		ConsentRule, CallerRule,
 	}
 }

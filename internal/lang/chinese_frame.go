@@ -57,6 +57,7 @@ var chineseFrame = []message{
 	{"%s is not offered: %w", "未提供 %s：%w"},
 	{"%s is read-only, and %s changes something", "%s为只读，而 %s 会做变更"},
 	{"%s matching %s", "匹配 %[2]s 的%[1]s"},
+	{"%s needs the scope %s, which the access token does not have", "%s 需要作用域（scope）%s，访问令牌没有该作用域"},
 	{"%s on %s", "%s 挂载到 %s"},
 	{"%s.", "%s。"},
 	{"%s: ", "%s："},

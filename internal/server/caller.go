@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -11,8 +12,11 @@ import (
 // Caller is somebody who may call, and what with.
 type Caller struct {
 	Name    string
-	Digest  string           // of the token; changes with it
 	Toolbox *toolbox.Toolbox // nil: that of the server
+
+	Identity toolbox.Identity // of a caller with an access token
+	Expires  time.Time        // when that ends; zero: never
+	Entry    any              // what let the caller in, for HTTPOptions.StillValid
 
 	transport string
 }

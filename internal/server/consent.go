@@ -80,7 +80,7 @@ func problemMeta(problem *toolbox.Problem) *mcp.Meta {
 // them.
 func (s *Server) caller(ctx context.Context) toolbox.Caller {
 	known := callerOf(ctx)
-	caller := toolbox.Caller{Name: known.Name, Transport: known.transport}
+	caller := toolbox.Caller{Name: known.Name, Identity: known.Identity, Transport: known.transport}
 	var client mcp.Implementation
 	if info := mcpserver.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
 		if info.ClientInfo != nil {

@@ -40,6 +40,7 @@ type HTTPOptions struct {
 
 	// Authenticate returns the caller that a bearer token belongs to. Nil: no token is wanted, and everybody is "local".
 	Authenticate func(token string) (Caller, bool)
+	OAuth        *OAuth // nil: there are no access tokens
 	// StillValid reports whether a caller that was authenticated earlier would be so again. Nil: always.
 	StillValid func(Caller) bool
 

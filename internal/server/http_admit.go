@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log"
+	"maps"
 	"math"
 	"mime"
 	"net"
@@ -114,7 +115,7 @@ func (h *HTTP) preflight(w http.ResponseWriter, r *http.Request) (answered bool)
 	w.Header().Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); h.isAllowedOrigin(origin) {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Expose-Headers", mcp.HeaderSessionID)
+		w.Header().Set("Access-Control-Expose-Headers", mcp.HeaderSessionID+", WWW-Authenticate")
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
@@ -137,13 +138,22 @@ func (h *HTTP) authenticate(w http.ResponseWriter, r *http.Request) (Caller, boo
 	if h.options.Authenticate == nil {
 		return Caller{Name: guard.Local}, true
 	}
-	challenge := `Bearer realm="scnet-mcp"`
+	if len(r.Header.Values("Authorization")) > 1 { // a proxy in front may have looked at another one
+		w.Header().Set("WWW-Authenticate", h.challenge(guard.ScopesFor(guard.Read), "error", "invalid_request"))
+		h.refused(w, ruleToken, http.StatusBadRequest, "there is more than one Authorization header; send one")
+		return Caller{}, false
+	}
+	challenge := h.challenge(guard.ScopesFor(guard.Read))
 	text := "a token is needed: send it as Authorization: Bearer TOKEN"
 	if scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " "); found && strings.EqualFold(scheme, "Bearer") {
-		if caller, ok := h.options.Authenticate(strings.TrimSpace(token)); ok {
+		token = strings.TrimSpace(token)
+		if caller, ok := h.options.Authenticate(token); ok {
 			return caller, true
 		}
-		challenge += `, error="invalid_token"`
+		if h.options.OAuth != nil && strings.Count(token, ".") == 2 {
+			return h.byAccessToken(w, r, token)
+		}
+		challenge = h.challenge(guard.ScopesFor(guard.Read), "error", "invalid_token")
 		text = "the token belongs to no caller of this server"
 		h.server.attackLog.Warn().Str("remote", r.RemoteAddr).Msg("a wrong token was sent")
 	}
@@ -163,8 +173,9 @@ type callerLimits struct {
 func (h *HTTP) limits(caller Caller) *callerLimits {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	limits, known := h.callers[caller.Name] // as many as the operator has named
+	limits, known := h.callers[caller.Name]
 	if !known {
+		h.forgetIdle()
 		perSecond := h.options.RequestsPerSecond
 		limits = &callerLimits{
 			requests: rate.NewLimiter(rate.Limit(perSecond), 2*perSecond),
@@ -175,6 +186,21 @@ func (h *HTTP) limits(caller Caller) *callerLimits {
 		h.callers[caller.Name] = limits
 	}
 	return limits
+}
+
+// maxLimited is how many callers have limits before those that do nothing are forgotten: an authorization server knows any
+// number of them.
+const maxLimited = 4096
+
+// forgetIdle forgets the limits of callers to whom new ones would give no more than the old.
+func (h *HTTP) forgetIdle() {
+	if len(h.callers) < maxLimited {
+		return
+	}
+	maps.DeleteFunc(h.callers, func(_ string, l *callerLimits) bool {
+		full := func(r *rate.Limiter) bool { return r.Tokens() >= float64(r.Burst()) }
+		return len(l.running) == 0 && l.bytes.isEmpty() && full(l.requests) && full(l.upstream)
+	})
 }
 
 func (h *HTTP) admitRate(w http.ResponseWriter, caller Caller) bool {

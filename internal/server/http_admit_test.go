@@ -163,7 +163,7 @@ func TestPreflight(t *testing.T) {
 	}
 	a := knock(t.Context(), h, http.MethodPost, "/mcp", ping("1"), append(bearer(annsToken), "Origin",
 		"https://chat.example.org")...)
-	if a.status != http.StatusOK || a.header.Get("Access-Control-Expose-Headers") != "Mcp-Session-Id" {
+	if a.status != http.StatusOK || a.header.Get("Access-Control-Expose-Headers") != "Mcp-Session-Id, WWW-Authenticate" {
 		t.Errorf("%d %v", a.status, a.header)
 	}
 }

@@ -63,5 +63,11 @@ func (h *HTTP) serveReady(w http.ResponseWriter, r *http.Request, _ Caller) {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": "the server's log says why"})
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	body := map[string]string{"status": "ready"}
+	if h.options.OAuth != nil && h.options.OAuth.Degraded != nil {
+		if words := h.options.OAuth.Degraded(); words != "" {
+			body["degraded"] = words
+		}
+	}
+	writeJSON(w, http.StatusOK, body)
 }

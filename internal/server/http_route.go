@@ -17,6 +17,9 @@ func (h *HTTP) Handler() http.Handler {
 			byPath[r.path] = h.handler(r)
 		}
 	}
+	if h.options.OAuth != nil {
+		byPath[h.options.OAuth.metadataPath()] = byPath[resourceMetadataPath]
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if serve, known := byPath[r.URL.Path]; known {
 			serve(w, r)
@@ -80,6 +83,7 @@ var (
 		{path: "/mcp", steps: forCallers, serve: (*HTTP).serveMCP},
 		{path: "/sse", steps: forCallers, serve: (*HTTP).serveSSE, when: ifSSE},
 		{path: "/message", steps: forCallers, serve: (*HTTP).serveMessage, when: ifSSE},
+		{path: resourceMetadataPath, steps: forAnybody, serve: (*HTTP).serveResourceMetadata, when: ifOAuth},
 		{path: "/healthz", steps: forAnybody, serve: (*HTTP).serveHealth},
 		{path: "/readyz", steps: forAnybody, serve: (*HTTP).serveReady},
 		{path: "/metrics", steps: forCallers, serve: (*HTTP).serveMetrics, when: ifMetrics},

@@ -102,8 +102,12 @@ func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, caller Calle
 		h.refused(w, ruleSession, http.StatusNotFound, "there is no such session; open a new one at /sse")
 		return
 	}
-	if _, _, problem := readMessage(text); problem != nil {
+	m, k, problem := readMessage(text)
+	if problem != nil {
 		writeJSON(w, http.StatusBadRequest, problem.reply())
+		return
+	}
+	if k == request && !h.admitScope(h.on(r.Context(), caller, "sse"), w, caller, m) {
 		return
 	}
 	if !c.begin() {

@@ -244,7 +244,7 @@ func TestRecheck(t *testing.T) {
 	var gone atomic.Value
 	gone.Store("")
 	s := newSite(t, withSSE, callersOnly, func(o *HTTPOptions) {
-		o.StillValid = func(c Caller) bool { return c.Name != gone.Load() && c.Digest != "" }
+		o.StillValid = func(c Caller) bool { return c.Name != gone.Load() && c.Entry == c.Name }
 	})
 	anns, bobs := s.openSSE(bearer(annsToken)...), s.openSSE(bearer(bobsToken)...)
 	anns.send(call("1", "wait", `{}`))

@@ -30,17 +30,19 @@ type stream struct {
 	closed func()
 }
 
-// openStream returns a context that ends with the server's stop or when the caller is not valid any more, and false when
-// there are too many streams: they may take half of the connections, so that calls always find one.
+// openStream returns a context that ends with the server's stop, with the caller's token, or when the caller is not valid any
+// more, and false when there are too many streams: they may take half of the connections, so that calls always find one.
 func (h *HTTP) openStream(
 	ctx context.Context, caller Caller, kind streamKind,
 ) (_ context.Context, closeStream func(), ok bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	stop := expireWith(caller, cancel)
 	s := &stream{caller: caller, cancel: cancel, closed: func() {}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.streams) >= max(h.options.MaxConnections/2, 1) || h.streamsOf(caller) >= h.streamsPerCaller() {
 		cancel(context.Canceled)
+		stop()
 		return nil, nil, false
 	}
 	h.streams[s] = struct{}{}
@@ -52,6 +54,7 @@ func (h *HTTP) openStream(
 	}
 	return ctx, func() {
 		cancel(context.Canceled)
+		stop()
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.streams, s)

@@ -109,7 +109,7 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Caller) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	case request:
-		if h.admitCall(w) {
+		if h.admitCall(w) && h.admitScope(h.on(r.Context(), caller, "http"), w, caller, m) {
 			e.run()
 		}
 	}

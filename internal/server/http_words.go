@@ -7,12 +7,15 @@ type rule int
 
 const (
 	ruleAccept rule = iota
+	ruleAdmission
 	ruleBody
 	ruleBytes
 	ruleContentType
 	ruleHost
+	ruleIssuer
 	ruleOrigin
 	ruleRate
+	ruleScope
 	ruleSession
 	ruleStopping
 	ruleStreams
@@ -21,7 +24,8 @@ const (
 )
 
 var ruleNames = [ruleCount]string{
-	ruleAccept: "accept", ruleBody: "body", ruleBytes: "bytes", ruleContentType: "content_type", ruleHost: "host",
+	ruleAccept: "accept", ruleAdmission: "admission", ruleIssuer: "issuer", ruleScope: "scope",
+	ruleBody: "body", ruleBytes: "bytes", ruleContentType: "content_type", ruleHost: "host",
 	ruleOrigin: "origin", ruleRate: "rate", ruleSession: "session", ruleStopping: "stopping", ruleStreams: "streams",
 	ruleToken: "token",
 }

@@ -141,13 +141,21 @@ func (s *Server) visitor(ctx context.Context) prompts.Caller {
 	}
 }
 
-// declare says what the library offers.
+// declare says what the library offers, and which extensions hold.
 func (s *Server) declare(capabilities *mcp.ServerCapabilities) {
+	extensions := map[string]any{}
+	if s.oauth {
+		for _, name := range oauthExtensions {
+			extensions[name] = map[string]any{}
+		}
+		capabilities.Extensions = extensions
+	}
 	if s.library == nil {
 		return
 	}
+	extensions[skillsExtension] = map[string]any{}
+	capabilities.Extensions = extensions
 	_ = json.Unmarshal([]byte(`{"prompts":{},"resources":{},"completions":{}}`), capabilities) // their types have no names
-	capabilities.Extensions = map[string]any{skillsExtension: map[string]any{}}
 }
 
 func (s *Server) listPrompts(ctx context.Context, _ json.RawMessage) (found, error) {

@@ -347,7 +347,7 @@ func TestLibraryOfACaller(t *testing.T) {
 	listener, _ := serveHTTP(w, func(o *HTTPOptions) {
 		o.Authenticate = func(token string) (Caller, bool) {
 			policy, known := boxes[token]
-			return Caller{Name: token, Digest: token, Toolbox: w.server.tools.ForCaller(token, policy, guard.Fixed(policy), 5)}, known
+			return Caller{Name: token, Toolbox: w.server.tools.ForCaller(token, policy, guard.Fixed(policy), 5)}, known
 		}
 	})
 	s := &site{t: t, url: listener.URL, client: listener.Client()}

@@ -36,6 +36,12 @@ func (r *room) fits(n int64) bool {
 	return true
 }
 
+func (r *room) isEmpty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.used == 0
+}
+
 func (r *room) give(n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,6 +28,7 @@ type Options struct {
 	// Situation is what instructions and library depend on besides the tools that a caller is offered.
 	Situation prompts.Situation
 	Library   *prompts.Library // nil: neither prompts nor resources nor skills
+	OAuth     bool             // callers may come with access tokens
 	Toolbox   *toolbox.Toolbox
 	Log       zerolog.Logger
 }
@@ -39,6 +40,7 @@ type Server struct {
 	identity  mcp.Implementation // as every result of the newer era names it
 	situation prompts.Situation  // of no tools
 	library   *prompts.Library
+	oauth     bool
 	tools     *toolbox.Toolbox
 	ours      map[string]bool // the tools of the toolbox, withheld ones too; tests add others
 	log       zerolog.Logger
@@ -50,7 +52,7 @@ func New(o Options) *Server {
 	hooks := &mcpserver.Hooks{}
 	s := &Server{
 		identity:  mcp.Implementation{Name: o.Name, Version: o.Version, Title: o.Title, WebsiteURL: o.Website},
-		situation: o.Situation, library: o.Library,
+		situation: o.Situation, library: o.Library, oauth: o.OAuth,
 		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log,
 		attackLog: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
 	}
@@ -100,6 +102,13 @@ func (s *Server) situationOf(box *toolbox.Toolbox) prompts.Situation {
 		situation.Changing = situation.Changing || t.Risk != guard.Read
 	}
 	return situation
+}
+
+// refuseTool lets the toolbox refuse a tool that is beyond the caller's scopes, and says why.
+func (s *Server) refuseTool(ctx context.Context, name string) string {
+	box := s.toolbox(ctx)
+	_, err := box.Call(s.log.WithContext(ctx), toolbox.Call{Tool: name, Caller: s.caller(ctx)})
+	return toolbox.Explain(box.Lang(), err)
 }
 
 // introduction is what the server says of itself where a client gets to know it. Results of the newer era repeat its

@@ -32,6 +32,7 @@ func (b *Toolbox) newAttempt(ctx context.Context, t Tool, call Call) *attempt {
 	return &attempt{toolbox: b, answer: call.Answer, started: b.rules.Now(), record: audit.Record{
 		Call: rand.Text()[:16], Tool: t.Name, Risk: string(t.Risk),
 		Caller: call.Caller.Name, Client: call.Caller.Client, ClientVersion: call.Caller.ClientVersion,
+		Issuer: call.Caller.Identity.Issuer, Subject: call.Caller.Identity.Subject, ClientID: call.Caller.Identity.ClientID,
 		Transport: call.Caller.Transport,
 		Server:    b.rules.Server, Trace: string(trace.From(ctx)),
 	}}

@@ -46,6 +46,7 @@ type Call struct {
 // Caller is who calls, as far as the transport knows.
 type Caller struct {
 	Name          string // what the server knows the caller by; "local" for the process that started it
+	Identity      Identity
 	Client        string // what the client calls itself
 	ClientVersion string
 	Transport     string
@@ -53,6 +54,9 @@ type Caller struct {
 	AtTerminal    bool // a person made the call at a terminal, and is asked before every change
 	AtShell       bool // the call is a command line: a preview is worded for whoever typed it, not for a model
 }
+
+// Identity is whom an authorization server issued the caller's access token to. It is empty for a caller without one.
+type Identity struct{ Issuer, Subject, ClientID string }
 
 // Result is a tool's answer: data that matches the output schema, and a short text that is useful without it. With a
 // Question there is only the text of a preview: the human has to be asked, and the call repeated with the answer.

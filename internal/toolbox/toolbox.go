@@ -117,6 +117,26 @@ func (b *Toolbox) Withheld() []Tool {
 
 func (b *Toolbox) offers(t Tool) error { return b.rules.Policy.Offers(t.Name, t.Toolset, t.Risk) }
 
+func (b *Toolbox) inScope(t Tool) error { return b.rules.Policy.PermitsScope(t.Name, t.Risk) }
+
+// Lacking returns the scopes that a call of an offered tool needs, if the caller's access token does not have them.
+func (b *Toolbox) Lacking(tool string) (scopes []string) {
+	for _, t := range b.tools {
+		if t.Name == tool && b.offers(t) == nil && b.inScope(t) != nil {
+			return guard.ScopesFor(t.Risk)
+		}
+	}
+	return nil
+}
+
+// LackingToRead is Lacking for what reads and is not a tool.
+func (b *Toolbox) LackingToRead() (scopes []string) {
+	if b.rules.Policy.PermitsScope("", guard.Read) != nil {
+		return guard.ScopesFor(guard.Read)
+	}
+	return nil
+}
+
 // Call runs one tool. Explain words its errors for a model. A panic in a tool comes back as an error with an id that the
 // log explains.
 func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error) {
@@ -149,6 +169,8 @@ func (b *Toolbox) Call(ctx context.Context, call Call) (result Result, err error
 		e.err = b.unknown(call.Tool)
 	case b.offers(b.tools[i]) != nil:
 		e = b.newAttempt(ctx, b.tools[i], call).refuse(ctx, b.offers(b.tools[i]), "")
+	case b.inScope(b.tools[i]) != nil:
+		e = b.newAttempt(ctx, b.tools[i], call).refuse(ctx, b.inScope(b.tools[i]), "")
 	default:
 		e = b.tools[i].run(ctx, b, call)
 	}
