@@ -394,7 +394,10 @@ func fieldsOfInterfaces(t *testing.T) string {
 	for _, p := range (&prompts.Library{}).Prompts(everything) {
 		fmt.Fprintf(&b, "%q", p.Name)
 	}
-	for _, file := range []string{"../../testdata/tools-list.json", "../callers/parse.go", "../callers/file.go", "../metrics/metrics.go"} {
+	for _, file := range []string{
+		"../../testdata/tools-list.json", "../callers/parse.go", "../callers/file.go", "../callers/oauth.go", "../oauth/token.go", "../server/http_oauth.go",
+		"../metrics/metrics.go",
+	} {
 		content, err := os.ReadFile(filepath.FromSlash(file))
 		if err != nil {
 			t.Fatal(err)
