@@ -276,7 +276,7 @@ func (c installCommand) command() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w; say --command", err)
 	}
-	if strings.Contains(filepath.ToSlash(path), "/go-build") { // go run
+	if temporary(path) {
 		return "", fmt.Errorf("%s will be gone soon: install a binary first, or say with --command what the client shall start", path)
 	}
 	// The name by which it was found outlives an upgrade; what a link leads to may not.
@@ -286,6 +286,12 @@ func (c installCommand) command() (string, error) {
 		}
 	}
 	return path, nil
+}
+
+// temporary reports whether a program is where `go run` or npx keep theirs, which a client would soon look for in vain.
+func temporary(path string) bool {
+	path = filepath.ToSlash(path)
+	return strings.Contains(path, "/go-build") || strings.Contains(path, "/_npx/")
 }
 
 func exists(path string) bool {

@@ -187,3 +187,17 @@ func TestAskedCredentials(t *testing.T) {
 		t.Errorf("%v, %+v", err, half)
 	}
 }
+
+// A client starts the program long after npx has cleared its cache.
+func TestInstallOfATemporaryProgram(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/tmp/go-build12/b001/exe/scnet-mcp":                                               true,
+		"/home/u/.npm/_npx/6f1a/node_modules/@scnet-mcp/linux-x64/bin/scnet-mcp":           true,
+		"/usr/lib/node_modules/scnet-mcp/node_modules/@scnet-mcp/linux-x64/bin/scnet-mcp": false,
+		"/home/u/go/bin/scnet-mcp":                                                         false,
+	} {
+		if got := temporary(path); got != want {
+			t.Errorf("%s: %t", path, got)
+		}
+	}
+}
