@@ -37,9 +37,9 @@ var packages = map[string][]string{
 	"internal/toolbox": append([]string{ // no client of a cloud
 		module + "schemas", module + "internal/guard", module + "internal/audit", module + "internal/rollout",
 	}, small...),
-	"prompts":            append([]string{module + "scnet"}, small...),
-	"internal/capture":   append([]string{module + "scnet"}, small...),
-	"internal/audit":     {module + "internal/filelock", module + "internal/text"},
+	"prompts":          append([]string{module + "scnet"}, small...),
+	"internal/capture": append([]string{module + "scnet"}, small...),
+	"internal/audit":   {module + "internal/filelock", module + "internal/text"},
 	"internal/anchor": {
 		module + "internal/audit", module + "internal/secret", module + "internal/upstream", "github.com/rs/zerolog",
 	},
