@@ -2,6 +2,7 @@ package callers_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -250,6 +251,7 @@ type written struct {
 	Callers []struct {
 		Name                string            `json:"name"`
 		TokenSHA256         string            `json:"token_sha256"`
+		OAuth               selector          `json:"oauth"`
 		ReadOnly            bool              `json:"read_only"`
 		Toolsets            []string          `json:"toolsets"`
 		DisableTools        []string          `json:"disable_tools"`
@@ -263,6 +265,14 @@ type written struct {
 	} `json:"callers"`
 }
 
+type selector struct {
+	Subject  string `json:"sub"`
+	ClientID string `json:"client_id"`
+	Group    string `json:"group"`
+	Role     string `json:"role"`
+	Any      bool   `json:"any"`
+}
+
 // FuzzParse checks what is accepted against a second way of reading it.
 func FuzzParse(f *testing.F) {
 	f.Add(file(entry("ci")))
@@ -272,6 +282,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(file(entry("a", `"read_only":true`, `"read_only":false`, `"Read_Only":null`), entry("a")))
 	f.Add([]byte(`{"callers":[{}, null, [], {"name":1}]}`))
 	f.Add([]byte("\ufeff{}"))
+	f.Add(file(`{"name":"a","oauth":{"group":"g","sub":"s"}}`, `{"name":"b","oauth":{"any":true}}`, entry("c")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		table, err := callers.Parse(data, known)
 		if err != nil {
@@ -302,7 +313,10 @@ func compare(data []byte, got []callers.Caller) error {
 	names, digests := map[string]bool{}, map[string]bool{}
 	for i, w := range want.Callers {
 		c, p := got[i], got[i].Policy
-		names[c.Name], digests[c.Digest] = true, true
+		names[c.Name], digests[cmp.Or(c.Digest, c.Name)] = true, true
+		if selector(c.OAuth) != w.OAuth || (c.Digest == "") == (c.OAuth == callers.Selector{}) {
+			return fmt.Errorf("selects %+v, want %+v; the digest is %q", c.OAuth, w.OAuth, c.Digest)
+		}
 		allowed := 0
 		for _, list := range p.Allow {
 			allowed += len(list)

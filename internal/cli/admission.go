@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -86,11 +87,16 @@ func (c serveCommand) issuer() (*oauth.Verifier, error) {
 	if c.OAuthIssuer == "" {
 		return nil, nil
 	}
+	return c.verifier(nil)
+}
+
+// verifier is issuer with a client that fetches the keys; nil: one of its own.
+func (c serveCommand) verifier(client *http.Client) (*oauth.Verifier, error) {
 	audiences := c.OAuthAudience
 	if len(audiences) == 0 {
 		audiences = []string{c.PublicURL}
 	}
-	return oauth.New(oauth.Options{Issuer: c.OAuthIssuer, Audiences: audiences})
+	return oauth.New(oauth.Options{Issuer: c.OAuthIssuer, Audiences: audiences, Client: client})
 }
 
 // degraded says what readiness tells strangers of an issuer that is out of reach.
