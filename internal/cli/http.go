@@ -79,6 +79,8 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	described := serverOptions(service, toolbox, c.Demo, log)
 	described.OAuth = issuer != nil
+	described.Answered = func(o server.Operation) { meter.Operation(o.Method, o.Tool, o.Failure, o.Transport, o.Took) }
+	defer sendTraces(&described, meter.Spans, log)()
 	web := server.New(described).NewHTTP(options)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that the server runs: unheard, it would end it
@@ -150,6 +152,7 @@ func newMetrics() *metrics.Metrics {
 		Version: buildVersion(), Services: []string{serviceSCNet, serviceWorkspace},
 		Methods: guard.Methods(), Rules: append(guard.Rules(), server.Rules()...),
 		Routes: server.Routes(), Streams: server.StreamKinds(), Anchors: anchor.Outcomes(),
+		Requests: server.Methods(), Failures: server.Failures(),
 	}
 	for _, ending := range toolbox.Endings() {
 		o.Endings = append(o.Endings, string(ending))

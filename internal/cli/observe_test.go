@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -271,5 +273,47 @@ func checkTrace(t *testing.T, want string, wire *tracing, file, log string) {
 	}
 	if calls != 1 {
 		t.Errorf("%d lines of calls in\n%s", calls, log)
+	}
+}
+
+// Where the variables of OpenTelemetry say so, a server sends a span of each call, and of each request that it took.
+func TestTracesAreSent(t *testing.T) {
+	var mu sync.Mutex
+	var bodies []string
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		bodies = append(bodies, r.URL.Path+" "+r.Header.Get("Api-Key")+" "+string(body))
+	}))
+	t.Cleanup(web.Close)
+	t.Cleanup(func() { // when the server has ended
+		mu.Lock()
+		defer mu.Unlock()
+		contains(t, "spans", strings.Join(bodies, "\n"), "/v1/traces k3y {", `"name":"tools/call list_instances"`, `"name":"GET"`,
+			`"traceId":"0af7651916cd43dd8448eb211c80319c"`, `"traceState":"a=1"`, `{"key":"service.name","value":{"stringValue":"mine"}}`)
+		if text := strings.Join(bodies, ""); strings.Contains(text, "qwen") || strings.Contains(text, runningID) {
+			t.Errorf("what a call is about is in a span: %s", text)
+		}
+	})
+	s := serveHere(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": web.URL, "OTEL_EXPORTER_OTLP_HEADERS": "api-key=k3y", "OTEL_SERVICE_NAME": "mine",
+	}, "--demo", "--transport=http")
+	const meta = `{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":"a=1"}`
+	r := s.rpc("", "tools/call", `{"name":"list_instances","arguments":{"name":"qwen"},"_meta":`+meta+`}`)
+	if r.IsError {
+		t.Fatal(r.text())
+	}
+	_, text := s.get("/metrics")
+	contains(t, "metrics", text, `mcp_server_operation_duration_seconds_count{gen_ai_tool_name="list_instances",mcp_method_name="tools/call",network_transport="tcp"} 1`)
+}
+
+// Variables that are wrong, or meant for another exporter, stop no server.
+func TestWrongTracesAreToldOf(t *testing.T) {
+	s := serveHere(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+		"--demo", "--transport=http")
+	s.said(1, "no traces are sent")
+	if status, _ := s.get("/healthz"); status != http.StatusOK {
+		t.Errorf("status %d", status)
 	}
 }

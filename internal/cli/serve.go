@@ -16,6 +16,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/otlp"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -60,7 +61,9 @@ func (c serveCommand) serveStdio(ctx context.Context, streams Streams, out io.Wr
 	warnOfAudit(service, log)
 	service.watchAnchors(anchor.Watch{}, log)
 	service.TrustResults = isTrusted(log)
-	s := newServer(service, newToolbox(service), c.Demo, log)
+	described := serverOptions(service, newToolbox(service), c.Demo, log)
+	defer sendTraces(&described, nil, log)()
+	s := server.New(described)
 	ctx, ignore := untilHangup(ctx)
 	defer ignore()
 	ctx, cancel := context.WithCancel(withLog(ctx, log))
@@ -79,6 +82,22 @@ func warnOfAudit(service services, log zerolog.Logger) {
 	if audited, ok := service.Audit.(*audit.Log); ok {
 		audited.WarnTo(func(note string) { log.Warn().Str("note", note).Msg("the audit log is not as it was left") })
 	}
+}
+
+// sendTraces makes the server send spans where the OTEL_ variables say, if they do. What is wrong with them stops no server:
+// they are often set for all programs of a machine.
+func sendTraces(o *server.Options, sent func(n int, ok bool), log zerolog.Logger) (closeTraces func()) {
+	settings, wanted, err := config.Traces(os.LookupEnv)
+	if err != nil {
+		log.Warn().Err(err).Msg("no traces are sent")
+	}
+	if err != nil || !wanted {
+		return func() {}
+	}
+	settings.Version, settings.Sent, settings.Log = buildVersion(), sent, log
+	exporter := otlp.New(settings)
+	o.Spans = exporter
+	return exporter.Close
 }
 
 // untilHangup returns a context that also ends when the terminal is closed or the connection to it drops. Unheard, SIGHUP

@@ -90,7 +90,9 @@ func (f *family) write(out *exposition) {
 	for _, key := range keys {
 		s, pairs := f.series[key], make([]string, 0, maxLabels*2)
 		for i, name := range f.names {
-			pairs = append(pairs, name, key[i])
+			if key[i] != "" { // which Prometheus takes for a label that is not there
+				pairs = append(pairs, name, key[i])
+			}
 		}
 		if f.kind != histogram {
 			out.sample(f.name, s.value, pairs...)

@@ -5,6 +5,9 @@ import "strconv"
 // other stands for every value that is not in a label's list.
 const other = "other"
 
+// unconventional is what the semantic conventions call it.
+const unconventional = "_OTHER"
+
 // closed is the set of values that a label may take.
 type closed map[string]bool
 

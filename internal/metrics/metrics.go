@@ -14,6 +14,9 @@ import (
 // clients give up.
 var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60}
 
+// conventional are those that the semantic conventions for MCP advise.
+var conventional = []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300}
+
 // Options are what New has to know beforehand. The lists are the values that labels take; the packages that mean the words
 // keep them. Any other value counts as "other".
 type Options struct {
@@ -25,6 +28,8 @@ type Options struct {
 	Services []string // the cloud services
 	Routes   []string // of HTTP
 	Streams  []string // kinds of event streams
+	Requests []string // methods of MCP
+	Failures []string // how requests of MCP fail
 	Anchors  []string // what becomes of checkpoints of the audit log that are sent elsewhere
 }
 
@@ -33,12 +38,12 @@ type Metrics struct {
 	started  time.Time
 	families []*family
 
-	tools, endings, methods, rules, services, routes, kinds, outcomes closed
+	tools, endings, methods, rules, services, routes, kinds, outcomes, requests, failures closed
 
 	toolCalls, toolTime, toolsRunning, consents, refusals *family
 	upstreamCalls, upstreamTime                           *family
 	httpRequests, httpTime, streams                       *family
-	anchors, anchorsWaiting                               *family
+	anchors, anchorsWaiting, operations, spans            *family
 }
 
 // New returns Metrics in which nothing has been counted.
@@ -47,7 +52,7 @@ func New(o Options) *Metrics {
 		started: time.Now(),
 		tools:   newClosed(o.Tools), endings: newClosed(o.Endings), methods: newClosed(o.Methods), rules: newClosed(o.Rules),
 		services: newClosed(o.Services), routes: newClosed(o.Routes), kinds: newClosed(o.Streams),
-		outcomes: newClosed(o.Anchors),
+		outcomes: newClosed(o.Anchors), requests: newClosed(o.Requests), failures: newClosed(o.Failures),
 	}
 	m.anchors = m.add(counter, "audit_anchors_total",
 		"Checkpoints of the audit log that were sent elsewhere or lost, and requests that failed and are repeated.", "outcome")
@@ -60,6 +65,7 @@ func New(o Options) *Metrics {
 	m.httpRequests = m.add(counter, "http_requests_total", "HTTP requests that were answered, by class of status.",
 		"route", "status")
 	m.refusals = m.add(counter, "refusals_total", "Calls and HTTP requests that a rule refused.", "rule")
+	m.spans = m.add(counter, "spans_total", "Spans that were sent to an OTLP receiver, or lost.", "outcome")
 	m.streams = m.add(gauge, "streams_open", "Streams of events that are open to clients.", "kind")
 	m.toolTime = m.add(histogram, "tool_call_duration_seconds", "Time from a tool call to its result.", "tool")
 	m.toolsRunning = m.add(gauge, "tool_calls_running", "Tool calls under way.")
@@ -70,6 +76,11 @@ func New(o Options) *Metrics {
 	m.upstreamCalls = m.add(counter, "upstream_requests_total",
 		"HTTP requests to the cloud services, retries included, by class of status; 'none' means no complete response.",
 		"service", "status")
+	m.operations = newFamily("mcp_server_operation_duration_seconds", histogram,
+		"Time from a request of MCP to its answer, by the semantic conventions of OpenTelemetry.",
+		"error_type", "gen_ai_tool_name", "mcp_method_name", "network_transport")
+	m.operations.bounds = conventional
+	m.families = append(m.families, m.operations)
 	return m
 }
 
@@ -157,6 +168,33 @@ func (m *Metrics) Anchor(outcome string) { m.anchors.add(1, m.outcomes.label(out
 
 // AnchorsWaiting adds to the checkpoints that wait, or takes from them.
 func (m *Metrics) AnchorsWaiting(more int) { m.anchorsWaiting.add(float64(more)) }
+
+// Operation counts a request of MCP that was answered. tool is "" when it is no call of a tool that there is, failure "" when it
+// did not fail.
+func (m *Metrics) Operation(method, tool, failure, transport string, took time.Duration) {
+	if tool != "" {
+		tool = m.tools.label(tool)
+	}
+	if !m.requests[method] {
+		method = unconventional
+	}
+	if failure != "" && !m.failures[failure] {
+		failure = unconventional
+	}
+	if transport != "pipe" {
+		transport = "tcp"
+	}
+	m.operations.observe(took, failure, tool, method, transport)
+}
+
+// Spans counts spans that were sent on or, if not ok, lost.
+func (m *Metrics) Spans(n int, ok bool) {
+	outcome := "lost"
+	if ok {
+		outcome = "sent"
+	}
+	m.spans.add(float64(n), outcome)
+}
 
 // StreamOpened counts a stream of events as open until closed is called; more calls of closed do nothing.
 func (m *Metrics) StreamOpened(kind string) (closed func()) {

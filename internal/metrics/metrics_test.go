@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,7 @@ var options = metrics.Options{
 	Version: "v1.2.3", Tools: []string{"list_instances", "delete_instances"}, Endings: []string{"ok", "preview"},
 	Methods: []string{"elicited", "flag"}, Rules: []string{"host", "origin", "read-only"},
 	Services: []string{"scnet", "workspace"}, Routes: []string{"/mcp"}, Streams: []string{"listen", "sse"},
+	Anchors: []string{"sent", "lost"}, Requests: []string{"tools/call", "tools/list"}, Failures: []string{"tool_error", "-32602"},
 }
 
 // scrape returns the text that Prometheus would get.
@@ -109,6 +111,15 @@ func TestWhatIsCounted(t *testing.T) {
 			closed()
 			m.StreamOpened("river")
 		}, []string{`streams_open{kind="listen"} 1`, `streams_open{kind="other"} 1`}},
+		"anchors": {func(m *metrics.Metrics) {
+			m.Anchor("sent")
+			m.Anchor("eaten")
+			m.AnchorsWaiting(2)
+			m.AnchorsWaiting(-1)
+		}, []string{
+			`audit_anchors_total{outcome="sent"} 1`, `audit_anchors_total{outcome="other"} 1`, "audit_anchors_waiting 1"}},
+		"spans": {func(m *metrics.Metrics) { m.Spans(3, true); m.Spans(2, false) }, []string{
+			`spans_total{outcome="sent"} 3`, `spans_total{outcome="lost"} 2`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := metrics.New(options)
@@ -119,6 +130,40 @@ func TestWhatIsCounted(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
+	}
+}
+
+// The names, labels and bounds are those of the semantic conventions for MCP.
+func TestOperations(t *testing.T) {
+	m := metrics.New(options)
+	m.Operation("tools/call", "delete_instances", "tool_error", "tcp", 15*time.Millisecond)
+	m.Operation("tools/call", "delete_instances", "", "pipe", time.Hour)
+	m.Operation("tools/list", "", "", "tcp", time.Second)
+	m.Operation("rm -rf", "x", "-1", "carrier pigeon", time.Second)
+	f := parse(t, scrape(t, m))["mcp_server_operation_duration_seconds"]
+	got := map[string]int{}
+	for _, series := range f.GetMetric() {
+		var labels []string
+		for _, label := range series.GetLabel() {
+			labels = append(labels, label.GetName()+"="+label.GetValue())
+		}
+		got[strings.Join(labels, " ")]++
+		var bounds []float64
+		for _, bucket := range series.GetHistogram().GetBucket() {
+			bounds = append(bounds, bucket.GetUpperBound())
+		}
+		want := []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, math.Inf(1)}
+		if !slices.Equal(bounds, want) || series.GetHistogram().GetSampleCount() != 1 {
+			t.Errorf("%v: bounds %v", labels, bounds)
+		}
+	}
+	if want := map[string]int{
+		"error_type=tool_error gen_ai_tool_name=delete_instances mcp_method_name=tools/call network_transport=tcp": 1,
+		"gen_ai_tool_name=delete_instances mcp_method_name=tools/call network_transport=pipe":                      1,
+		"mcp_method_name=tools/list network_transport=tcp":                                                         1,
+		"error_type=_OTHER gen_ai_tool_name=other mcp_method_name=_OTHER network_transport=tcp":                    1,
+	}; !maps.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -170,6 +215,10 @@ func used() *metrics.Metrics {
 	m.HTTPRequest("/mcp", 200, time.Second)
 	m.StreamOpened("sse")
 	m.CallStarted()
+	m.Anchor("sent")
+	m.AnchorsWaiting(1)
+	m.Spans(1, true)
+	m.Operation("tools/call", "list_instances", "", "tcp", time.Second)
 	return m
 }
 
@@ -186,11 +235,14 @@ func TestScrapeIsValid(t *testing.T) {
 	for _, name := range []string{
 		"build_info", "consents_total", "http_request_duration_seconds", "http_requests_total", "refusals_total", "streams_open",
 		"tool_call_duration_seconds", "tool_calls_running", "tool_calls_total", "upstream_request_duration_seconds",
-		"upstream_requests_total",
+		"upstream_requests_total", "audit_anchors_total", "audit_anchors_waiting", "spans_total",
 	} {
 		if f := families["scnet_mcp_"+name]; f.GetHelp() == "" || len(f.GetMetric()) != 1 {
 			t.Errorf("%s: %v", name, f)
 		}
+	}
+	if f := families["mcp_server_operation_duration_seconds"]; f.GetHelp() == "" || len(f.GetMetric()) != 1 {
+		t.Errorf("%v", f)
 	}
 	if families["go_goroutines"] == nil {
 		t.Errorf("the Go runtime is missing from %v", slices.Sorted(maps.Keys(families)))
@@ -208,6 +260,8 @@ func flood(m *metrics.Metrics, n int, value func() string) {
 		m.HTTPRequest(value(), status, time.Second)
 		m.StreamOpened(value())
 		m.CallStarted()
+		m.Anchor(value())
+		m.Operation(value(), value(), value(), value(), time.Second)
 	}
 }
 

@@ -45,6 +45,7 @@ type message struct {
 type meta struct {
 	ProgressToken json.RawMessage `json:"progressToken"`
 	TraceParent   string          `json:"traceparent"`
+	TraceState    string          `json:"tracestate"`
 
 	version string // of the protocol
 }
@@ -155,6 +156,9 @@ func (m message) context(ctx context.Context) context.Context {
 	}
 	if parent, ok := trace.Parse(m.meta.TraceParent); ok {
 		ctx = trace.With(ctx, parent)
+		if state, ok := trace.ParseState(m.meta.TraceState); ok {
+			ctx = trace.WithState(ctx, state)
+		}
 	}
 	return ctx
 }
@@ -165,6 +169,7 @@ type argumentsKey struct{}
 // answer handles a request, and takes its text. The reply has the id as the client wrote it.
 func (s *Server) answer(ctx context.Context, m message) mcp.JSONRPCMessage {
 	started := time.Now()
+	ctx, traced := s.startSpan(ctx, m)
 	text, arguments := m.payload.take()
 	if m.Method == string(mcp.MethodToolsCall) && arguments != (span{}) && s.isOurs(m.Params.Name) {
 		cut := &payload{}
@@ -176,7 +181,7 @@ func (s *Server) answer(ctx context.Context, m message) mcp.JSONRPCMessage {
 		reply = mcp.NewJSONRPCError(mcp.NewRequestId(nil), mcp.INVALID_REQUEST, "a message cannot be both a request and an answer", nil)
 	}
 	reply = s.explainUnknownTool(ctx, m, s.fromLibrary(ctx, m, text, reply))
-	s.logRequest(ctx, m, reply, time.Since(started))
+	s.observe(ctx, m, reply, time.Since(started), traced)
 	return withID(reply, m.ID)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
+	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	OAuth     bool             // callers may come with access tokens
 	Toolbox   *toolbox.Toolbox
 	Log       zerolog.Logger
+	Spans     trace.Recorder  // takes a span of each tool call and of each request to a service; nil: there are none
+	Answered  func(Operation) // is told of each request that was answered; nil: nobody is
 }
 
 // Server is an MCP server that speaks both protocol eras: with the initialize handshake (up to 2025-11-25) and without
@@ -44,6 +47,8 @@ type Server struct {
 	tools     *toolbox.Toolbox
 	ours      map[string]bool // the tools of the toolbox, withheld ones too; tests add others
 	log       zerolog.Logger
+	spans     trace.Recorder
+	watch     func(Operation)
 	attackLog zerolog.Logger // for what strangers can make the server write
 }
 
@@ -53,7 +58,7 @@ func New(o Options) *Server {
 	s := &Server{
 		identity:  mcp.Implementation{Name: o.Name, Version: o.Version, Title: o.Title, WebsiteURL: o.Website},
 		situation: o.Situation, library: o.Library, oauth: o.OAuth,
-		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log,
+		tools: o.Toolbox, ours: map[string]bool{}, log: o.Log, spans: o.Spans, watch: o.Answered,
 		attackLog: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute}),
 	}
 	hooks.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, list *mcp.ListToolsResult) {

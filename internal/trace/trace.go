@@ -1,5 +1,5 @@
 // Package trace carries a caller's W3C trace context through a call, so that log lines, audit records and requests to the
-// service can be joined with the caller's own trace. It starts no spans.
+// service can be joined with the caller's own trace. Spans are made only for a Recorder, which sends them on.
 package trace
 
 import (
@@ -9,8 +9,11 @@ import (
 	"sync"
 )
 
-// Header is the name of the trace context in HTTP, and of the member in MCP's _meta.
-const Header = "traceparent"
+// The names of the trace context in HTTP, and of the members in MCP's _meta.
+const (
+	Header      = "traceparent"
+	StateHeader = "tracestate"
+)
 
 // Parent is a valid traceparent of version 00, or "".
 type Parent string
@@ -53,7 +56,58 @@ func (p Parent) ID() string {
 	return string(p[traceStart : spanStart-1])
 }
 
+// isSampled reports whether the caller records its trace.
+func (p Parent) isSampled() bool {
+	const sampled = 1
+	return p != "" && strings.IndexByte("0123456789abcdef", p[length-1])&sampled != 0
+}
+
+// span returns the id of the caller's span.
+func (p Parent) span() string { return string(p[spanStart : flagsStart-1]) }
+
+// Limits of a tracestate, as W3C Trace Context sets them.
+const (
+	maxState   = 512
+	maxMembers = 32
+)
+
+// ParseState reads a tracestate, what tracing systems tell each other beside a traceparent. ok is false for one that is too
+// long or not a list of key=value; such a value must be ignored.
+func ParseState(text string) (state string, ok bool) {
+	if text == "" || len(text) > maxState || strings.Count(text, ",") >= maxMembers {
+		return "", false
+	}
+	for member := range strings.SplitSeq(text, ",") {
+		name, value, found := strings.Cut(strings.Trim(member, " \t"), "=")
+		if name == "" && !found && value == "" {
+			continue // an empty member is allowed
+		}
+		if !found || name == "" || value == "" || strings.Trim(name, nameBytes) != "" || strings.ContainsFunc(value, isNoValue) {
+			return "", false
+		}
+	}
+	return text, true
+}
+
+// nameBytes are those of a key.
+const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789_-*/@"
+
+func isNoValue(r rune) bool { return r < ' ' || r > '~' || r == '=' }
+
 type key struct{}
+
+type stateKey struct{}
+
+// WithState returns a context with the tracestate that came with its parent.
+func WithState(ctx context.Context, state string) context.Context {
+	return context.WithValue(ctx, stateKey{}, state)
+}
+
+// StateFrom returns the tracestate of ctx, or "".
+func StateFrom(ctx context.Context) string {
+	state, _ := ctx.Value(stateKey{}).(string)
+	return state
+}
 
 // With returns a context whose calls belong to parent.
 func With(ctx context.Context, parent Parent) context.Context {

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -104,7 +106,7 @@ func New(transport http.RoundTripper, now func() time.Time) *Client {
 		backoff: fullJitter,
 	}
 	// The order is important: each try is observed, and its answer tells the time.
-	c.chain = c.checking(c.retrying(c.pacing(c.observing(c.timing(c.send)))))
+	c.chain = c.checking(c.retrying(c.pacing(c.observing(tracing(c.timing(c.send))))))
 	return c
 }
 
@@ -169,6 +171,36 @@ func (c *Client) observing(next exchange) exchange {
 			}
 			c.Observe(status, time.Since(started))
 		}
+		return resp, err
+	}
+}
+
+// tracing makes a span of each try, if spans are wanted. Neither path nor query belongs in it: they name what calls are
+// about.
+func tracing(next exchange) exchange {
+	return func(ctx context.Context, r Request) (*Response, error) {
+		ctx, span := trace.Start(ctx, trace.Client, r.Method)
+		if span == nil {
+			return next(ctx, r)
+		}
+		span.Set("http.request.method", r.Method)
+		if u, err := url.Parse(r.URL); err == nil {
+			span.Set("server.address", u.Hostname())
+		}
+		resp, err := next(ctx, r)
+		failure := ""
+		switch {
+		case errors.Is(err, ErrTimeout):
+			failure = "timeout"
+		case err != nil:
+			failure = "no_answer"
+		default:
+			span.Set("http.response.status_code", int64(resp.Status))
+			if resp.Status >= http.StatusBadRequest {
+				failure = strconv.Itoa(resp.Status)
+			}
+		}
+		span.End(failure)
 		return resp, err
 	}
 }
@@ -256,6 +288,9 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 	}
 	if parent := trace.From(ctx); parent != "" {
 		req.Header.Set(trace.Header, string(parent))
+		if state := trace.StateFrom(ctx); state != "" {
+			req.Header.Set(trace.StateHeader, state)
+		}
 	}
 	// Bytes that follow an answer on an idle connection are printed by net/http's own logger, past level and redaction.
 	// A HEAD that is answered with a body is the likely case.
