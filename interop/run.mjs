@@ -9,6 +9,7 @@ import * as langchain from './clients/langchain.mjs'
 import * as mcporter from './clients/mcporter.mjs'
 import * as sdkV1 from './clients/sdk-v1.mjs'
 import * as sdkV2 from './clients/sdk-v2.mjs'
+import { checkOAuth } from './oauth.mjs'
 import { startServer } from './server.mjs'
 import { checkTokens } from './tokens.mjs'
 import { respond, steps } from './walk.mjs'
@@ -31,6 +32,8 @@ process.env.HOME = home
 process.on('exit', () => rmSync(home, { recursive: true, force: true }))
 
 if (only.test('tokens')) test('tokens', () => checkTokens(binary))
+
+if (only.test('oauth')) test('oauth', t => checkOAuth(t, binary, mkdtempSync(path.join(home, 'oauth-'))))
 
 const rows = []
 const reasons = new Map() // why steps were skipped, and which

@@ -53,9 +53,9 @@ async function start(binary, args, stream, announcement) {
 /**
  * Says how a client reaches a new server that has instances of its own and keeps its state and its audit log in folder.
  * Over stdio the client starts the server, some clients for every call, so the instances are in a simulator that runs until
- * stop. Otherwise the server is started here, on a free port of loopback, and runs until stop.
+ * stop. Otherwise the server is started here, on a free port of loopback and with more flags, and runs until stop.
  */
-export async function startServer(binary, transport, folder) {
+export async function startServer(binary, transport, folder, more = []) {
   const auditLog = path.join(folder, 'audit.jsonl')
   if (transport === 'stdio') {
     const { text, stop } = await start(binary, ['simulator'], 'stdout', /^# The regions/m)
@@ -66,7 +66,8 @@ export async function startServer(binary, transport, folder) {
     return { transport, auditLog, command: 'env', args, stop }
   }
 
-  const args = ['serve', '--demo', '--audit-log', auditLog, '--transport', transport, '--listen', '127.0.0.1:0']
+  const listen = more.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']
+  const args = ['serve', '--demo', '--audit-log', auditLog, '--transport', transport, ...listen, ...more]
   const { text, stop } = await start(binary, args, 'stderr', address)
   const [origin] = text.match(address)
   try {
