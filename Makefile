@@ -87,7 +87,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	done
 
 generate: ## rewrite golden files and the tables and pictures of the pages
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPageTables|TestPictures' -update
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPageTables|TestPictures|TestChinese' -update
 	$(GO) test ./schemas -run Golden -update
 	$(GO) test ./tools -run TestTranscripts -update
 	$(GO) test ./internal/server -run TestConversations -update
@@ -97,7 +97,7 @@ generate: ## rewrite golden files and the tables and pictures of the pages
 	$(GO) mod tidy
 
 drift: ## fail if something generated, or go.mod, is out of date
-	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPage|TestPictures'
+	$(GO) test ./internal/cli -run 'TestGoldenToolList|TestPage|TestPictures|TestChinese'
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 

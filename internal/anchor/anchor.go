@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -75,13 +76,13 @@ func New(address string, token secret.Value) (*Sender, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("the address is not a URL such as https://collector.example.org/checkpoints")
+		return nil, lang.Errorf("the address is not a URL such as https://collector.example.org/checkpoints")
 	case u.User != nil || u.Fragment != "":
-		return nil, errors.New("the address must hold neither a user name nor a fragment")
+		return nil, lang.Errorf("the address must hold neither a user name nor a fragment")
 	case token.IsSet() && u.Scheme == "http" && !upstream.IsLoopback(u.Hostname()):
-		return nil, errors.New("a token needs https, because it could be read on the way")
+		return nil, lang.Errorf("a token needs https, because it could be read on the way")
 	case !upstream.IsHeaderValue(token.Reveal()):
-		return nil, errors.New("the token holds a character that cannot be sent")
+		return nil, lang.Errorf("the token holds a character that cannot be sent")
 	}
 	s := &Sender{
 		url: address, token: token, log: zerolog.Nop(),
@@ -138,7 +139,7 @@ func (s *Sender) Close() error {
 	}
 	s.waiting = nil
 	if s.lost > 0 {
-		return fmt.Errorf("%d checkpoints of the audit log were not sent", s.lost)
+		return lang.Errorf("%d checkpoints of the audit log were not sent", s.lost)
 	}
 	return nil
 }
@@ -254,7 +255,7 @@ func (s *Sender) rest(pause time.Duration) bool {
 type statusError int
 
 func (e statusError) Error() string {
-	return fmt.Sprintf("the receiver answered with status %d", int(e))
+	return fmt.Sprintf("the receiver answered with status %d", int(e)) // not said to people
 }
 
 // isFinal reports whether the receiver would say the same to every repetition: what it says of the sender can be put right,

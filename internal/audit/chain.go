@@ -2,11 +2,12 @@ package audit
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // VerifyAll checks the log at path: the files of changes, then those of attempts, each with its rotated and broken ones,
@@ -40,7 +41,7 @@ func VerifyWith(path string, t Trust) (Verdict, error) {
 		named, v.report.Attempts = max(named, v.after), true
 	}
 	if last := changes[len(changes)-1]; last.report.Problem == nil && last.last.Seq < named {
-		last.fail(last.last.Seq+1, Missing, fmt.Sprintf("the changes end at record %d, but an attempt was recorded after record %d",
+		last.fail(last.last.Seq+1, Missing, lang.T("the changes end at record %d, but an attempt was recorded after record %d",
 			last.last.Seq, named))
 		last.report.Problem.Line++
 		last.tail(TailCut, last.report.Problem.Detail)
@@ -84,7 +85,7 @@ func verifyChain(path, log string, t Trust) ([]*verifier, error) {
 }
 
 // errMoved means that a file was removed by a rotation since the folder was listed.
-var errMoved = errors.New("the files of the audit log changed while they were read; try again")
+var errMoved = lang.Errorf("the files of the audit log changed while they were read; try again")
 
 func verifyFiles(path, log string, p *proof) ([]*verifier, error) {
 	release := lockForReading(log)
@@ -123,7 +124,7 @@ func verifyFiles(path, log string, p *proof) ([]*verifier, error) {
 	if v := all[len(all)-1]; last == nil && v.report.Problem == nil {
 		// A crash in a rotation leaves the head of what was renamed.
 		if h, err := readHead(path); err != nil || h != (head{v.last.Seq, v.last.Hash}) {
-			v.fail(v.last.Seq+1, Missing, "the log that follows this file is not there")
+			v.fail(v.last.Seq+1, Missing, lang.T("the log that follows this file is not there"))
 			v.report.Problem.Line++
 		}
 	}
@@ -140,27 +141,27 @@ func (v *verifier) beginsAt(end head, marks []Mark) {
 	case first.Seq == 0 || first.Seq == end.Seq+1 && first.Prev == end.Hash:
 		return
 	case first.Seq == end.Seq+1:
-		v.begin(end.Seq, Changed, fmt.Sprintf("this file names another hash for record %d, with which the file before ends", end.Seq))
+		v.begin(end.Seq, Changed, lang.T("this file names another hash for record %d, with which the file before ends", end.Seq))
 		return
 	case first.Seq <= end.Seq:
-		v.begin(end.Seq+1, Missing, fmt.Sprintf("the file before ends at record %d, this one begins anew at %d", end.Seq, first.Seq))
+		v.begin(end.Seq+1, Missing, lang.T("the file before ends at record %d, this one begins anew at %d", end.Seq, first.Seq))
 		return
 	}
 	for _, mark := range marks {
 		if mark.Seq >= first.Seq || mark.Seq == first.Seq-1 && mark.Hash == first.Prev {
-			v.report.Beginning = fmt.Sprintf("records %d to %d were removed by retention, as the log says", end.Seq+1, first.Seq-1)
+			v.report.Beginning = lang.T("records %d to %d were removed by retention, as the log says", end.Seq+1, first.Seq-1)
 			return
 		}
 	}
-	detail := fmt.Sprintf("the file before ends at record %d, this one begins at %d", end.Seq, first.Seq)
+	detail := lang.T("the file before ends at record %d, this one begins at %d", end.Seq, first.Seq)
 	if end.Seq == 0 {
-		detail = fmt.Sprintf("the log begins at record %d, and no record says that retention removed those before", first.Seq)
+		detail = lang.T("the log begins at record %d, and no record says that retention removed those before", first.Seq)
 	}
 	v.begin(end.Seq+1, Missing, detail)
 }
 
 // begin reports a problem with the beginning, unless there is another one.
-func (v *verifier) begin(seq uint64, kind Kind, detail string) {
+func (v *verifier) begin(seq uint64, kind Kind, detail lang.Text) {
 	if v.report.Problem != nil {
 		return
 	}
@@ -181,10 +182,10 @@ func (v *verifier) followedBy(next *verifier, marks []Mark) {
 	case next.first.Seq == 0:
 		return
 	case follows == end:
-		v.tail(TailComplete, fmt.Sprintf("the file ends at record %d, as the next one says", end.Seq))
+		v.tail(TailComplete, lang.T("the file ends at record %d, as the next one says", end.Seq))
 		return
 	case v.head != nil && *v.head == follows && end.Seq > follows.Seq:
-		v.fail(follows.Seq+1, Added, fmt.Sprintf("record %d stands behind record %d, with which the next file continues: it was added later",
+		v.fail(follows.Seq+1, Added, lang.T("record %d stands behind record %d, with which the next file continues: it was added later",
 			follows.Seq+1, follows.Seq))
 		return
 	}

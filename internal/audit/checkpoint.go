@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // When what was written is signed: with the record that makes so many unsigned ones, or after so long at the latest. A file
@@ -37,7 +39,7 @@ type Checkpoint struct {
 // signed is the text that is signed.
 func (c Checkpoint) signed() []byte {
 	at := c.Time.UTC().Format(time.RFC3339Nano)
-	return fmt.Appendf(nil, "scnet-mcp audit checkpoint\n%s\n%d\n%s\n%s\n", c.Log, c.Seq, c.Hash, at)
+	return fmt.Appendf(nil, "scnet-mcp audit checkpoint\n%s\n%d\n%s\n%s\n", c.Log, c.Seq, c.Hash, at) // not said to people
 }
 
 // sign returns the checkpoint of end.
@@ -166,7 +168,7 @@ func parseAnchors(text io.Reader) (anchors []Checkpoint, other int, err error) {
 			continue
 		}
 		if anchors = append(anchors, c); len(anchors) > maxAnchors {
-			return nil, 0, fmt.Errorf("there are more than %d checkpoints; give the newer part of them", maxAnchors)
+			return nil, 0, lang.Errorf("there are more than %d checkpoints; give the newer part of them", maxAnchors)
 		}
 	}
 }

@@ -226,7 +226,7 @@ func TestCutLog(t *testing.T) {
 			trust := by(key)
 			trust.Anchors = anchors
 			problems, _ = found(t, path, trust)
-			if len(problems) != 1 || problems[0].Kind != Missing || !strings.Contains(problems[0].Detail, "sent elsewhere") {
+			if len(problems) != 1 || problems[0].Kind != Missing || !strings.Contains(problems[0].Detail.String(), "sent elsewhere") {
 				t.Errorf("%+v", problems)
 			}
 		})

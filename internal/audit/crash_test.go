@@ -122,7 +122,7 @@ func TestHeads(t *testing.T) {
 			if report.Problem != nil {
 				kind = report.Problem.Kind
 			}
-			if report.Tail != test.tail || report.TailWhy == "" || kind != test.kind {
+			if report.Tail != test.tail || report.TailWhy.IsZero() || kind != test.kind {
 				t.Errorf("%s (%s) %+v", report.Tail, report.TailWhy, report.Problem)
 			}
 			l.changes.seen = nil // as another process would see it

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // lineStart is how every line of a log begins.
@@ -45,7 +47,7 @@ func (c *chain) takeNotes() []string {
 }
 
 // errShrunk means that the file did not hold what had just been written to it.
-var errShrunk = errors.New("the audit log was cut by another program while it was written (a log rotator that truncates?)")
+var errShrunk = lang.Errorf("the audit log was cut by another program while it was written (a log rotator that truncates?)")
 
 // write appends the records of entries with one sync, and answers each. aside lets it move a broken file aside.
 func (c *chain) write(entries []*entry, after uint64, aside bool) {
@@ -146,7 +148,7 @@ func (c *chain) put(file *os.File, lines []byte, end head) error {
 			c.seen = nil // what is left of the lines has to be looked at again
 			err = errors.Join(err, undo)
 		}
-		return fmt.Errorf("the audit log cannot be written: %w", err)
+		return lang.Errorf("the audit log cannot be written: %w", err)
 	}
 	if c.note != "" {
 		c.told = append(c.told, c.note)
@@ -187,7 +189,7 @@ func (c *chain) current(continues string) (*os.File, error) {
 		return file, nil
 	default:
 		if err := c.checkpointIn(file); err != nil {
-			c.note = join(c.note, fmt.Sprintf("the file before could not be signed: %v", err))
+			c.note = join(c.note, fmt.Sprintf("the file before could not be signed: %v", err)) // not said to people
 		}
 		_ = file.Close() // an open file cannot be renamed everywhere
 		if continues, err = c.rotate(); err != nil {
@@ -198,7 +200,7 @@ func (c *chain) current(continues string) (*os.File, error) {
 		}
 	}
 	if err := c.start(continues); err != nil {
-		return nil, fmt.Errorf("the audit log cannot be started: %w", err)
+		return nil, lang.Errorf("the audit log cannot be started: %w", err)
 	}
 	return c.load()
 }
@@ -228,10 +230,10 @@ func openLog(path string) (*os.File, os.FileInfo, error) {
 	}
 	if !named.Mode().IsRegular() {
 		// A link would be replaced by the first rotation, and lead elsewhere whenever somebody changes it.
-		return nil, nil, fmt.Errorf("%w: %s is a link or a special file", ErrUnsafe, path)
+		return nil, nil, lang.Errorf("%w: %s is a link or a special file", ErrUnsafe, path)
 	}
 	if runtime.GOOS != "windows" && named.Mode().Perm()&0o022 != 0 {
-		return nil, nil, fmt.Errorf("%w: others may write %s (%s)", ErrUnsafe, path, named.Mode().Perm())
+		return nil, nil, lang.Errorf("%w: others may write %s (%s)", ErrUnsafe, path, named.Mode().Perm())
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -239,7 +241,7 @@ func openLog(path string) (*os.File, os.FileInfo, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !os.SameFile(named, info) {
-		err = fmt.Errorf("%w: %s was replaced at the moment it was opened", ErrUnsafe, path)
+		err = lang.Errorf("%w: %s was replaced at the moment it was opened", ErrUnsafe, path)
 	}
 	if err == nil && info.Size() == 0 {
 		err = fs.ErrNotExist
@@ -260,9 +262,9 @@ func (c *chain) inspect(file *os.File, size int64) error {
 	}
 	if string(start) != lineStart {
 		if c.end.Seq > 0 {
-			return fmt.Errorf("%w: it no longer begins as an audit log does", ErrBroken)
+			return lang.Errorf("%w: it no longer begins as an audit log does", ErrBroken)
 		}
-		return fmt.Errorf("%w: %s does not begin as an audit log does", ErrUnsafe, c.path)
+		return lang.Errorf("%w: %s does not begin as an audit log does", ErrUnsafe, c.path)
 	}
 	isFirstLook := c.end.Seq == 0
 	first, _ := readFirst(file)
@@ -284,15 +286,15 @@ func (c *chain) inspect(file *os.File, size int64) error {
 	switch {
 	case unended:
 		if _, err := file.WriteAt([]byte("\n"), size+int64(len(rest))); err != nil {
-			return fmt.Errorf("the audit log cannot be repaired: %w", err)
+			return lang.Errorf("the audit log cannot be repaired: %w", err)
 		}
 		size += int64(len(rest)) + 1
-		note = join(note, "repaired: a line end was missing before this record")
+		note = join(note, "repaired: a line end was missing before this record") // not said to people
 	case len(rest) > 0:
 		if err := file.Truncate(size); err != nil {
-			return fmt.Errorf("the audit log cannot be repaired: %w", err)
+			return lang.Errorf("the audit log cannot be repaired: %w", err)
 		}
-		note = join(note, fmt.Sprintf("repaired: %d bytes of an unfinished line were dropped before this record", len(rest)))
+		note = join(note, fmt.Sprintf("repaired: %d bytes of an unfinished line were dropped before this record", len(rest))) // not said to people
 	}
 	c.size, c.born, c.end, c.note = size, first.Time, head{last.Seq, last.Hash}, join(c.note, note)
 	switch {
@@ -310,20 +312,20 @@ func (c *chain) compare(last Record) (note string, err error) {
 	h, err := readHead(c.path)
 	switch {
 	case last.Seq < c.end.Seq:
-		return "", fmt.Errorf("%w: it ends at record %d, this server has seen record %d", ErrBroken, last.Seq, c.end.Seq)
+		return "", lang.Errorf("%w: it ends at record %d, this server has seen record %d", ErrBroken, last.Seq, c.end.Seq)
 	case last.Seq == c.end.Seq && last.Hash != c.end.Hash:
-		return "", fmt.Errorf("%w: record %d is not the one that this server has seen", ErrBroken, last.Seq)
+		return "", lang.Errorf("%w: record %d is not the one that this server has seen", ErrBroken, last.Seq)
 	case errors.Is(err, fs.ErrNotExist):
-		return "there was no head file: records may have been cut off before this one", nil
+		return "there was no head file: records may have been cut off before this one", nil // not said to people
 	case err != nil:
-		return fmt.Sprintf("records may have been cut off before this one: %v", err), nil
+		return fmt.Sprintf("records may have been cut off before this one: %v", err), nil // not said to people
 	case h.Seq > last.Seq:
-		return "", fmt.Errorf("%w: it ends at record %d, the head says %d", ErrBroken, last.Seq, h.Seq)
+		return "", lang.Errorf("%w: it ends at record %d, the head says %d", ErrBroken, last.Seq, h.Seq)
 	case h.Seq == last.Seq && h.Hash != last.Hash, h.Seq+1 == last.Seq && h.Hash != last.Prev:
-		return "", fmt.Errorf("%w: record %d is not the one that the head names", ErrBroken, h.Seq)
+		return "", lang.Errorf("%w: record %d is not the one that the head names", ErrBroken, h.Seq)
 	case h.Seq < last.Seq:
 		// A crash between record and head explains it. So does a record that somebody else has put there.
-		return fmt.Sprintf("the head file was old: it named record %d, the log ended at %d", h.Seq, last.Seq), nil
+		return fmt.Sprintf("the head file was old: it named record %d, the log ended at %d", h.Seq, last.Seq), nil // not said to people
 	}
 	return "", nil
 }
@@ -336,7 +338,7 @@ func readFirst(file io.ReaderAt) (Record, error) {
 	}
 	r, problem := parse(line)
 	if problem != nil {
-		return Record{}, fmt.Errorf("%w: at its beginning: %s", ErrBroken, problem.Detail)
+		return Record{}, lang.Errorf("%w: at its beginning: %s", ErrBroken, problem.Detail)
 	}
 	return r, nil
 }
@@ -356,11 +358,11 @@ func readEnd(file io.ReaderAt, size int64) (last Record, rest []byte, err error)
 		case end > 0 && (start > 0 || begin == 0):
 			last, problem := parse(text[start:end])
 			if problem != nil {
-				return Record{}, nil, fmt.Errorf("%w: at its end: %s", ErrBroken, problem.Detail)
+				return Record{}, nil, lang.Errorf("%w: at its end: %s", ErrBroken, problem.Detail)
 			}
 			return last, text[end:], nil
 		case begin == 0 || window >= longest:
-			return Record{}, nil, fmt.Errorf("%w: there is no complete record in its last %d bytes", ErrBroken, len(text))
+			return Record{}, nil, lang.Errorf("%w: there is no complete record in its last %d bytes", ErrBroken, len(text))
 		}
 	}
 }

@@ -2,10 +2,11 @@ package audit
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const headSuffix = ".head"
@@ -31,11 +32,11 @@ func readHead(log string) (head, error) {
 	}
 	var h head
 	if err := json.Unmarshal(text, &h); err != nil {
-		return head{}, fmt.Errorf("the head file cannot be read: %w", err)
+		return head{}, lang.Errorf("the head file cannot be read: %w", err)
 	}
 	const highest = 1 << 62 // far from overflow
 	if h.Seq == 0 || h.Seq > highest || !isHash(h.Hash) {
-		return head{}, errors.New("the head file names no record")
+		return head{}, lang.Errorf("the head file names no record")
 	}
 	return h, nil
 }

@@ -9,11 +9,12 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 type Key struct{ private ed25519.PrivateKey }
 
 // String keeps the key out of whatever prints it.
-func (Key) String() string { return "[audit key]" }
+func (Key) String() string { return "[audit key]" } // not said to people
 
 // GoString does the same for %#v.
 func (k Key) GoString() string { return k.String() }
@@ -67,15 +68,15 @@ func ReadKey(path string) (*Key, error) {
 	}
 	block, _ := pem.Decode(content)
 	if block == nil || block.Type != privateBlock {
-		return nil, fmt.Errorf("%s does not hold a private key in PEM; make one with `scnet-mcp audit keygen`", path)
+		return nil, lang.Errorf("%s does not hold a private key in PEM; make one with `scnet-mcp audit keygen`", path)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no key that can be read: %w", path, err)
+		return nil, lang.Errorf("%s holds no key that can be read: %w", path, err)
 	}
 	private, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a key of another kind; checkpoints are signed with Ed25519", path)
+		return nil, lang.Errorf("%s holds a key of another kind; checkpoints are signed with Ed25519", path)
 	}
 	return &Key{private}, nil
 }
@@ -86,9 +87,9 @@ func readKeyFile(path string, private bool) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", path, maxKeyFile)
+		return nil, lang.Errorf("%s is not a regular file of at most %d bytes", path, maxKeyFile)
 	case private && runtime.GOOS != "windows" && info.Mode().Perm()&othersMayUse != 0:
-		return nil, fmt.Errorf("%s can be used by others than its owner (%04o); chmod 600 %s", path, info.Mode().Perm(), path)
+		return nil, lang.Errorf("%s can be used by others than its owner (%04o); chmod 600 %s", path, info.Mode().Perm(), path)
 	}
 	return os.ReadFile(path)
 }
@@ -105,7 +106,7 @@ func CheckApart(key, log string) error {
 		return err
 	}
 	if below, err := filepath.Rel(folder, place); err == nil && filepath.IsLocal(below) {
-		return fmt.Errorf("%s stands in the folder of the audit log; keep the key where the log's files cannot be replaced", key)
+		return lang.Errorf("%s stands in the folder of the audit log; keep the key where the log's files cannot be replaced", key)
 	}
 	return nil
 }
@@ -156,10 +157,10 @@ func ParsePublicKey(text string) (PublicKey, error) {
 	}
 	content, fileErr := readKeyFile(text, false)
 	if fileErr != nil {
-		return PublicKey{}, fmt.Errorf("neither a public key as `audit keygen` prints it nor a file that can be read: %w", fileErr)
+		return PublicKey{}, lang.Errorf("neither a public key as `audit keygen` prints it nor a file that can be read: %w", fileErr)
 	}
 	if key, err = publicKeyOf(content); err != nil {
-		return PublicKey{}, fmt.Errorf("%s: %w", text, err)
+		return PublicKey{}, lang.Errorf("%s: %w", text, err)
 	}
 	return key, nil
 }
@@ -169,19 +170,19 @@ func publicKeyOf(content []byte) (PublicKey, error) {
 	var err error
 	if block, _ := pem.Decode(content); block != nil {
 		if block.Type != publicBlock {
-			return PublicKey{}, fmt.Errorf("a public key is needed, this is a %s", strings.ToLower(block.Type))
+			return PublicKey{}, lang.Errorf("a public key is needed, this is a %s", strings.ToLower(block.Type))
 		}
 		encoded = block.Bytes
 	} else if encoded, err = base64.StdEncoding.DecodeString(strings.TrimSpace(string(content))); err != nil {
-		return PublicKey{}, errors.New("not a public key")
+		return PublicKey{}, lang.Errorf("not a public key")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(encoded)
 	if err != nil {
-		return PublicKey{}, errors.New("not a public key")
+		return PublicKey{}, lang.Errorf("not a public key")
 	}
 	key, ok := parsed.(ed25519.PublicKey)
 	if !ok {
-		return PublicKey{}, errors.New("a key of another kind; checkpoints are signed with Ed25519")
+		return PublicKey{}, lang.Errorf("a key of another kind; checkpoints are signed with Ed25519")
 	}
 	return PublicKey{key}, nil
 }

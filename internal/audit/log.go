@@ -12,7 +12,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/filelock"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Defaults of Options.
@@ -32,12 +32,12 @@ const (
 var (
 	// ErrBroken means that the end of the log is not as it was written. Append does not continue such a log; Open moves
 	// it aside.
-	ErrBroken = errors.New("the audit log has been tampered with or damaged")
+	ErrBroken = lang.Errorf("the audit log has been tampered with or damaged")
 	// ErrUnsafe means that the path does not name a file that only this user may write, or that it names a file which is
 	// not an audit log.
-	ErrUnsafe = errors.New("the file cannot serve as the audit log")
+	ErrUnsafe = lang.Errorf("the file cannot serve as the audit log")
 	// ErrBusy means that the log could not be written in time, because another process held its lock or the disk hung.
-	ErrBusy = errors.New("the audit log is busy")
+	ErrBusy = lang.Errorf("the audit log is busy")
 )
 
 // Options are the sizes and the clock of a Log.
@@ -146,11 +146,11 @@ func (l *Log) Append(ctx context.Context, r Record) error {
 	switch {
 	case r.Event == Intent, r.Event == Result:
 		if r.Call == "" {
-			return errors.New("an intent and its result need a call that joins them")
+			return lang.Errorf("an intent and its result need a call that joins them") // not said to people
 		}
 	case r.Event.isAttempt() && r.Event != Summed:
 	default:
-		return fmt.Errorf("%q is not an event of a call", string(r.Event))
+		return lang.Errorf("%q is not an event of a call", string(r.Event)) // not said to people
 	}
 	r.Continues, r.Removed, r.After, r.Sum, r.Log, r.Checkpoint = "", nil, 0, nil, "", nil
 	if r.Time.IsZero() {
@@ -168,13 +168,13 @@ const (
 
 func (l *Log) submit(ctx context.Context, r Record) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("the audit log was not written: %w", context.Cause(ctx))
+		return lang.Errorf("the audit log was not written: %w", context.Cause(ctx))
 	}
 	e := &entry{record: r, done: make(chan error, 1)}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return fmt.Errorf("audit log: %w", os.ErrClosed)
+		return lang.Errorf("audit log: %w", os.ErrClosed)
 	}
 	for _, sum := range l.flood.due(r.Time) {
 		l.enqueue(&entry{record: sum, done: make(chan error, 1)})
@@ -190,7 +190,7 @@ func (l *Log) submit(ctx context.Context, r Record) error {
 	}
 	l.mu.Unlock()
 
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: another process has held its lock for %s", ErrBusy, wait))
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, lang.Errorf("%w: another process has held its lock for %s", ErrBusy, wait))
 	defer cancel()
 	select {
 	case err := <-e.done:
@@ -198,7 +198,7 @@ func (l *Log) submit(ctx context.Context, r Record) error {
 	case <-ctx.Done():
 	}
 	if l.withdraw(e, context.Cause(ctx)) {
-		return fmt.Errorf("the audit log was not written: %w", context.Cause(ctx))
+		return lang.Errorf("the audit log was not written: %w", context.Cause(ctx))
 	}
 	disk := time.NewTimer(diskWait)
 	defer disk.Stop()
@@ -206,7 +206,7 @@ func (l *Log) submit(ctx context.Context, r Record) error {
 	case err := <-e.done:
 		return err
 	case <-disk.C:
-		return fmt.Errorf("%w: the disk has not taken the record for %s", ErrBusy, diskWait)
+		return lang.Errorf("%w: the disk has not taken the record for %s", ErrBusy, diskWait)
 	}
 }
 
@@ -261,7 +261,7 @@ func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue = nil
-	return fmt.Errorf("%w: its last records were not written", ErrBusy)
+	return lang.Errorf("%w: its last records were not written", ErrBusy)
 }
 
 // maxBatch bounds what is written with one sync.
@@ -344,7 +344,7 @@ func (l *Log) lock() (release func(), busy bool, err error) {
 	}
 	release, busy, err = filelock.Try(l.lockPath)
 	if err != nil {
-		err = fmt.Errorf("the audit log cannot be locked: %w", err)
+		err = lang.Errorf("the audit log cannot be locked: %w", err)
 	}
 	return release, busy, err
 }

@@ -1,10 +1,11 @@
 package audit
 
 import (
-	"errors"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // DefaultPath returns where the log of this user belongs: $XDG_STATE_HOME/scnet-mcp/audit.jsonl, by default under
@@ -27,7 +28,7 @@ func stateFolder(system string, env func(string) (string, bool)) (string, error)
 		if folder, _ := env("LocalAppData"); folder != "" {
 			return folder, nil
 		}
-		return "", errors.New("there is no place for the audit log: %LocalAppData% is not set")
+		return "", lang.Errorf("there is no place for the audit log: %%LocalAppData%% is not set")
 	}
 	if folder, _ := env("XDG_STATE_HOME"); filepath.IsAbs(folder) {
 		return folder, nil
@@ -35,9 +36,9 @@ func stateFolder(system string, env func(string) (string, bool)) (string, error)
 	home, _ := env("HOME")
 	switch {
 	case !filepath.IsAbs(home):
-		return "", errors.New("there is no place for the audit log: neither XDG_STATE_HOME nor HOME is an absolute path")
+		return "", lang.Errorf("there is no place for the audit log: neither XDG_STATE_HOME nor HOME is an absolute path")
 	case system == "darwin":
-		return filepath.Join(home, "Library", "Application Support"), nil
+		return filepath.Join(home, "Library", "Application Support"), nil // not said to people
 	default:
 		return filepath.Join(home, ".local", "state"), nil
 	}

@@ -1,9 +1,10 @@
 package audit
 
 import (
-	"fmt"
 	"slices"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Trust is what the signatures of a log are checked with.
@@ -78,7 +79,7 @@ func (p *proof) check(first, r Record) *Problem {
 	log := logID(first)
 	for _, c := range p.anchors[log][r.Seq] {
 		if c.Hash != r.Hash {
-			return &Problem{Kind: Changed, Seq: r.Seq, Detail: fmt.Sprintf("record %d is not the one that was sent elsewhere at %s: "+
+			return &Problem{Kind: Changed, Seq: r.Seq, Detail: lang.T("record %d is not the one that was sent elsewhere at %s: "+
 				"the log was written anew", r.Seq, c.Time.Format(time.DateTime))}
 		}
 	}
@@ -87,7 +88,7 @@ func (p *proof) check(first, r Record) *Problem {
 	}
 	c := r.Checkpoint
 	problem := func(kind Kind, format string, args ...any) *Problem {
-		return &Problem{Kind: kind, Seq: r.Seq, Detail: fmt.Sprintf(format, args...)}
+		return &Problem{Kind: kind, Seq: r.Seq, Detail: lang.T(format, args...)}
 	}
 	switch {
 	case c == nil || !c.isWhole():
@@ -140,7 +141,7 @@ func (p *proof) judge(all []*verifier, attempts bool) {
 	}
 	fail := func(seq uint64, kind Kind, format string, args ...any) {
 		last.lines++
-		last.fail(seq, kind, fmt.Sprintf(format, args...))
+		last.fail(seq, kind, lang.T(format, args...))
 		last.lines--
 	}
 	oldest := all[0].first.Seq

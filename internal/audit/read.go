@@ -8,6 +8,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Records yields the records of the log at path and of the files that it was rotated to: changes and attempts in the order
@@ -82,7 +84,7 @@ func lines(file io.Reader, yield func(Record, error) bool) (more bool) {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 				return yield(Record{}, err)
 			}
-			if !yield(Record{}, errors.New("a line is not a record")) {
+			if !yield(Record{}, lang.Errorf("a line is not a record")) {
 				return false
 			}
 			if errors.Is(err, io.EOF) {
@@ -92,7 +94,7 @@ func lines(file io.Reader, yield func(Record, error) bool) (more bool) {
 		}
 		r, problem := parse(line)
 		if problem != nil {
-			err = errors.New(problem.Detail)
+			err = problem.Detail.Error()
 		}
 		if !yield(r, err) {
 			return false

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	clean "github.com/scnet-mcp/scnet-mcp/internal/text"
 )
 
@@ -155,7 +156,7 @@ func marshal(r Record) ([]byte, error) {
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(r); err != nil {
-		return nil, fmt.Errorf("an audit record cannot be encoded: %w", err)
+		return nil, lang.Errorf("an audit record cannot be encoded: %w", err)
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("}\n")), nil
 }
@@ -163,19 +164,19 @@ func marshal(r Record) ([]byte, error) {
 // parse reads a line, line end included. The problem it returns has neither line nor seq.
 func parse(line []byte) (Record, *Problem) {
 	if len(line) < sealLen {
-		return Record{}, &Problem{Kind: Unreadable, Detail: "the line is too short for a record"}
+		return Record{}, &Problem{Kind: Unreadable, Detail: lang.T("the line is too short for a record")}
 	}
 	body, seal := line[:len(line)-sealLen], string(line[len(line)-sealLen:])
 	hash := seal[len(hashMark) : len(hashMark)+hashLen]
 	if seal != hashMark+hash+lineEnd || !isHash(hash) {
-		return Record{}, &Problem{Kind: Unreadable, Detail: "the line does not end with a hash as records do"}
+		return Record{}, &Problem{Kind: Unreadable, Detail: lang.T("the line does not end with a hash as records do")}
 	}
 	if sum(body) != hash {
-		return Record{}, &Problem{Kind: Changed, Detail: "the record does not have the hash that it carries"}
+		return Record{}, &Problem{Kind: Changed, Detail: lang.T("the record does not have the hash that it carries")}
 	}
 	var r Record
 	if err := json.Unmarshal(line, &r); err != nil {
-		return Record{}, &Problem{Kind: Unreadable, Detail: "the line is not a record: " + err.Error()}
+		return Record{}, &Problem{Kind: Unreadable, Detail: lang.T("the line is not a record: %v", err)}
 	}
 	r.Hash = hash
 	return r, nil
@@ -209,12 +210,12 @@ func fit(r Record) ([]byte, error) {
 	}
 	note, targets, outcomes := r.Note, len(r.Targets), len(r.Outcomes)
 	for {
-		said := cut
-		if len(r.Targets) < targets {
-			said = append(slices.Clip(said), fmt.Sprintf("%d of %d targets left out", targets-len(r.Targets), targets))
+		said := slices.Clip(cut)
+		if n := len(r.Targets); n < targets {
+			said = append(said, fmt.Sprintf("%d of %d targets left out", targets-n, targets)) // not said to people
 		}
-		if len(r.Outcomes) < outcomes {
-			said = append(slices.Clip(said), fmt.Sprintf("%d of %d outcomes left out", outcomes-len(r.Outcomes), outcomes))
+		if n := len(r.Outcomes); n < outcomes {
+			said = append(said, fmt.Sprintf("%d of %d outcomes left out", outcomes-n, outcomes)) // not said to people
 		}
 		r.Note = note
 		if len(said) > 0 {
@@ -225,7 +226,7 @@ func fit(r Record) ([]byte, error) {
 			return body, err
 		}
 		if len(r.Targets)+len(r.Outcomes) == 0 && len(r.Arguments) > 0 {
-			r.Arguments, cut = nil, append(cut, "arguments left out")
+			r.Arguments, cut = nil, append(cut, "arguments left out") // not said to people
 			continue
 		}
 		if len(r.Targets)+len(r.Outcomes) == 0 && longest < maxLine {
@@ -233,7 +234,7 @@ func fit(r Record) ([]byte, error) {
 			continue
 		}
 		if len(r.Targets)+len(r.Outcomes) == 0 {
-			return nil, fmt.Errorf("an audit record of %d bytes is too long for the log", len(body))
+			return nil, lang.Errorf("an audit record of %d bytes is too long for the log", len(body))
 		}
 		r.Targets = r.Targets[:len(r.Targets)/2]
 		r.Outcomes = r.Outcomes[:len(r.Outcomes)/2]
@@ -299,7 +300,7 @@ func shorten(r Record) (Record, []string) {
 		r.Arguments = make(map[string]string, min(len(given), maxArguments))
 		for i, name := range slices.Sorted(maps.Keys(given)) {
 			if i == maxArguments {
-				cut = append(cut, fmt.Sprintf("%d of %d arguments left out", len(given)-i, len(given)))
+				cut = append(cut, fmt.Sprintf("%d of %d arguments left out", len(given)-i, len(given))) // not said to people
 				break
 			}
 			value := given[name]

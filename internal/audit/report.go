@@ -2,6 +2,8 @@ package audit
 
 import (
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Report is what Verify found in one file.
@@ -15,7 +17,7 @@ type Report struct {
 	Attempts  bool   // VerifyAll: the file is one of attempts, not of changes
 
 	// Beginning says why the records before the first are not there, as far as VerifyAll can tell: retention removed them.
-	Beginning string
+	Beginning lang.Text
 	// Signing is what the checkpoints of the chain prove: VerifyWith, in the last report of each chain.
 	Signing *Signing
 	// Notes are the last records in which the log says what happened to it.
@@ -23,7 +25,7 @@ type Report struct {
 
 	Problem *Problem // the first one; nil when there is none
 	Tail    Tail
-	TailWhy string // what Tail means here, in words
+	TailWhy lang.Text // what Tail means here, in words
 
 	// Unfinished are intents without a result, oldest first: the process died between the two, or is at work, or wrote
 	// the result into a later file or behind the problem.
@@ -37,7 +39,7 @@ type Problem struct {
 	Line   int    // from 1; where the problem shows
 	Seq    uint64 // of the record that is changed, missing, out of order or there twice; 0 when that is unknown
 	Kind   Kind
-	Detail string
+	Detail lang.Text
 }
 
 // Kind says what is wrong.
@@ -57,6 +59,31 @@ const (
 	Torn       Kind = "torn"       // the last line is incomplete: a write was interrupted, or the end was cut off
 )
 
+// In says it in a language.
+func (k Kind) In(l lang.Lang) string {
+	switch k {
+	case Changed:
+		return l.Word("changed")
+	case Missing:
+		return l.Word("missing")
+	case Reordered:
+		return l.Word("reordered")
+	case Repeated:
+		return l.Word("repeated")
+	case Unreadable:
+		return l.Word("unreadable")
+	case Added:
+		return l.Word("added")
+	case Misplaced:
+		return l.Word("misplaced")
+	case Forged:
+		return l.Word("forged")
+	case Torn:
+		return l.Word("torn")
+	}
+	return string(k)
+}
+
 // Tail says what is known about the end of a log.
 type Tail string
 
@@ -68,3 +95,20 @@ const (
 	TailTorn     Tail = "torn"     // the last line is incomplete, and the head knows nothing later
 	TailUnknown  Tail = "unknown"  // there is no head, or the problem comes before the end
 )
+
+// In says it in a language.
+func (t Tail) In(l lang.Lang) string {
+	switch t {
+	case TailComplete:
+		return l.Word("complete")
+	case TailCut:
+		return l.Word("cut")
+	case TailAhead:
+		return l.Word("ahead")
+	case TailTorn:
+		return l.Word("torn")
+	case TailUnknown:
+		return l.Word("unknown")
+	}
+	return string(t)
+}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 const (
@@ -26,21 +28,21 @@ func (c *chain) start(continues string) error {
 	switch {
 	case c.end.Seq > 0 && (err != nil || h.Seq < c.end.Seq):
 		h = c.end
-		c.note = join(c.note, fmt.Sprintf("the log and its head, with records up to %d, were removed while this server ran", h.Seq))
+		c.note = join(c.note, fmt.Sprintf("the log and its head, with records up to %d, were removed while this server ran", h.Seq)) // not said to people
 	case err == nil && continues == "":
 		if continues = c.endingAt(h.Seq); continues == "" {
-			c.note = join(c.note, fmt.Sprintf("the file that ended with record %d was removed, emptied or moved by another program "+
+			c.note = join(c.note, fmt.Sprintf("the file that ended with record %d was removed, emptied or moved by another program "+ // not said to people
 				"(this log rotates itself; a rotator that copies and truncates loses records)", h.Seq))
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		h = head{0, firstPrev}
 		if old := c.oldFiles(); len(old) > 0 && continues == "" {
-			c.note = join(c.note, fmt.Sprintf("what came before this record is unknown: the log that followed %s was removed with its head",
+			c.note = join(c.note, fmt.Sprintf("what came before this record is unknown: the log that followed %s was removed with its head", // not said to people
 				old[len(old)-1].name))
 		}
 	case err != nil:
 		h = head{0, firstPrev}
-		c.note = join(c.note, fmt.Sprintf("what came before this record is unknown: %v", err))
+		c.note = join(c.note, fmt.Sprintf("what came before this record is unknown: %v", err)) // not said to people
 	}
 	expired, removed := c.expired(h)
 	if c.log == "" && continues != "" {
@@ -109,7 +111,7 @@ func (c *chain) expired(h head) (files []oldFile, removed *Mark) {
 			return files, &Mark{first.Seq - 1, first.Prev}
 		}
 	}
-	c.note = join(c.note, fmt.Sprintf("old files were not removed: the oldest that stays cannot be read: %v", err))
+	c.note = join(c.note, fmt.Sprintf("old files were not removed: the oldest that stays cannot be read: %v", err)) // not said to people
 	return nil, nil
 }
 
@@ -118,7 +120,7 @@ func (c *chain) remove(files []oldFile) {
 	for _, file := range files {
 		path := filepath.Join(filepath.Dir(c.path), file.name)
 		if err := os.Remove(path); err != nil {
-			c.note = join(c.note, fmt.Sprintf("an old file was not removed: %v", err))
+			c.note = join(c.note, fmt.Sprintf("an old file was not removed: %v", err)) // not said to people
 			return
 		}
 		_ = os.Remove(path + headSuffix)
@@ -134,7 +136,7 @@ func (c *chain) rotate() (string, error) {
 		err = c.rename(name)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the log could not be rotated: %w", err)
+		return "", lang.Errorf("the log could not be rotated: %w", err)
 	}
 	return name, nil
 }
@@ -143,9 +145,9 @@ func (c *chain) rotate() (string, error) {
 func (c *chain) moveAside(cause error) (string, error) {
 	name := filepath.Base(c.path) + brokenSuffix + c.now().UTC().Format(nameTime)
 	if err := c.rename(name); err != nil {
-		return "", fmt.Errorf("%w, and it cannot be moved aside: %w", cause, err)
+		return "", lang.Errorf("%w, and it cannot be moved aside: %w", cause, err)
 	}
-	c.note = join(c.note, fmt.Sprintf("the log before this record was moved to %s: %v", name, cause))
+	c.note = join(c.note, fmt.Sprintf("the log before this record was moved to %s: %v", name, cause)) // not said to people
 	return name, nil
 }
 

@@ -79,7 +79,7 @@ func TestAttemptsAreKeptApart(t *testing.T) {
 	if len(reports) != 3+4 {
 		t.Fatalf("%d files", len(reports))
 	}
-	if first, last := reports[3], reports[6]; first.Continues == "" || first.Beginning == "" || last.Seq != 24 {
+	if first, last := reports[3], reports[6]; first.Continues == "" || first.Beginning.IsZero() || last.Seq != 24 {
 		t.Errorf("%+v\n%+v", first, last)
 	}
 	for _, r := range reports {
@@ -147,7 +147,7 @@ func TestGapBetweenFiles(t *testing.T) {
 	add(t, open(t, path, Options{}), call(0))
 	sound(t, path, 2)
 	after = checkAll(t, path)
-	if p := after[len(after)-1].Problem; len(after) != len(before) || p == nil || p.Kind != Missing || !strings.Contains(p.Detail, "anew") {
+	if p := after[len(after)-1].Problem; len(after) != len(before) || p == nil || p.Kind != Missing || !strings.Contains(p.Detail.String(), "anew") {
 		t.Errorf("%+v", p)
 	}
 }

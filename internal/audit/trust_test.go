@@ -22,7 +22,7 @@ func problems(t testing.TB, path string) (found []Problem) {
 
 func wantProblem(t testing.TB, path string, kind Kind, part string) {
 	t.Helper()
-	if found := problems(t, path); len(found) != 1 || found[0].Kind != kind || !strings.Contains(found[0].Detail, part) {
+	if found := problems(t, path); len(found) != 1 || found[0].Kind != kind || !strings.Contains(found[0].Detail.String(), part) {
 		t.Errorf("want one problem, %s with %q, got %+v", kind, part, found)
 	}
 }
@@ -72,7 +72,7 @@ func TestRetention(t *testing.T) {
 		add(t, l, call(i))
 	}
 	files := checkAll(t, path)
-	if len(problems(t, path)) != 0 || !strings.Contains(files[0].Beginning, "removed by retention") || files[0].Records == 0 {
+	if len(problems(t, path)) != 0 || !strings.Contains(files[0].Beginning.String(), "removed by retention") || files[0].Records == 0 {
 		t.Fatalf("%+v", files)
 	}
 	if oldest := now.Sub(files[0].First); oldest < 30*24*time.Hour || oldest > 90*24*time.Hour {
@@ -95,7 +95,7 @@ func TestRetentionWithoutTraffic(t *testing.T) {
 		now = now.Add(25 * time.Hour)
 	}
 	files := checkAll(t, path)
-	if len(files) != 2 || files[0].Beginning == "" || len(problems(t, path)) != 0 {
+	if len(files) != 2 || files[0].Beginning.IsZero() || len(problems(t, path)) != 0 {
 		t.Errorf("%+v", files)
 	}
 }
@@ -179,7 +179,7 @@ func forge(t testing.TB, path string) []byte {
 func TestForgedEnd(t *testing.T) {
 	path, l := filled(t, 6)
 	write(t, path, append(read(t, path), forge(t, path)...))
-	if r := check(t, path); r.Problem != nil || r.Tail != TailAhead || !strings.Contains(r.TailWhy, "added by another program") {
+	if r := check(t, path); r.Problem != nil || r.Tail != TailAhead || !strings.Contains(r.TailWhy.String(), "added by another program") {
 		t.Errorf("%s %s", r.Tail, r.TailWhy)
 	}
 	add(t, l, call(6))

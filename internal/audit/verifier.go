@@ -3,10 +3,11 @@ package audit
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // verifier follows the chain through one file. It remembers one record at a time.
@@ -32,21 +33,21 @@ func (v *verifier) read(lines *bufio.Reader) error {
 			if v.report.Problem == nil {
 				v.finish(line)
 			} else {
-				v.tail(TailUnknown, "the chain does not hold up to the end")
+				v.tail(TailUnknown, lang.T("the chain does not hold up to the end"))
 			}
 			return nil
 		case errors.Is(err, bufio.ErrBufferFull):
 			v.lines++
 			if v.report.Problem == nil {
-				v.fail(v.next(), Unreadable, "the line is longer than records are")
+				v.fail(v.next(), Unreadable, lang.T("the line is longer than records are"))
 			}
-			v.tail(TailUnknown, "the chain does not hold up to the end")
+			v.tail(TailUnknown, lang.T("the chain does not hold up to the end"))
 			return nil
 		case err != nil:
 			return err
 		}
 		if v.line(line) {
-			v.tail(TailUnknown, "the chain does not hold up to the end")
+			v.tail(TailUnknown, lang.T("the chain does not hold up to the end"))
 			return nil
 		}
 	}
@@ -60,7 +61,7 @@ func (v *verifier) line(line []byte) (done bool) {
 	if gap := v.report.Problem; gap != nil {
 		if problem == nil && (r.Seq == gap.Seq || gap.Seq == 0 && r.Event == Opened) {
 			gap.Kind = Reordered
-			gap.Detail = fmt.Sprintf("record %d stands in line %d", r.Seq, v.lines)
+			gap.Detail = lang.T("record %d stands in line %d", r.Seq, v.lines)
 			return true
 		}
 		return false
@@ -82,20 +83,20 @@ func (v *verifier) link(r Record) *Problem {
 	next := v.last.Seq + 1
 	switch {
 	case v.last.Seq == 0 && r.Event != Opened:
-		return &Problem{Kind: Missing, Detail: fmt.Sprintf("the opened record is not there; the first one is record %d", r.Seq)}
+		return &Problem{Kind: Missing, Detail: lang.T("the opened record is not there; the first one is record %d", r.Seq)}
 	case v.last.Seq == 0 && (r.Seq == 0 || r.Seq == 1 && r.Prev != firstPrev):
-		return &Problem{Kind: Changed, Seq: r.Seq, Detail: "no log begins with this record"}
+		return &Problem{Kind: Changed, Seq: r.Seq, Detail: lang.T("no log begins with this record")}
 	case v.last.Seq == 0:
 	case r.Seq > next:
-		return &Problem{Kind: Missing, Seq: next, Detail: fmt.Sprintf("record %d follows record %d", r.Seq, v.last.Seq)}
+		return &Problem{Kind: Missing, Seq: next, Detail: lang.T("record %d follows record %d", r.Seq, v.last.Seq)}
 	case r.Seq < next:
-		return &Problem{Kind: Repeated, Seq: r.Seq, Detail: fmt.Sprintf("record %d follows record %d", r.Seq, v.last.Seq)}
+		return &Problem{Kind: Repeated, Seq: r.Seq, Detail: lang.T("record %d follows record %d", r.Seq, v.last.Seq)}
 	case r.Prev != v.last.Hash:
-		return &Problem{Kind: Changed, Seq: v.last.Seq, Detail: fmt.Sprintf(
+		return &Problem{Kind: Changed, Seq: v.last.Seq, Detail: lang.T(
 			"record %d names another hash for record %d: one of the two was written anew", r.Seq, v.last.Seq)}
 	}
 	if v.head != nil && (v.head.Seq == r.Seq && v.head.Hash != r.Hash || v.head.Seq+1 == r.Seq && v.head.Hash != r.Prev) {
-		return &Problem{Kind: Changed, Seq: v.head.Seq, Detail: fmt.Sprintf("the head names another hash for record %d", v.head.Seq)}
+		return &Problem{Kind: Changed, Seq: v.head.Seq, Detail: lang.T("the head names another hash for record %d", v.head.Seq)}
 	}
 	return v.proof.check(v.firstOr(r), r)
 }
@@ -132,7 +133,7 @@ func (v *verifier) finish(rest []byte) {
 	known := v.last.Seq
 	if len(rest) > 0 {
 		v.lines++
-		v.fail(v.next(), Torn, fmt.Sprintf("the last line is incomplete, %d bytes", len(rest)))
+		v.fail(v.next(), Torn, lang.T("the last line is incomplete, %d bytes", len(rest)))
 		whole, problem := parse(append(rest[:len(rest):len(rest)], '\n'))
 		if problem == nil && v.link(whole) == nil {
 			known = whole.Seq // the next record completes the line
@@ -140,23 +141,23 @@ func (v *verifier) finish(rest []byte) {
 	}
 	switch {
 	case v.head == nil && len(rest) == 0 && errors.Is(v.headErr, fs.ErrNotExist):
-		v.tail(TailUnknown, "there is no head file to compare with: whether records were cut off at the end cannot be seen")
+		v.tail(TailUnknown, lang.T("there is no head file to compare with: whether records were cut off at the end cannot be seen"))
 	case v.head == nil && len(rest) == 0:
-		v.tail(TailUnknown, fmt.Sprintf("there is nothing to compare with: %v", v.headErr))
+		v.tail(TailUnknown, lang.T("there is nothing to compare with: %v", v.headErr))
 	case v.head != nil && v.head.Seq > known:
 		cut, line := v.head.Seq-known, v.lines
 		if len(rest) == 0 {
 			line++
 		}
-		v.tail(TailCut, fmt.Sprintf("the log ends at record %d, the head says %d: %d records were cut off", known, v.head.Seq, cut))
+		v.tail(TailCut, lang.T("the log ends at record %d, the head says %d: %d records were cut off", known, v.head.Seq, cut))
 		v.report.Problem = &Problem{Line: line, Seq: known + 1, Kind: Missing, Detail: v.report.TailWhy}
 	case len(rest) > 0:
-		v.tail(TailTorn, "the last line is incomplete: a write was interrupted, or the end was cut off")
+		v.tail(TailTorn, lang.T("the last line is incomplete: a write was interrupted, or the end was cut off"))
 	case v.head.Seq < known:
-		v.tail(TailAhead, fmt.Sprintf("the log ends at record %d, the head says %d: a server was stopped between the two, or "+
+		v.tail(TailAhead, lang.T("the log ends at record %d, the head says %d: a server was stopped between the two, or "+
 			"records were added by another program; that cannot be told apart", known, v.head.Seq))
 	default:
-		v.tail(TailComplete, fmt.Sprintf("the log ends at record %d", known))
+		v.tail(TailComplete, lang.T("the log ends at record %d", known))
 	}
 }
 
@@ -168,8 +169,8 @@ func (v *verifier) next() uint64 {
 	return v.last.Seq + 1
 }
 
-func (v *verifier) fail(seq uint64, kind Kind, detail string) {
+func (v *verifier) fail(seq uint64, kind Kind, detail lang.Text) {
 	v.report.Problem = &Problem{Line: v.lines, Seq: seq, Kind: kind, Detail: detail}
 }
 
-func (v *verifier) tail(t Tail, why string) { v.report.Tail, v.report.TailWhy = t, why }
+func (v *verifier) tail(t Tail, why lang.Text) { v.report.Tail, v.report.TailWhy = t, why }

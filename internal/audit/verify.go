@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/filelock"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Verify checks the file at path, current or rotated, and says where its chain breaks first. It reads it as a stream. An
@@ -66,7 +66,7 @@ func openSnapshot(path string) (*snapshot, error) {
 	}
 	info, err := s.file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "verify", Path: path, Err: errors.New("not a regular file")}
+		err = &fs.PathError{Op: "verify", Path: path, Err: lang.Errorf("not a regular file")}
 	}
 	if err != nil {
 		_ = s.file.Close()

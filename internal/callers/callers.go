@@ -8,8 +8,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // Local is the name of the process's own user. No caller of a file can have it.
@@ -92,33 +91,36 @@ func CheckName(name string) error {
 	switch {
 	case !nameForm().MatchString(name):
 		// The name is not repeated: it may be a token that was pasted into the wrong field.
-		return fmt.Errorf("is not valid; it must match %s", nameForm())
+		return lang.Errorf("is not valid; it must match %s", nameForm())
 	case name == Local:
-		return errors.New(`"local" is reserved for the user of the process itself; choose another name`)
+		return lang.Errorf(`"local" is reserved for the user of the process itself; choose another name`)
 	}
 	return nil
 }
 
 // String says in one line what the caller may do where the operator's policy does not forbid it. It shows no part of the
 // digest.
-func (c Caller) String() string {
-	var parts []string
+func (c Caller) String() string { return c.In(lang.English) }
+
+// In says it in a language.
+func (c Caller) In(l lang.Lang) string {
+	var parts []lang.Text
 	say := func(when bool, format string, args ...any) {
 		if when {
-			parts = append(parts, fmt.Sprintf(format, args...))
+			parts = append(parts, lang.T(format, args...))
 		}
 	}
-	list := func(label string, items []string) { say(len(items) > 0, "%s %s", label, strings.Join(items, " ")) }
+	list := func(items []string, label string) { say(len(items) > 0, label, strings.Join(items, " ")) }
 
 	p := c.Policy
 	say(c.OAuth != Selector{}, "%s", c.OAuth)
 	say(p.ReadOnly, "only reads")
 	say(!p.ReadOnly, "reads and changes")
 	say(p.Toolsets != nil && len(p.Toolsets) == 0, "no tools at all")
-	list("only toolsets", p.Toolsets)
-	list("without", p.DisabledTools)
-	list("changes only", c.allow)
-	list("never changes", c.protect)
+	list(p.Toolsets, "only toolsets %s")
+	list(p.DisabledTools, "without %s")
+	list(c.allow, "changes only %s")
+	list(c.protect, "never changes %s")
 	say(!p.ReadOnly && p.MaxTargets > 0, "at most %d instances a call", p.MaxTargets)
 	say(!p.ReadOnly && p.MaxAccelerators > 0, "at most %d accelerators a call", p.MaxAccelerators)
 	say(!p.ReadOnly && p.MaxRunningAccelerators > 0, "starts nothing beyond %d occupied accelerators", p.MaxRunningAccelerators)
@@ -128,5 +130,5 @@ func (c Caller) String() string {
 		say(true, "consent to %s: at least %s", tool, p.Consent[tool])
 	}
 	say(p.NeverAsk, "is never asked")
-	return c.Name + ": " + strings.Join(parts, "; ")
+	return l.Sprintf("%s: %s", c.Name, lang.Clauses(parts...))
 }

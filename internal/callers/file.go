@@ -1,13 +1,14 @@
 package callers
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // othersMayWrite are the permission bits that let others than the owner put themselves into the file.
@@ -44,7 +45,7 @@ func (f *File) Reload() error {
 	defer f.reloading.Unlock()
 	table, err := f.read()
 	if err != nil {
-		return fmt.Errorf("the callers stay as they were: %w", err)
+		return lang.Errorf("the callers stay as they were: %w", err)
 	}
 	f.table.Store(table)
 	return nil
@@ -53,11 +54,11 @@ func (f *File) Reload() error {
 func (f *File) read() (*Table, error) {
 	data, err := readFile(f.path)
 	if err != nil {
-		return nil, fmt.Errorf("the callers file cannot be used: %w", err)
+		return nil, lang.Errorf("the callers file cannot be used: %w", err)
 	}
 	table, err := Parse(data, f.known)
 	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", f.path, err)
+		return nil, lang.Errorf("%s:\n%w", f.path, err)
 	}
 	return table, nil
 }
@@ -75,10 +76,10 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file; name a file", path)
+		return nil, lang.Errorf("%s is not a regular file; name a file", path)
 	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&othersMayWrite != 0 {
-		return nil, fmt.Errorf("others may write %s (%s) and so add themselves; chmod go-w %s", path, mode, path)
+		return nil, lang.Errorf("others may write %s (%s) and so add themselves; chmod go-w %s", path, mode, path)
 	}
 	return io.ReadAll(io.LimitReader(file, maxFile+1))
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 )
 
@@ -29,19 +29,22 @@ func (s Selector) selects(who oauth.Identity) bool {
 }
 
 // String says whom it selects.
-func (s Selector) String() string {
-	var parts []string
+func (s Selector) String() string { return s.In(lang.English) }
+
+// In says it in a language.
+func (s Selector) In(l lang.Lang) string {
+	var parts []lang.Text
 	for _, part := range []struct{ name, value string }{
 		{"sub", s.Subject}, {"client_id", s.ClientID}, {"group", s.Group}, {"role", s.Role},
 	} {
 		if part.value != "" {
-			parts = append(parts, fmt.Sprintf("%s %q", part.name, part.value))
+			parts = append(parts, lang.Verbatim(fmt.Sprintf("%s %q", part.name, part.value)))
 		}
 	}
 	if s.Any {
-		parts = append(parts, "any")
+		parts = append(parts, lang.Verbatim("any"))
 	}
-	return "access tokens with " + strings.Join(parts, " and ")
+	return l.Sprintf("access tokens with %s", lang.And(parts...))
 }
 
 // Select returns the first caller of the file that an access token is for. Nobody is selected by default.
@@ -84,7 +87,7 @@ func (b *Book[T]) HasOAuth() bool { return b.current.Load().table.HasOAuth() }
 
 // selector reads whom an entry selects.
 func (r *reader) selector(path string, value any, c *Caller) {
-	object, ok := is[map[string]any](r, path, value, "an object")
+	object, ok := is[map[string]any](r, path, value, lang.T("an object"))
 	if !ok {
 		return
 	}
@@ -95,7 +98,7 @@ func (r *reader) selector(path string, value any, c *Caller) {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		at := path + "." + name
 		if into, known := texts[name]; known {
-			if text, ok := is[string](r, at, object[name], "a string"); ok && text == "" {
+			if text, ok := is[string](r, at, object[name], lang.T("a string")); ok && text == "" {
 				r.wrong(at, "is empty; leave it out if it may be anything")
 			} else {
 				*into = text

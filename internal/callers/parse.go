@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/schemas"
 )
 
@@ -27,11 +28,11 @@ type Known struct{ Tools, Toolsets []string }
 func Parse(data []byte, known Known) (*Table, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors on Windows begin a file with it
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("the callers file is larger than %d bytes; split it between servers", maxFile)
+		return nil, lang.Errorf("the callers file is larger than %d bytes; split it between servers", maxFile)
 	}
 	value, repeated, err := schemas.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("the callers file cannot be read: %w", err)
+		return nil, lang.Errorf("the callers file cannot be read: %w", err)
 	}
 	r := reader{known: known, named: map[string]int{}, digests: map[string]int{}}
 	for _, problem := range repeated {
@@ -44,6 +45,9 @@ func Parse(data []byte, known Known) (*Table, error) {
 	return &Table{callers: r.callers}, nil
 }
 
+// wholeFile is the path of the value that holds all others.
+const wholeFile = ""
+
 // reader walks through a parsed value. It does not decode into structs, because encoding/json takes Read_Only for read_only,
 // and stops at the first field that is wrong.
 type reader struct {
@@ -54,12 +58,16 @@ type reader struct {
 }
 
 func (r *reader) wrong(path, format string, args ...any) {
-	r.problems = append(r.problems, fmt.Errorf("%s: "+format, append([]any{path}, args...)...))
+	place := lang.Verbatim(path)
+	if path == wholeFile {
+		place = lang.T("the callers file")
+	}
+	r.problems = append(r.problems, lang.Errorf("%s: %w", place, lang.Errorf(format, args...)))
 }
 
 func (r *reader) file(value any) {
-	const path = "the callers file"
-	whole, ok := is[map[string]any](r, path, value, "an object")
+	const path = wholeFile
+	whole, ok := is[map[string]any](r, path, value, lang.T("an object"))
 	if !ok {
 		return
 	}
@@ -75,13 +83,13 @@ func (r *reader) file(value any) {
 func (r *reader) unknown(path string, object map[string]any, valid []string) {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if !slices.Contains(valid, name) {
-			r.wrong(path, "there is no field %q; valid are %s", name, strings.Join(valid, ", "))
+			r.wrong(path, "there is no field %q; valid are %s", name, lang.Names(valid))
 		}
 	}
 }
 
 func (r *reader) list(value any) {
-	entries, ok := is[[]any](r, "callers", value, "a list of callers")
+	entries, ok := is[[]any](r, "callers", value, lang.T("a list of callers"))
 	if ok && len(entries) == 0 {
 		r.wrong("callers", "there must be at least one; scnet-mcp callers new NAME makes one")
 	}
@@ -102,10 +110,10 @@ var fields = []struct {
 	{"oauth", false, (*reader).selector},
 	{"read_only", false, func(r *reader, path string, value any, c *Caller) { c.Policy.ReadOnly = r.yes(path, value) }},
 	{"toolsets", false, func(r *reader, path string, value any, c *Caller) { // of which an empty list means none
-		c.Policy.Toolsets = r.names(path, value, "toolset", r.known.Toolsets)
+		c.Policy.Toolsets = r.names(path, value, lang.T("toolset"), r.known.Toolsets)
 	}},
 	{"disable_tools", false, func(r *reader, path string, value any, c *Caller) {
-		c.Policy.DisabledTools = r.limiting(path, r.names(path, value, "tool", r.known.Tools))
+		c.Policy.DisabledTools = r.limiting(path, r.names(path, value, lang.T("tool"), r.known.Tools))
 	}},
 	{"allow", false, func(r *reader, path string, value any, c *Caller) {
 		var patterns []guard.Pattern
@@ -135,7 +143,7 @@ var fields = []struct {
 }
 
 func (r *reader) caller(path string, value any) (c Caller) {
-	object, ok := is[map[string]any](r, path, value, "an object")
+	object, ok := is[map[string]any](r, path, value, lang.T("an object"))
 	if !ok {
 		return c
 	}
@@ -162,7 +170,7 @@ func (r *reader) caller(path string, value any) (c Caller) {
 }
 
 func (r *reader) name(path string, value any, c *Caller) {
-	name, ok := is[string](r, path, value, "a string")
+	name, ok := is[string](r, path, value, lang.T("a string"))
 	if !ok {
 		return
 	}
@@ -179,7 +187,7 @@ func (r *reader) name(path string, value any, c *Caller) {
 }
 
 func (r *reader) digest(path string, value any, c *Caller) {
-	const form = "the SHA-256 of the token as 64 hexadecimal digits"
+	form := lang.T("the SHA-256 of the token as 64 hexadecimal digits")
 	text, ok := is[string](r, path, value, form)
 	if !ok {
 		return
@@ -203,14 +211,14 @@ func (r *reader) digest(path string, value any, c *Caller) {
 
 func (r *reader) consent(path string, value any, c *Caller) {
 	c.Policy.Consent = map[string]guard.Level{}
-	levels, _ := is[map[string]any](r, path, value, "an object")
+	levels, _ := is[map[string]any](r, path, value, lang.T("an object"))
 	for _, tool := range slices.Sorted(maps.Keys(levels)) {
 		if !slices.Contains(r.known.Tools, tool) {
-			r.wrong(path, "there is no tool %q; valid are %s", tool, strings.Join(r.known.Tools, ", "))
+			r.wrong(path, "there is no tool %q; valid are %s", tool, lang.Names(r.known.Tools))
 			continue
 		}
 		at := path + "." + tool
-		text, ok := is[string](r, at, levels[tool], "flag, preview or human")
+		text, ok := is[string](r, at, levels[tool], lang.T("flag, preview or human"))
 		if !ok {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 	"github.com/scnet-mcp/scnet-mcp/internal/server"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
@@ -32,7 +33,7 @@ func (a *admission) open(path string, o *server.HTTPOptions) (reload func() erro
 		return nil, err
 	}
 	if a.issuer != nil && !a.book.HasOAuth() {
-		return nil, errors.New("no entry has the field oauth, so nobody could come in with an access token; add one, or leave out --oauth-issuer")
+		return nil, lang.Errorf("no entry has the field oauth, so nobody could come in with an access token; add one, or leave out --oauth-issuer")
 	}
 	o.Authenticate = a.byToken
 	o.StillValid = func(c server.Caller) bool {
@@ -45,7 +46,7 @@ func (a *admission) open(path string, o *server.HTTPOptions) (reload func() erro
 		others := o.Ready
 		o.Ready = func(ctx context.Context) error {
 			if state := a.issuer.State(); !state.Usable {
-				return fmt.Errorf("%w: %w", oauth.ErrUnavailable, state.Cause)
+				return lang.Errorf("%w: %w", oauth.ErrUnavailable, state.Cause)
 			}
 			return others(ctx)
 		}
@@ -64,13 +65,14 @@ func (a *admission) byAccessToken(ctx context.Context, token string) (server.Cal
 	who, err := a.issuer.Verify(ctx, token)
 	switch {
 	case errors.Is(err, oauth.ErrUnavailable):
-		return server.Caller{}, fmt.Errorf("%w: %w", server.ErrUndecided, err)
+		return server.Caller{}, lang.Errorf("%w: %w", server.ErrUndecided, err)
 	case err != nil:
 		return server.Caller{}, err
 	}
 	one, entry, live, selected := a.book.Select(who)
 	if !selected {
-		return server.Caller{}, fmt.Errorf("%w: no entry of the callers file selects sub %.100q, client_id %.100q", server.ErrNotAdmitted, who.Subject, who.ClientID)
+		const form = "%w: no entry of the callers file selects sub %.100q, client_id %.100q" // not said to people
+		return server.Caller{}, fmt.Errorf(form, server.ErrNotAdmitted, who.Subject, who.ClientID)
 	}
 	policy := one.Policy
 	policy.Grant = guard.GrantOf(who.Scopes)
@@ -104,7 +106,8 @@ func degraded(state oauth.State) string {
 	if !state.Usable || state.Cause == nil {
 		return ""
 	}
-	return "the authorization server cannot be reached; its known keys are used until " + state.Until.UTC().Format(time.RFC3339)
+	const until = "the authorization server cannot be reached; its known keys are used until " // not said to people
+	return until + state.Until.UTC().Format(time.RFC3339)
 }
 
 func logIssuer(log zerolog.Logger) func(cause error) {

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // maxArgument is how much is read from a file or from stdin.
@@ -38,11 +38,11 @@ func parseArguments(args []string, stdin io.Reader, nested map[string]bool) (jso
 
 func (w *words) add(word string) (err error) {
 	if !utf8.ValidString(word) {
-		return fmt.Errorf("%q is not UTF-8 text", word)
+		return lang.Errorf("%q is not UTF-8 text", word)
 	}
 	if word == "-" || strings.HasPrefix(word, "@") || strings.HasPrefix(strings.TrimSpace(word), "{") {
 		if w.object != "" || w.given {
-			return errors.New("there are two JSON objects; give one")
+			return lang.Errorf("there are two JSON objects; give one")
 		}
 		w.given = true
 		if word == "-" {
@@ -54,10 +54,10 @@ func (w *words) add(word string) (err error) {
 	}
 	name, value, found := strings.Cut(word, "=")
 	if !found || name == "" {
-		return fmt.Errorf("%q is neither name=value nor a JSON object", word)
+		return lang.Errorf("%q is neither name=value nor a JSON object", word)
 	}
 	if value, err = w.value(value); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return lang.Errorf("%s: %w", name, err)
 	}
 	if w.values[name] == nil {
 		w.names = append(w.names, name)
@@ -75,11 +75,11 @@ func (w *words) value(text string) (string, error) {
 	case source == "-":
 		return w.readStdin()
 	case source == "":
-		return "", errors.New("@ does not name a file; @@ stands for a literal @")
+		return "", lang.Errorf("@ does not name a file; @@ stands for a literal @")
 	}
 	file, err := os.Open(source)
 	if err != nil {
-		return "", fmt.Errorf("%w; write @@ if a literal @ is meant", err)
+		return "", lang.Errorf("%w; write @@ if a literal @ is meant", err)
 	}
 	defer func() { _ = file.Close() }()
 	return readText(file, source)
@@ -87,7 +87,7 @@ func (w *words) value(text string) (string, error) {
 
 func (w *words) readStdin() (string, error) {
 	if w.read {
-		return "", errors.New("stdin can be read only once")
+		return "", lang.Errorf("stdin can be read only once")
 	}
 	w.read = true
 	return readText(w.stdin, "stdin")
@@ -99,9 +99,9 @@ func readText(from io.Reader, name string) (string, error) {
 	case err != nil:
 		return "", err
 	case len(text) > maxArgument:
-		return "", fmt.Errorf("%s has more than %d bytes", name, maxArgument)
+		return "", lang.Errorf("%s has more than %d bytes", name, maxArgument)
 	case !utf8.Valid(text): // encoding it would replace what is not, and with it change a script
-		return "", fmt.Errorf("%s is not UTF-8 text", name)
+		return "", lang.Errorf("%s is not UTF-8 text", name)
 	}
 	return string(text), nil
 }
@@ -116,7 +116,7 @@ func (w *words) encode() (json.RawMessage, error) {
 	if w.object != "" {
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(w.object), &object); err != nil {
-			return nil, fmt.Errorf("the JSON object before the pairs cannot be read: %w", err)
+			return nil, lang.Errorf("the JSON object before the pairs cannot be read: %w", err)
 		}
 		if len(object) > 0 {
 			members = append(members, w.object[1:len(w.object)-1])

@@ -32,7 +32,9 @@ type verifyCommand struct {
 
 // Run prints what holds.
 func (c verifyCommand) Run(streams Streams) error {
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(streams.Out, format+"\n", args...) }
+	say := func(format string, args ...any) {
+		_, _ = fmt.Fprintln(streams.Out, streams.Lang.Sprintf(format, args...))
+	}
 	trust, err := c.trust(say)
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (c verifyCommand) trust(say func(format string, args ...any)) (trust audit.
 	for _, text := range c.Key {
 		key, err := audit.ParsePublicKey(text)
 		if err != nil {
-			return trust, fmt.Errorf("--key: %w", err)
+			return trust, lang.Errorf("--key: %w", err)
 		}
 		trust.Keys = append(trust.Keys, key)
 	}
@@ -80,14 +82,14 @@ func (c verifyCommand) trust(say func(format string, args ...any)) (trust audit.
 		return trust, nil
 	}
 	if len(trust.Keys) == 0 {
-		return trust, errors.New("--anchors: without --key, anybody could have made these checkpoints; give the public key with it")
+		return trust, lang.Errorf("--anchors: without --key, anybody could have made these checkpoints; give the public key with it")
 	}
 	anchors, other, err := audit.ReadAnchors(c.Anchors)
 	switch {
 	case err != nil:
-		return trust, fmt.Errorf("--anchors: %w", err)
+		return trust, lang.Errorf("--anchors: %w", err)
 	case len(anchors) == 0:
-		return trust, fmt.Errorf("--anchors: there is no checkpoint in %s", text.Line(c.Anchors, 200))
+		return trust, lang.Errorf("--anchors: there is no checkpoint in %s", text.Line(c.Anchors, 200))
 	case other > 0:
 		say("anchors: %d lines without a checkpoint", other)
 	}
@@ -135,26 +137,27 @@ func (c keygenCommand) Run(streams Streams) error {
 	if _, err := fmt.Fprintln(streams.Out, key.Public()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(streams.Err, `The private key is in %s. The server signs with it: --audit-key %[1]s
-The line on stdout is the public key, %s. Keep it on another machine, and check the log with it there or here:
-scnet-mcp audit verify FILE --key PUBLIC
-`, c.File, key.Public().ID())
-	return err
+	return streams.say(streams.Err, "The private key is in %s. The server signs with it: --audit-key %[1]s\n"+
+		"The line on stdout is the public key, %[2]s. Keep it on another machine, and check the log with it there or here:\n"+
+		"scnet-mcp audit verify FILE --key PUBLIC\n", c.File, key.Public().ID())
 }
+
+// oneLine makes what is said of a log fit on a line.
+func oneLine(s string) string { return text.Line(s, 300) }
 
 // sayReport prints what was found in one file.
 func sayReport(say func(format string, args ...any), r audit.Report) {
-	kind := "changes"
+	kind := lang.T("changes")
 	if r.Attempts {
-		kind = "attempts"
+		kind = lang.T("attempts")
 	}
-	span := ""
+	span := lang.Text{}
 	if r.Records > 0 {
-		span = fmt.Sprintf(" from %s to %s", r.First.Format(time.DateTime), r.Last.Format(time.DateTime))
+		span = lang.T(" from %s to %s", r.First.Format(time.DateTime), r.Last.Format(time.DateTime))
 	}
 	say("%s: %d records%s in %s", kind, r.Records, span, text.Line(r.File, 200))
-	if r.Beginning != "" {
-		say("  beginning: %s", text.Line(r.Beginning, 300))
+	if !r.Beginning.IsZero() {
+		say("  beginning: %s", r.Beginning.Map(oneLine))
 	}
 	for _, note := range r.Notes {
 		say("  noted in record %d at %s: %s", note.Seq, note.Time.Format(time.DateTime), text.Line(note.Note, 300))
@@ -167,10 +170,10 @@ func sayReport(say func(format string, args ...any), r audit.Report) {
 		say("  unfinished: and more")
 	}
 	if p := r.Problem; p != nil {
-		say("  BROKEN at line %d, record %d: %s: %s", p.Line, p.Seq, p.Kind, text.Line(p.Detail, 300))
+		say("  BROKEN at line %d, record %d: %s: %s", p.Line, p.Seq, p.Kind, p.Detail.Map(oneLine))
 		return
 	}
-	say("  end %s: %s", r.Tail, text.Line(r.TailWhy, 300))
+	say("  end %s: %s", r.Tail, r.TailWhy.Map(oneLine))
 }
 
 // showCommand lists records.
@@ -194,7 +197,7 @@ func (c showCommand) Run(streams Streams) error {
 			return err
 		}
 	}
-	show := showTable
+	show := showTable(streams.Lang)
 	if c.JSON {
 		show = showJSON
 	}
@@ -209,7 +212,7 @@ func (c showCommand) Run(streams Streams) error {
 		}
 	})
 	if len(faults) > 0 {
-		faults = append(faults[:1], fmt.Errorf("not everything could be read; `scnet-mcp audit verify %s` says more", text.Line(c.File, 200)))
+		faults = append(faults[:1], lang.Errorf("not everything could be read; `scnet-mcp audit verify %s` says more", text.Line(c.File, 200)))
 	}
 	return errors.Join(append(faults, err)...)
 }
@@ -234,7 +237,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--since: %q is not a duration such as 24h, a date such as 2026-11-24, or a time as in RFC 3339", text)
+	return time.Time{}, lang.Errorf("--since: %q is not a duration such as 24h, a date such as 2026-11-24, or a time as in RFC 3339", text)
 }
 
 func showJSON(out io.Writer, records func(yield func(audit.Record) bool)) error {
@@ -249,10 +252,15 @@ func showJSON(out io.Writer, records func(yield func(audit.Record) bool)) error 
 }
 
 // showTable prints a table in pieces, so that a long log needs little memory.
-func showTable(out io.Writer, records func(yield func(audit.Record) bool)) error {
+func showTable(l lang.Lang) func(out io.Writer, records func(yield func(audit.Record) bool)) error {
+	return func(out io.Writer, records func(yield func(audit.Record) bool)) error {
+		return writeRecords(out, l, records)
+	}
+}
+
+func writeRecords(out io.Writer, l lang.Lang, records func(yield func(audit.Record) bool)) error {
 	const piece = 500
-	heading := []string{"TIME", "EVENT", "CALLER", "TOOL", "HOW", "TARGETS"}
-	rows := [][]string{heading}
+	rows := [][]string{l.Words("TIME", "EVENT", "CALLER", "TOOL", "HOW", "TARGETS")}
 	var err error
 	flush := func() bool {
 		var b strings.Builder
@@ -262,7 +270,7 @@ func showTable(out io.Writer, records func(yield func(audit.Record) bool)) error
 		return err == nil
 	}
 	records(func(r audit.Record) bool {
-		rows = append(rows, row(r))
+		rows = append(rows, row(l, r))
 		return len(rows) < piece || flush()
 	})
 	if len(rows) > 0 && err == nil {
@@ -271,12 +279,12 @@ func showTable(out io.Writer, records func(yield func(audit.Record) bool)) error
 	return err
 }
 
-func row(r audit.Record) []string {
+func row(l lang.Lang, r audit.Record) []string {
 	event := string(r.Event)
 	how := []string{r.Consent, r.Rule, r.State, r.Error}
 	if r.Sum != nil {
 		event = string(r.Sum.Event)
-		how = []string{fmt.Sprintf("%d more since %s", r.Sum.Count, r.Sum.First.Local().Format(time.TimeOnly))}
+		how = []string{l.Sprintf("%d more since %s", r.Sum.Count, r.Sum.First.Local().Format(time.TimeOnly))}
 	}
 	how = slices.DeleteFunc(how, func(s string) bool { return s == "" })
 	var targets []string
@@ -294,6 +302,6 @@ func row(r audit.Record) []string {
 	}
 	return []string{
 		r.Time.Local().Format(time.DateTime), event, text.Dash(text.Line(r.Caller, 60)), text.Dash(text.Line(r.Tool, 60)),
-		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(lang.Some(targets).String()),
+		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(lang.Some(targets).In(l)),
 	}
 }

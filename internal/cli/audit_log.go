@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // auditFlags say what is recorded, where, and how it is proven.
@@ -26,13 +25,13 @@ type auditFlags struct {
 // check refuses what would have no effect.
 func (f auditFlags) check() error {
 	if f.AuditKeepDays < 0 || f.AuditKeepDays > 36500 {
-		return fmt.Errorf("--audit-keep-days: %d is not a number of days from 0 (for ever) to 36500", f.AuditKeepDays)
+		return lang.Errorf("--audit-keep-days: %d is not a number of days from 0 (for ever) to 36500", f.AuditKeepDays)
 	}
 	switch {
 	case f.AuditAnchor != "" && f.AuditKey == "":
-		return errors.New("--audit-anchor sends what is signed; give --audit-key with it")
+		return lang.Errorf("--audit-anchor sends what is signed; give --audit-key with it")
 	case f.AuditKey != "" && f.isOff():
-		return errors.New("--audit-key signs the audit log, which --audit-log=off turns off; leave one of them out")
+		return lang.Errorf("--audit-key signs the audit log, which --audit-log=off turns off; leave one of them out")
 	}
 	return nil
 }
@@ -44,7 +43,7 @@ func (f auditFlags) open(service *services) (closeAll func(), err error) {
 	options := audit.Options{KeepFor: time.Duration(f.AuditKeepDays) * 24 * time.Hour}
 	if f.AuditKey != "" {
 		if options.Key, err = f.key(); err != nil {
-			return nil, fmt.Errorf("--audit-key: %w", err)
+			return nil, lang.Errorf("--audit-key: %w", err)
 		}
 	}
 	closeAnchors := func() {}
@@ -54,7 +53,7 @@ func (f auditFlags) open(service *services) (closeAll func(), err error) {
 			return nil, err
 		}
 		if service.anchors, err = anchor.New(f.AuditAnchor, token); err != nil {
-			return nil, fmt.Errorf("--audit-anchor: %w", err)
+			return nil, lang.Errorf("--audit-anchor: %w", err)
 		}
 		sender := service.anchors
 		options.Anchor, closeAnchors = sender.Send, func() { _ = sender.Close() } // it has logged what it could not send
@@ -66,7 +65,7 @@ func (f auditFlags) open(service *services) (closeAll func(), err error) {
 		log = audit.Lazy(func() (string, error) { return audit.DefaultPath(os.LookupEnv) }, options)
 	} else if log, err = audit.Open(f.AuditLog, options); err != nil {
 		closeAnchors()
-		return nil, fmt.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)
+		return nil, lang.Errorf("the audit log cannot be opened: %w (--audit-log names another file, or off)", err)
 	}
 	service.Audit = log
 	return func() {

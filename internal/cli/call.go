@@ -15,6 +15,9 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
+// commandCall is how a command line that calls a tool begins.
+const commandCall = "scnet-mcp call" // not said to people
+
 // interruptPatience is how long an interrupted call waits for the answer to what it has sent.
 const interruptPatience = 3 * time.Second
 

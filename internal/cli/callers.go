@@ -10,6 +10,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/callers"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -29,7 +30,7 @@ type newCallerCommand struct {
 // Run prints the entry to stdout and the token to stderr, so that the one can be piped into a file without the other.
 func (c newCallerCommand) Run(streams Streams) error {
 	if err := callers.CheckName(c.Name); err != nil {
-		return fmt.Errorf("the name %w", err)
+		return lang.Errorf("the name %w", err)
 	}
 	token, digest := callers.NewToken()
 	// It begins with little, because it is often pasted as it is.
@@ -41,24 +42,20 @@ func (c newCallerCommand) Run(streams Streams) error {
 	if err != nil {
 		return err
 	}
-	where := fmt.Sprintf("The token of %s, which is shown only now and stands in no file:\n\n%s", c.Name, token)
+	where := lang.T("The token of %s, which is shown only now and stands in no file:\n\n%s", c.Name, token)
 	if c.Out != "" {
 		if err := writeToken(c.Out, token); err != nil {
-			return fmt.Errorf("--out: %w", err)
+			return lang.Errorf("--out: %w", err)
 		}
-		where = fmt.Sprintf("The token of %s is in %s, and nowhere else.", c.Name, c.Out)
+		where = lang.T("The token of %s is in %s, and nowhere else.", c.Name, c.Out)
 	}
 	if _, err := fmt.Fprintf(streams.Out, "%s\n", entry); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(streams.Err, `%s
-
-A client sends it with every request as the header
-Authorization: Bearer TOKEN
-
-The entry on stdout goes into the list "callers" of the callers file. It lets %s only read until read_only is taken out.
-`, where, c.Name)
-	return err
+	return streams.say(streams.Err, "%s\n\n"+
+		"A client sends it with every request as the header\nAuthorization: Bearer TOKEN\n\n"+
+		"The entry on stdout goes into the list \"callers\" of the callers file. It lets %s only read until read_only is taken out.\n",
+		where, c.Name)
 }
 
 // writeToken writes a token to a file that must not exist yet: who reads an old file, or another's, must not get the token.
@@ -85,17 +82,17 @@ func (c checkCallersCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	targets, err := c.targets(ctx, streams, file.Table())
 	for _, caller := range file.Table().Callers() {
-		if _, err := fmt.Fprintln(streams.Out, text.Line(caller.String(), 0)); err != nil {
+		if _, err := fmt.Fprintln(streams.Out, text.Line(caller.In(streams.Lang), 0)); err != nil {
 			return err
 		}
 		if err == nil {
-			if err := writeCoverage(streams.Out, caller.Policy, targets); err != nil {
+			if err := writeCoverage(streams, caller.Policy, targets); err != nil {
 				return err
 			}
 		}
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "What the rules match today is not shown: %v\n", err)
+		streams.Lang.Fprintf(streams.Err, "What the rules match today is not shown: %v\n", err)
 	}
 	return nil
 }

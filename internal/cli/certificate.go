@@ -2,8 +2,9 @@ package cli
 
 import (
 	"crypto/tls"
-	"fmt"
 	"sync/atomic"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // certificate is a TLS certificate that can be replaced while the server runs.
@@ -22,7 +23,7 @@ func openCertificate(certFile, keyFile string) (*certificate, error) {
 func (c *certificate) reload() error {
 	loaded, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		return lang.Errorf("--tls-cert and --tls-key: %w", err)
 	}
 	c.current.Store(&loaded)
 	return nil

@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
@@ -23,12 +23,12 @@ func within[T any](ctx context.Context, check func(context.Context) (T, error)) 
 	defer cancel()
 	found, err := check(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return found, fmt.Errorf("%w (%s): %w", errNoAnswer, checkTimeout, err)
+		return found, lang.Errorf("%w (%s): %w", errNoAnswer, checkTimeout, err)
 	}
 	return found, err
 }
 
-var errNoAnswer = errors.New("there was no answer in time")
+var errNoAnswer = lang.Errorf("there was no answer in time")
 
 // countInstances asks a region for one instance, which takes the token, the region's address and its service. The count is
 // -1 when the service does not tell it.
@@ -82,7 +82,13 @@ func ready(ctx context.Context, service services, store *redis.Store) error {
 
 // problemsOf takes a configuration's error apart, so that each problem can be told with its own fix.
 func problemsOf(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
+	inner := err
+	if said, ok := err.(interface{ Unwrap() error }); ok { // as lang.Errorf makes them
+		if _, isOne := err.(*config.Problem); !isOne { //nolint:errorlint // this one, not what it wraps
+			inner = said.Unwrap()
+		}
+	}
+	joined, ok := inner.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}
@@ -97,24 +103,27 @@ func problemsOf(err error) []error {
 
 // fixOf returns the next step for whoever runs the server, or "". address names the setting that holds the address, if the
 // check went to a certain one.
-func fixOf(err error, address string) string {
+func fixOf(err error, address lang.Text) lang.Text {
 	var problem *config.Problem
 	var failed *upstream.Failure
 	switch {
-	case errors.Is(err, upstream.ErrHost) && address != "":
-		return "The host name does not exist: correct " + address + ", or check this machine's DNS."
-	case errors.Is(err, upstream.ErrClosedPort) && address != "":
-		return "Nothing listens at that address: correct " + address + ", host and port."
-	case errors.Is(err, upstream.ErrTLS) && address != "":
-		return "Check that " + address + " is right. A proxy with a certificate of its own may stand in between."
+	case errors.Is(err, upstream.ErrHost) && !address.IsZero():
+		return lang.T("The host name does not exist: correct %s, or check this machine's DNS.", address)
+	case errors.Is(err, upstream.ErrClosedPort) && !address.IsZero():
+		return lang.T("Nothing listens at that address: correct %s, host and port.", address)
+	case errors.Is(err, upstream.ErrTLS) && !address.IsZero():
+		return lang.T("Check that %s is right. A proxy with a certificate of its own may stand in between.", address)
 	case errors.Is(err, errNoAnswer), errors.Is(err, upstream.ErrTimeout):
-		return "Check that " + orElse(address, "the address") + " is right, and that no firewall or proxy (HTTPS_PROXY) drops the request."
+		if address.IsZero() {
+			address = lang.T("the address")
+		}
+		return lang.T("Check that %s is right, and that no firewall or proxy (HTTPS_PROXY) drops the request.", address)
 	case errors.As(err, &problem):
 		return problem.Hint()
 	case errors.As(err, &failed):
-		return failed.Hint.String()
+		return lang.T("%s", failed.Hint)
 	}
-	return ""
+	return lang.Text{}
 }
 
 func orElse(text, other string) string {

@@ -38,6 +38,12 @@ type commonFlags struct {
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
 }
 
+// say writes a sentence in the language.
+func (s Streams) say(out io.Writer, format string, args ...any) error {
+	_, err := io.WriteString(out, s.Lang.Sprintf(format, args...))
+	return err
+}
+
 // grammar is the whole command line. Every flag can also be set as SCNET_MCP_ and its name in capitals.
 type grammar struct {
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print version, commit and Go version."`
@@ -69,7 +75,7 @@ type serveGrammar struct {
 // status ends a command with an exit code without printing anything more.
 type status int
 
-func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) } // not said to people
 
 // Run runs one command line and returns the exit code.
 func Run(args []string, streams Streams) (code int) {
@@ -131,24 +137,21 @@ func (l commandLine) serve(commands *serveGrammar) *kong.Context {
 func (l commandLine) parse(commands *grammar) (*kong.Context, int) {
 	exited := -1
 	parser, err := l.parser(commands,
-		kong.Description("MCP server for container instances on SCNet (超算互联网). Credentials are read from the environment: "+
-			"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."),
+		kong.Description(textAbout),
 		kong.Vars{"version": versionText()},
 		kong.Exit(func(code int) { exited = max(exited, code) }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(printHelp),
+		kong.Help(printHelp(l.streams.Lang)),
 	)
 	if err != nil {
-		_, _ = fmt.Fprintf(l.streams.Err, "scnet-mcp: %v\n", err)
+		_, _ = fmt.Fprintln(l.streams.Err, "scnet-mcp:", l.streams.Lang.Say(err))
 		return nil, exitError
 	}
 	if err := forgetEmptySettings(parser.Model); err != nil {
-		_, _ = fmt.Fprintf(l.streams.Err, "scnet-mcp: %v\n", err)
+		_, _ = fmt.Fprintln(l.streams.Err, "scnet-mcp:", l.streams.Lang.Say(err))
 		return nil, exitUsage
 	}
 	if len(l.args) > 0 && l.args[0] == completeWord {
-		complete(l.ctx, parser.Model, l.args[1:], l.streams.Out)
+		complete(l.ctx, l.streams.Lang, parser.Model, l.args[1:], l.streams.Out)
 		return nil, exitOK
 	}
 	command, err := parser.Parse(l.args)
@@ -156,7 +159,7 @@ func (l commandLine) parse(commands *grammar) (*kong.Context, int) {
 		return nil, exited
 	}
 	if err != nil {
-		_ = wrong(l.streams, wantsJSON(nil, l.args), fmt.Errorf("%w\nTry: scnet-mcp --help", err))
+		_ = wrong(l.streams, wantsJSON(nil, l.args), lang.Errorf("%w\nTry: scnet-mcp --help", inOurWords(err)))
 		return nil, exitUsage
 	}
 	return command, exitOK
@@ -232,7 +235,7 @@ func forgetEmptySettings(commands *kong.Application) error {
 		switch {
 		case strings.TrimSpace(value) != "" || !strings.HasPrefix(name, "SCNET_MCP_"):
 		case limits[name]:
-			return fmt.Errorf("%s is set and empty, which does not mean that there is no limit: unset it, or give it a value", name)
+			return lang.Errorf("%s is set and empty, which does not mean that there is no limit: unset it, or give it a value", name)
 		default:
 			_ = os.Unsetenv(name)
 		}

@@ -260,10 +260,28 @@ func TestToolsListIsTheSameEachTime(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
-	t.Setenv("SCNET_MCP_LANG", "zh") // its story is in English, and so must be what it picks from answers
+	t.Run("en", func(t *testing.T) {
+		checkDemo(t, []string{
+			"MCP client", "qwen-finetune-01", "PREVIEW. confirm: true alone is not enough", "done: 1 deleted", "done: 2 succeeded", "NVIDIA-SMI",
+			"script failed, exit code 3", "not_attempted", "Stopped: more than 0 failures", "the chain is intact", "demo --full",
+		}, []string{
+			"connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 not run", "disk-usage done", "the chain is intact", "Demo done",
+		})
+	})
+	t.Run("zh", func(t *testing.T) {
+		checkDemo(t, []string{
+			"MCP 客户端", "qwen-finetune-01", "已占用", "名称", "预览。", "done：已删除 1 个", "done：2 个成功", "NVIDIA-SMI",
+			"脚本 failed，退出码 3", "not_attempted", "已中止", "哈希链完整", "demo --full",
+		}, []string{"已通过 stdio 连接 scnet-mcp", "是否想写", "已删除 1 个", "1 个成功，1 个失败，2 个未执行", "哈希链完整", "演示结束"})
+	})
+}
+
+// checkDemo plays the demo in the language that the test is named for.
+func checkDemo(t *testing.T, shown, shownInFull []string) {
+	t.Helper()
+	t.Setenv("SCNET_MCP_LANG", filepath.Base(t.Name()))
 	short := execute(t, program(t), "demo")
-	contains(t, "demo", short, "MCP client", "qwen-finetune-01", "PREVIEW. confirm: true alone is not enough", "done: 1 deleted", "done: 2 succeeded",
-		"NVIDIA-SMI", "not_attempted", "Stopped: more than 0 failures", "the chain is intact", "demo --full")
+	contains(t, "demo", short, shown...)
 	if lines := strings.Count(short, "\n"); lines > 32 {
 		t.Errorf("%d lines: %s", lines, short)
 	}
@@ -273,7 +291,7 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	out := execute(t, program(t), "demo", "--full")
-	contains(t, "demo", out, "connected to scnet-mcp", "did you mean", "1 deleted", "1 succeeded, 1 failed, 2 not run", "disk-usage done", "the chain is intact", "Demo done")
+	contains(t, "demo", out, shownInFull...)
 }
 
 // account returns the settings that reach s.

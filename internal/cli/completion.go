@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"embed"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -54,6 +54,7 @@ var plain = sync.OnceValue(func() *regexp.Regexp {
 // line is a command line whose last word is being completed.
 type line struct {
 	ctx     context.Context
+	lang    lang.Lang
 	node    *kong.Node // the command so far
 	flag    *kong.Flag // whose value the last word is
 	given   []string   // the positional words before the last
@@ -62,12 +63,12 @@ type line struct {
 }
 
 // complete prints the candidates for the last of words. It never fails: a shell has nowhere to show why.
-func complete(ctx context.Context, commands *kong.Application, words []string, out io.Writer) {
+func complete(ctx context.Context, said lang.Lang, commands *kong.Application, words []string, out io.Writer) {
 	if len(words) == 0 {
 		words = []string{""}
 	}
 	l := parseLine(commands.Node, words[:len(words)-1])
-	l.ctx, l.current = ctx, words[len(words)-1]
+	l.ctx, l.lang, l.current = ctx, said, words[len(words)-1]
 	var b strings.Builder
 	for _, c := range l.candidates() {
 		if !strings.HasPrefix(c.value, l.current) || !plain().MatchString(c.value) {
@@ -142,7 +143,7 @@ func (l *line) candidates() []candidate {
 	case strings.HasPrefix(l.current, "-"):
 		return l.allFlags()
 	case len(l.node.Children) > 0 && len(l.given) == 0:
-		return commandsOf(l.node)
+		return l.commandsOf(l.node)
 	}
 	switch command := l.node.Name; {
 	case command == "call" && len(l.given) > 0:
@@ -150,9 +151,9 @@ func (l *line) candidates() []candidate {
 	case command == "call", command == "tools" && len(l.given) == 0:
 		return toolsByName("")
 	case command == "help" && len(l.given) == 0:
-		return append(commandsOf(l.node.Parent), toolsByName("")...)
+		return append(l.commandsOf(l.node.Parent), toolsByName("")...)
 	case (command == "install" || command == "uninstall") && len(l.given) == 0:
-		return clients()
+		return l.clients()
 	case len(l.given) < len(l.node.Positional):
 		p := l.node.Positional[len(l.given)]
 		if p.Tag.Type == "path" {
@@ -166,7 +167,7 @@ func (l *line) candidates() []candidate {
 func (l *line) allFlags() (all []candidate) {
 	for _, group := range l.node.AllFlags(true) {
 		for _, flag := range group {
-			all = append(all, candidate{"--" + flag.Name, flag.Help})
+			all = append(all, candidate{"--" + flag.Name, helpOf(l.lang, flag.Value)})
 		}
 	}
 	return all
@@ -198,10 +199,10 @@ func choices(before string, values ...string) (all []candidate) {
 	return all
 }
 
-func commandsOf(node *kong.Node) (all []candidate) {
+func (l *line) commandsOf(node *kong.Node) (all []candidate) {
 	for _, child := range node.Children {
 		if !child.Hidden {
-			all = append(all, candidate{child.Name, child.Help})
+			all = append(all, candidate{child.Name, l.lang.Word(child.Help)})
 		}
 	}
 	return all
@@ -214,9 +215,9 @@ func toolsByName(before string) (all []candidate) {
 	return all
 }
 
-func clients() (all []candidate) {
+func (l *line) clients() (all []candidate) {
 	for _, client := range install.Clients() {
-		all = append(all, candidate{client.Name, client.Title})
+		all = append(all, candidate{client.Name, client.Title.In(l.lang)})
 	}
 	return all
 }
@@ -267,7 +268,7 @@ func (l *line) arguments(tool string, given []string) (all []candidate) {
 		case !assigned:
 			isThere := slices.ContainsFunc(given, func(word string) bool { return strings.HasPrefix(word, before) })
 			if !isThere || a.Items != nil {
-				all = append(all, candidate{before, fmt.Sprintf("%s: %s", a.kind(), a.Description)})
+				all = append(all, candidate{before, l.lang.Sprintf("%s: %s", a.kind(l.lang), a.Description)})
 			}
 		case a.name != name:
 		case reads:

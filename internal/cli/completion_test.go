@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud/fakecloudtest"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -213,7 +214,7 @@ func FuzzComplete(f *testing.F) {
 		}
 		all := strings.Split(words, " ")
 		var out bytes.Buffer
-		complete(t.Context(), parser.Model, all, &out)
+		complete(t.Context(), lang.English, parser.Model, all, &out)
 		for line := range strings.Lines(out.String()) {
 			value, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 			if !strings.HasPrefix(value, all[len(all)-1]) || strings.ContainsAny(value, "$`;&|<>(){}*?!\\'\"~# \n\t") || strings.HasPrefix(value, "=") {

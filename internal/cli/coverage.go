@@ -3,10 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -62,26 +61,26 @@ func instancesOf(ctx context.Context, client *scnet.Client) (targets []guard.Tar
 }
 
 // coverageText says what one rule matches today. A rule that matches nothing may be a mistake.
-func coverageText(c guard.Coverage, of int) string {
+func coverageText(c guard.Coverage, of int) lang.Text {
 	rule := fmt.Sprintf("%s %s", c.Rule, text.Line(c.Pattern.String(), 80))
 	if len(c.Targets) == 0 {
-		return fmt.Sprintf("%s: matches none of today's %d; is it spelt right?", rule, of)
+		return lang.T("%s: matches none of today's %d; is it spelt right?", rule, of)
 	}
-	var names []string
+	var names []lang.Text
 	for i, t := range c.Targets {
 		if i == maxShownTargets {
-			names = append(names, fmt.Sprintf("and %d more", len(c.Targets)-i))
+			names = append(names, lang.T("and %d more", len(c.Targets)-i))
 			break
 		}
-		names = append(names, t.String())
+		names = append(names, lang.T("%s", t))
 	}
-	return fmt.Sprintf("%s: matches %d of today's %d: %s", rule, len(c.Targets), of, strings.Join(names, ", "))
+	return lang.T("%s: matches %d of today's %d: %s", rule, len(c.Targets), of, lang.List(names...))
 }
 
 // writeCoverage writes what each rule of a policy matches among targets.
-func writeCoverage(out io.Writer, policy guard.Policy, targets []guard.Target) error {
+func writeCoverage(streams Streams, policy guard.Policy, targets []guard.Target) error {
 	for _, c := range policy.Explain(targets) {
-		if _, err := fmt.Fprintf(out, "  %s\n", coverageText(c, len(targets))); err != nil {
+		if _, err := fmt.Fprintf(streams.Out, "  %s\n", coverageText(c, len(targets)).In(streams.Lang)); err != nil {
 			return err
 		}
 	}
@@ -91,19 +90,19 @@ func writeCoverage(out io.Writer, policy guard.Policy, targets []guard.Target) e
 // policy says what each of the operator's rules matches today.
 func (e *examination) policy(ctx context.Context, service services) {
 	if service.Policy.AllowAccessURLs {
-		e.note("policy", "", "the access address of an instance is shown to those who ask for it; anyone with the address can use the instance")
+		e.note("policy", lang.Text{}, "the access address of an instance is shown to those who ask for it; anyone with the address can use the instance")
 	}
 	if len(service.Policy.Explain(nil)) == 0 || service.SCNet == nil && service.Workspace == nil {
 		return
 	}
 	targets, err := within(ctx, func(ctx context.Context) ([]guard.Target, error) { return targetsOf(ctx, service) })
 	if err != nil {
-		e.note("policy", "", "what the rules match cannot be told: %v", err)
+		e.note("policy", lang.Text{}, "what the rules match cannot be told: %v", err)
 		return
 	}
 	for _, c := range service.Policy.Explain(targets) {
 		if say := coverageText(c, len(targets)); len(c.Targets) == 0 {
-			e.note("policy", "", "%s", say)
+			e.note("policy", lang.Text{}, "%s", say)
 		} else {
 			e.ok("policy", "%s", say)
 		}

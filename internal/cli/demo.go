@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,6 +17,9 @@ import (
 
 // demoTimeout bounds the whole demo.
 const demoTimeout = time.Minute
+
+// failingScript is one that fails, and says why.
+const failingScript = "echo no such checkpoint >&2; exit 3" // not said to people
 
 // demoCommand shows the server at work.
 type demoCommand struct {
@@ -39,20 +41,19 @@ func (c demoCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	auditLog := filepath.Join(folder, "audit.jsonl")
-	// Lines of answers are picked by their English words.
-	serve := []string{"serve", "--demo", "--lang", lang.English.String(), "--audit-log", auditLog}
+	serve := []string{"serve", "--demo", "--lang", streams.Lang.String(), "--audit-log", auditLog}
 	client, err := server.StartClient(ctx, "scnet-mcp-demo", buildVersion(), program, nil, serve, streams.Err)
 	if err != nil {
-		return fmt.Errorf("start the server: %w", err)
+		return lang.Errorf("start the server: %w", err)
 	}
-	d := demo{ctx: ctx, client: client, out: streams.Out}
+	d := demo{ctx: ctx, client: client, out: streams.Out, lang: streams.Lang}
 	play, ending := d.story, textDemoEnds
 	if c.Full {
 		play, ending = d.run, textDemoFullEnds
 	}
 	err = play()
 	if closeErr := client.Close(); closeErr != nil {
-		err = errors.Join(err, fmt.Errorf("stop the server: %w", closeErr))
+		err = errors.Join(err, lang.Errorf("stop the server: %w", closeErr))
 	}
 	if err != nil {
 		return err
@@ -63,17 +64,17 @@ func (c demoCommand) Run(ctx context.Context, streams Streams) error {
 // verify ends the demo with its audit log.
 func (d *demo) verify(streams Streams, auditLog string, full bool, ending string) error {
 	if full {
-		d.printf("\n%d. %s\n→ scnet-mcp audit verify\n", d.steps+1, textDemoAudit)
+		d.printf("\n%d. %s\n→ %s\n", d.steps+1, lang.T(textDemoAudit), "scnet-mcp audit verify") // not said to people
 		err := (verifyCommand{File: auditLog}).Run(streams)
-		d.printf("\n%s\n", ending)
+		d.printf("\n%s\n", d.lang.Word(ending))
 		return errors.Join(err, d.writeErr)
 	}
-	d.printf("%d. %s\n   → scnet-mcp audit verify audit.jsonl\n", d.steps+1, textDemoAudit)
+	d.printf("%d. %s\n   → %s\n", d.steps+1, lang.T(textDemoAudit), "scnet-mcp audit verify audit.jsonl") // not said to people
 	var said bytes.Buffer
-	err := (verifyCommand{File: auditLog}).Run(Streams{Out: &said, Err: streams.Err})
+	err := (verifyCommand{File: auditLog}).Run(Streams{Out: &said, Err: streams.Err, Lang: streams.Lang})
 	folder := filepath.Dir(auditLog) + string(filepath.Separator)
-	d.show(strings.ReplaceAll(said.String(), folder, ""), []string{"records", "chain", "BROKEN"})
-	d.printf("%s\n", ending)
+	d.show(strings.ReplaceAll(said.String(), folder, ""), d.lang.Words("records", "chain", "BROKEN"))
+	d.printf("%s\n", d.lang.Word(ending))
 	return errors.Join(err, d.writeErr)
 }
 
@@ -82,13 +83,14 @@ type demo struct {
 	ctx      context.Context
 	client   *server.Client
 	out      io.Writer
+	lang     lang.Lang
 	writeErr error
 	steps    int
 }
 
 func (d *demo) printf(format string, args ...any) {
 	if d.writeErr == nil {
-		_, d.writeErr = fmt.Fprintf(d.out, format, args...)
+		_, d.writeErr = io.WriteString(d.out, d.lang.Sprintf(format, args...))
 	}
 }
 
@@ -151,11 +153,11 @@ func (d *demo) step(why, tool string, arguments map[string]any, check func(serve
 	if err != nil {
 		return answer{}, err
 	}
-	d.printf("\n%d. %s\n→ %s %s\n", d.steps, why, tool, request)
+	d.printf("\n%d. %s\n→ %s %s\n", d.steps, d.lang.Word(why), tool, request)
 	reply, a, err := d.call(tool, arguments, check)
 	mark := "←"
 	if reply.IsError {
-		mark = "← error:"
+		mark = d.lang.Word("← error:")
 	}
 	d.printf("%s %s\n", mark, strings.ReplaceAll(reply.Text, "\n", "\n  "))
 	if err == nil {
@@ -169,15 +171,15 @@ func (d *demo) call(
 	tool string, arguments map[string]any, check func(server.Reply, answer) bool,
 ) (reply server.Reply, a answer, err error) {
 	if reply, err = d.client.CallTool(d.ctx, tool, arguments); err != nil {
-		return reply, a, fmt.Errorf("step %d: %w", d.steps, err)
+		return reply, a, lang.Errorf("step %d: %w", d.steps, err)
 	}
 	if reply.Structured != nil {
 		if err := json.Unmarshal(reply.Structured, &a); err != nil {
-			return reply, a, fmt.Errorf("step %d: %w", d.steps, err)
+			return reply, a, lang.Errorf("step %d: %w", d.steps, err)
 		}
 	}
 	if !check(reply, a) {
-		return reply, a, fmt.Errorf("step %d did not answer as it should", d.steps)
+		return reply, a, lang.Errorf("step %d did not answer as it should", d.steps)
 	}
 	return reply, a, nil
 }
@@ -224,7 +226,7 @@ func (d *demo) run() error {
 
 func (d *demo) mistakes() error {
 	if _, err := d.step("A call with mistakes: every one is named, nothing is sent.", "list_instances",
-		map[string]any{"limit": 500, "state": "Running"}, refusal("limit", "state", "Nothing was sent")); err != nil {
+		map[string]any{"limit": 500, "state": "Running"}, refusal("limit", "state", d.lang.Word("Nothing was sent"))); err != nil {
 		return err
 	}
 	_, err := d.step("A region that does not exist: the usable ones are named.", "list_instances",
@@ -247,12 +249,12 @@ func (d *demo) restartAndRun(stopped, running string) error {
 	script["confirm"], script["preview_token"] = true, preview.Preview.Token
 	if _, err = d.step("The user agrees to exactly this. Exit code and output come back.", "execute_script", script,
 		func(r server.Reply, a answer) bool {
-			return state("done")(r, a) && strings.Contains(r.Text, "exit code 0") && strings.Contains(r.Text, "NVIDIA-SMI")
+			return state("done")(r, a) && strings.Contains(r.Text, d.lang.Sprintf("exit code %d", 0)) && strings.Contains(r.Text, "NVIDIA-SMI")
 		}); err != nil {
 		return err
 	}
 	script = map[string]any{
-		"instance_ids": []string{stopped, running}, "script": "echo no such checkpoint >&2\nexit 3\n", "canary": 1,
+		"instance_ids": []string{stopped, running}, "script": failingScript + "\n", "canary": 1,
 	}
 	preview, err = d.step("A script that fails.", "execute_script", script, state("confirmation_required"))
 	if err != nil {
@@ -260,7 +262,7 @@ func (d *demo) restartAndRun(stopped, running string) error {
 	}
 	script["confirm"], script["preview_token"] = true, preview.Preview.Token
 	_, err = d.step("The canary fails, and the rest is not attempted.", "execute_script", script, func(r server.Reply, a answer) bool {
-		return r.IsError && a.State == "failed" && strings.Contains(r.Text, "exit code 3") &&
+		return r.IsError && a.State == "failed" && strings.Contains(r.Text, d.lang.Sprintf("exit code %d", 3)) &&
 			strings.Contains(r.Text, "not_attempted")
 	})
 	return err
@@ -323,9 +325,10 @@ func (d *demo) secondRun(ids []string) error {
 	if _, err = d.step("It runs, and gives its output.", "run_workspace_script", run, state("done")); err != nil {
 		return err
 	}
+	counts := lang.Parts(lang.T("%d succeeded", 1), lang.T("%d failed", 1), lang.T("%d not run", 2))
 	_, err = d.step("And the first run? Its first batch failed, so the rest was skipped.", "get_workspace_run", map[string]any{},
 		func(r server.Reply, _ answer) bool {
-			return strings.Contains(r.Text, "1 succeeded, 1 failed, 2 not run")
+			return strings.Contains(r.Text, counts.In(d.lang))
 		})
 	return err
 }

@@ -24,7 +24,7 @@ type scene struct {
 // tell makes the call of a scene and shows it. It fails like step.
 func (d *demo) tell(s scene) (answer, error) {
 	d.steps++
-	d.printf("%d. %s\n   → %s\n", d.steps, s.title, s.request())
+	d.printf("%d. %s\n   → %s\n", d.steps, d.lang.Word(s.title), s.request())
 	reply, a, err := d.call(s.tool, s.arguments, s.check)
 	d.show(reply.Text, s.shown)
 	return a, err
@@ -69,10 +69,10 @@ func (d *demo) agreed(s scene) error {
 
 // story is what the server is for, in about 25 lines.
 func (d *demo) story() error {
-	d.printf(textDemoBegins+"\n", d.client.Server, d.client.Version)
+	d.printf(textDemoBegins, d.client.Server, d.client.Version)
 	list, err := d.tell(scene{
 		title: textDemoList, tool: "list_instances", arguments: map[string]any{},
-		shown: []string{"accelerators occupied", "NAME", "  Running  ", "  Completed  "},
+		shown: append(d.lang.Words("accelerators occupied", "NAME"), "  Running  ", "  Completed  "),
 		check: func(_ server.Reply, a answer) bool {
 			return len(a.named("Running")) > 1 && len(a.named("Completed")) > 0
 		},
@@ -81,7 +81,7 @@ func (d *demo) story() error {
 		return err
 	}
 	deletion := scene{
-		title: textDemoNoConsent, tool: "delete_instances", shown: []string{"PREVIEW", "done: "},
+		title: textDemoNoConsent, tool: "delete_instances", shown: []string{d.lang.Word("PREVIEW"), d.lang.Sprintf("%s: ", "done")},
 		check:     state("confirmation_required"),
 		arguments: map[string]any{"instance_ids": list.named("Completed"), "confirm": true},
 	}
@@ -98,20 +98,20 @@ func (d *demo) story() error {
 // scripts tells of a script that works and of one that does not.
 func (d *demo) scripts(names []string) error {
 	if err := d.agreed(scene{
-		title: textDemoScript, tool: "execute_script", shown: []string{"done: ", "NVIDIA-SMI"},
+		title: textDemoScript, tool: "execute_script", shown: []string{d.lang.Sprintf("%s: ", "done"), "NVIDIA-SMI"},
 		arguments: map[string]any{"instance_ids": names, "script": "nvidia-smi", "canary": 1},
 		check: func(r server.Reply, a answer) bool {
-			return state("done")(r, a) && strings.Contains(r.Text, "exit code 0") && strings.Contains(r.Text, "NVIDIA-SMI")
+			return state("done")(r, a) && strings.Contains(r.Text, d.lang.Sprintf("exit code %d", 0)) && strings.Contains(r.Text, "NVIDIA-SMI")
 		},
 	}); err != nil {
 		return err
 	}
 	return d.agreed(scene{
 		title: textDemoFails, tool: "execute_script",
-		shown:     []string{"failed: ", "  script failed, exit code 3", "  not_attempted", "| no such", "Stopped"},
-		arguments: map[string]any{"instance_ids": names, "script": "echo no such checkpoint >&2; exit 3", "canary": 1},
+		shown:     append(d.lang.Words("Stopped"), d.lang.Sprintf("%s: ", "failed"), "  accepted  ", "  not_attempted", "| no "),
+		arguments: map[string]any{"instance_ids": names, "script": failingScript, "canary": 1},
 		check: func(r server.Reply, a answer) bool {
-			return r.IsError && a.State == "failed" && strings.Contains(r.Text, "exit code 3") &&
+			return r.IsError && a.State == "failed" && strings.Contains(r.Text, d.lang.Sprintf("exit code %d", 3)) &&
 				strings.Contains(r.Text, "not_attempted")
 		},
 	})

@@ -2,7 +2,7 @@ package cli
 
 // What the short demo says around what the server answers.
 const (
-	textDemoBegins    = "%s\nIt is driven over stdio by an MCP client (MCP %s), on simulated instances. Nothing real is shown or changed."
+	textDemoBegins    = "%s\nIt is driven over stdio by an MCP client (MCP %s), on simulated instances. Nothing real is shown or changed.\n"
 	textDemoList      = "What is there?"
 	textDemoNoConsent = "Delete an instance without the user's consent: there is only a preview."
 	textDemoConsent   = "The user agrees to that preview. Its token lets exactly this call through, once."

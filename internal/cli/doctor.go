@@ -13,6 +13,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
+	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/tools"
 )
@@ -24,10 +26,10 @@ const (
 )
 
 // The settings that hold the addresses of the checks, for a fix to name.
-const (
-	loginAddress  = "SCNET_LOGIN_URL (unset: https://api.scnet.cn)"
-	regionAddress = "SCNET_AI_URL"
-	huaweiAddress = "HUAWEICLOUD_SDK_REGION or HUAWEICLOUD_WORKSPACE_ENDPOINT"
+var (
+	loginAddress  = lang.T("SCNET_LOGIN_URL (unset: %s)", "https://api.scnet.cn")
+	regionAddress = lang.Verbatim("SCNET_AI_URL")
+	huaweiAddress = lang.T("%s or %s", "HUAWEICLOUD_SDK_REGION", "HUAWEICLOUD_WORKSPACE_ENDPOINT")
 )
 
 // doctorCommand checks what a server needs. Exit status 1 when a check fails.
@@ -46,42 +48,58 @@ const (
 	noted  verdict = "note" // worth knowing; calls work anyway
 )
 
+// The columns of what is printed.
+const verdictWidth, checkWidth = 4, 13
+
 // finding is what one check found.
 type finding struct {
-	Check   string  `json:"check"`
-	Verdict verdict `json:"verdict"`
-	Text    string  `json:"text"`
-	Fix     string  `json:"fix,omitempty"`
+	Check   string    `json:"check"`
+	Verdict verdict   `json:"verdict"`
+	Text    lang.Text `json:"text"`
+	Fix     lang.Text `json:"fix,omitzero"`
 }
 
 // examination collects findings, and prints each as soon as it is there unless they are wanted as JSON.
 type examination struct {
+	lang     lang.Lang
 	out      io.Writer // nil: nothing is printed
 	findings []finding
 }
 
 func (e *examination) ok(check, format string, args ...any) {
-	e.add(passed, check, "", format, args...)
+	e.add(passed, check, lang.Text{}, format, args...)
 }
 
-func (e *examination) note(check, fix, format string, args ...any) {
+func (e *examination) note(check string, fix lang.Text, format string, args ...any) {
 	e.add(noted, check, fix, format, args...)
 }
 
 // fail tells what is wrong and how to fix it.
-func (e *examination) fail(check string, err error, fix string) { e.add(failed, check, fix, "%v", err) }
+func (e *examination) fail(check string, err error, fix lang.Text) {
+	e.add(failed, check, fix, "%v", err)
+}
 
-func (e *examination) add(v verdict, check, fix, format string, args ...any) {
-	f := finding{check, v, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "), fix}
+func (e *examination) add(v verdict, check string, fix lang.Text, format string, args ...any) {
+	oneLine := func(s string) string { return strings.ReplaceAll(s, "\n", " ") }
+	f := finding{check, v, lang.T(format, args...).Map(oneLine), fix}
 	e.findings = append(e.findings, f)
 	if e.out == nil {
 		return
 	}
-	if fix != "" {
-		fix = " → " + fix
+	said := f.Text.In(e.lang)
+	if !fix.IsZero() {
+		said += " → " + fix.In(e.lang)
 	}
-	verdict := paintFor(e.out).as(colours[string(v)], fmt.Sprintf("%-4s", f.Verdict))
-	_, _ = fmt.Fprintf(e.out, "%s  %-13s %s%s\n", verdict, f.Check, f.Text, fix)
+	verdict := paintFor(e.out).as(colours[string(v)], text.Pad(v.In(e.lang), verdictWidth))
+	_, _ = fmt.Fprintf(e.out, "%s  %s %s\n", verdict, text.Pad(checkName(check).In(e.lang), checkWidth), said)
+}
+
+// fixOr is what is done about a problem, or other where nobody knows better.
+func fixOr(problem error, other lang.Text) lang.Text {
+	if fix := fixOf(problem, lang.Text{}); !fix.IsZero() {
+		return fix
+	}
+	return other
 }
 
 func (e *examination) failed() bool {
@@ -97,7 +115,7 @@ func (e *examination) failed() bool {
 func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Logger) error {
 	ctx, cancel := context.WithTimeout(withLog(ctx, log), doctorTimeout)
 	defer cancel()
-	e := &examination{out: streams.Out}
+	e := &examination{lang: streams.Lang, out: streams.Out}
 	if c.JSON {
 		e.out = nil
 	}
@@ -125,13 +143,13 @@ func (c doctorCommand) Run(ctx context.Context, streams Streams, log zerolog.Log
 func (e *examination) examine(ctx context.Context, service services, log zerolog.Logger, demo bool) {
 	toolbox := newToolbox(service)
 	if list, err := newServer(service, toolbox, demo, log).ListTools(ctx); err != nil {
-		e.fail("tools", err, "")
+		e.fail("tools", err, lang.Text{})
 	} else {
 		e.ok("tools", "%d offered, the list is %d bytes", len(toolbox.Tools()), len(list))
 	}
 	if !demo {
 		for _, file := range config.ExposedSecrets(os.LookupEnv) {
-			e.note("secrets", "Run chmod 600 on it.", "everybody on this machine can read %s", file)
+			e.note("secrets", lang.T("Run chmod 600 on it."), "everybody on this machine can read %s", file)
 		}
 	}
 	e.workspace(ctx, service)
@@ -144,7 +162,7 @@ func (e *examination) workspace(ctx context.Context, service services) {
 	const check = "workspace"
 	if service.WorkspaceUnconfigured != nil {
 		for _, problem := range problemsOf(service.WorkspaceUnconfigured) {
-			e.fail(check, problem, orElse(fixOf(problem, ""), "Correct the HUAWEICLOUD_ variables, or unset the keys."))
+			e.fail(check, problem, fixOr(problem, lang.T("Correct the HUAWEICLOUD_ variables, or unset the keys.")))
 		}
 		return
 	}
@@ -163,12 +181,12 @@ func (e *examination) workspace(ctx context.Context, service services) {
 func (e *examination) scnet(ctx context.Context, service services) {
 	client := service.SCNet
 	if tools.DesktopsAlone(service.Instances, service.Desktops) {
-		e.note("configuration", "", "SCNet is not configured; only the tools of the toolset workspace are offered")
+		e.note("configuration", lang.Text{}, "SCNet is not configured; only the tools of the toolset workspace are offered")
 		return
 	}
 	if client == nil {
 		for _, problem := range problemsOf(service.Unconfigured) {
-			e.fail("configuration", problem, orElse(fixOf(problem, ""), "Correct the SCNET_ variables."))
+			e.fail("configuration", problem, fixOr(problem, lang.T("Correct the SCNET_ variables.")))
 		}
 		return
 	}
@@ -199,9 +217,9 @@ func (e *examination) token(expires time.Time) {
 	at := expires.In(scnet.ChinaTime).Format(time.RFC3339)
 	switch {
 	case expires.IsZero():
-		e.note("configuration", "", "a region token, which does not tell when it expires")
+		e.note("configuration", lang.Text{}, "a region token, which does not tell when it expires")
 	case left < 0:
-		e.note("configuration", "Get a new token for SCNET_TOKEN, or set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY instead.",
+		e.note("configuration", lang.T("Get a new token for SCNET_TOKEN, or set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY instead."),
 			"a region token, which expired at %s", at)
 	default:
 		e.ok("configuration", "a region token, which expires at %s", at)
@@ -209,7 +227,7 @@ func (e *examination) token(expires time.Time) {
 }
 
 // clock compares the clocks. It reports whether the service is there at all: if not, the login would only repeat that.
-func (e *examination) clock(ctx context.Context, client *scnet.Client, address string) bool {
+func (e *examination) clock(ctx context.Context, client *scnet.Client, address lang.Text) bool {
 	if _, err := within(ctx, func(ctx context.Context) (any, error) { return nil, client.MeasureClock(ctx) }); err != nil {
 		e.fail("connection", err, fixOf(err, address))
 		return false
@@ -217,14 +235,13 @@ func (e *examination) clock(ctx context.Context, client *scnet.Client, address s
 	skew, known := client.ClockSkew()
 	switch {
 	case !known:
-		e.note("clock", "", "the service does not tell its time")
+		e.note("clock", lang.Text{}, "the service does not tell its time")
 	case skew.Abs() > maxSkew:
-		direction := "behind"
+		off := lang.Errorf("this machine is %s behind SCNet's time", skew.Abs().Round(time.Second))
 		if skew < 0 {
-			direction = "ahead of"
+			off = lang.Errorf("this machine is %s ahead of SCNet's time", skew.Abs().Round(time.Second))
 		}
-		e.fail("clock", fmt.Errorf("this machine is %s %s SCNet's time", skew.Abs().Round(time.Second), direction),
-			"Set the clock (NTP): signatures and expiry times depend on it.")
+		e.fail("clock", off, lang.T("Set the clock (NTP): signatures and expiry times depend on it."))
 	default:
 		e.ok("clock", "within %s of SCNet's time", max(skew.Abs().Round(time.Second), time.Second))
 	}
@@ -236,13 +253,13 @@ func (e *examination) regions(ctx context.Context, client *scnet.Client, regions
 	chosen, err := defaultRegion(ctx, client)
 	switch {
 	case err != nil:
-		fix := "Set SCNET_CLUSTER_ID to one of them."
+		fix := lang.T("Set SCNET_CLUSTER_ID to one of them.")
 		if errors.Is(err, scnet.ErrSuspended) {
-			fix = "Top up in the SCNet console, or set SCNET_CLUSTER_ID to another region."
+			fix = lang.T("Top up in the SCNet console, or set SCNET_CLUSTER_ID to another region.")
 		}
 		e.fail("region", err, fix)
 	case chosen == nil:
-		e.note("region", "Set SCNET_CLUSTER_ID to make one of them the default.",
+		e.note("region", lang.T("Set SCNET_CLUSTER_ID to make one of them the default."),
 			"none is the default: lists and names go to all of them, and create_instance has to name one")
 	case chosen.Name != "":
 		e.ok("region", "%s is used when a call does not name a region", chosen)
@@ -254,7 +271,7 @@ func (e *examination) regions(ctx context.Context, client *scnet.Client, regions
 
 func (e *examination) region(ctx context.Context, r *scnet.Region, needed, only bool) {
 	check := "region " + r.ID
-	unusable := func(needed bool, err error, fix string) {
+	unusable := func(needed bool, err error, fix lang.Text) {
 		if needed {
 			e.fail(check, err, fix)
 			return
@@ -262,22 +279,22 @@ func (e *examination) region(ctx context.Context, r *scnet.Region, needed, only 
 		e.note(check, fix, "%v", err)
 	}
 	if r.Suspended {
-		unusable(needed && only, fmt.Errorf("%s: %w", r, scnet.ErrSuspended), "Top up in the SCNet console.")
+		unusable(needed && only, lang.Errorf("%s: %w", r, scnet.ErrSuspended), lang.T("Top up in the SCNet console."))
 		return
 	}
 	total, err := within(ctx, func(ctx context.Context) (int, error) { return countInstances(ctx, r) })
 	if err != nil {
-		unusable(needed, err, fixOf(err, ""))
+		unusable(needed, err, fixOf(err, lang.Text{}))
 		return
 	}
 	address, err := r.Address(ctx)
 	if err != nil {
-		unusable(needed, err, fixOf(err, ""))
+		unusable(needed, err, fixOf(err, lang.Text{}))
 		return
 	}
-	count := "an unknown number of"
-	if total >= 0 {
-		count = fmt.Sprint(total)
+	if total < 0 {
+		e.ok(check, "%s at %s, an unknown number of instances", r, address)
+		return
 	}
-	e.ok(check, "%s at %s, %s instances", r, address, count)
+	e.ok(check, "%s at %s, %d instances", r, address, total)
 }

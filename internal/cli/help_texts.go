@@ -4,6 +4,20 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
 )
 
+// What the help of a command says around what its declaration says.
+const (
+	textAbout = "MCP server for container instances on SCNet (超算互联网). Credentials are read from the environment: " +
+		"SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, or SCNET_TOKEN and SCNET_AI_URL; secrets may stand in files named by …_FILE."
+	textHelpFlag      = "Show context-sensitive help."
+	textFlags         = "Flags:"
+	textFlagsOfAll    = "Flags of every command:"
+	textCommands      = "Commands:"
+	textHelpOfCommand = "Run \"%s <command> --help\" for more information on a command."
+)
+
+// textFlagGroups are the titles of groups of flags.
+var textFlagGroups = map[string]string{"policy": "Policy:", "http": "HTTP:", "audit": "Audit log:"}
+
 // What the help of a tool says around what its schema says.
 const (
 	textArguments    = "Arguments:"
@@ -12,7 +26,7 @@ const (
 	textResult       = "Fields of the result (--json):"
 	textMoreHelp     = "scnet-mcp call --help lists the flags, and the ways to give arguments."
 
-	textRequired = "required"
+	textRequired = ", required"
 	textDefault  = ", default %s"
 	textRange    = "%s, %s to %s"
 	textFrom     = "%s, %s or more"

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -22,6 +20,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/anchor"
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/metrics"
 	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 	"github.com/scnet-mcp/scnet-mcp/internal/redis"
@@ -75,7 +74,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w; stop what listens there, or name another address", err)
+		return lang.Errorf("--listen: %w; stop what listens there, or name another address", err)
 	}
 	described := serverOptions(service, toolbox, c.Demo, log)
 	described.OAuth = issuer != nil
@@ -85,7 +84,7 @@ func (c serveCommand) serveHTTP(ctx context.Context, streams Streams, log zerolo
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that the server runs: unheard, it would end it
 	defer signal.Stop(hangups)
-	if err := c.announce(streams.Err, listener.Addr()); err != nil {
+	if err := c.announce(streams, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	var background sync.WaitGroup
@@ -123,7 +122,7 @@ func (c serveCommand) readFiles(
 	if c.Callers != "" {
 		admitted := &admission{base: base, issuer: issuer}
 		if reloads["callers"], err = admitted.open(c.Callers, o); err != nil {
-			return nil, fmt.Errorf("--callers: %w", err)
+			return nil, lang.Errorf("--callers: %w", err)
 		}
 	}
 	if c.TLSCert != "" {
@@ -177,7 +176,7 @@ func (c serveCommand) shared(service *services) (o server.HTTPOptions, store *re
 		}
 		o := redis.Options{URL: c.State, Password: password.Reveal(), Prefix: redis.PrefixOf(o.Key)}
 		if store, err = redis.Open(o); err != nil {
-			return server.HTTPOptions{}, nil, fmt.Errorf("--state: %w", err)
+			return server.HTTPOptions{}, nil, lang.Errorf("--state: %w", err)
 		}
 		service.State = store
 	}
@@ -218,13 +217,13 @@ func (c serveCommand) key() ([]byte, error) {
 	}
 	key, err := guard.ReadKey(c.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("--key-file: %w", err)
+		return nil, lang.Errorf("--key-file: %w", err)
 	}
 	return key, nil
 }
 
 // announce prints where the server is, and what a client has to be told.
-func (c serveCommand) announce(out io.Writer, address net.Addr) error {
+func (c serveCommand) announce(streams Streams, address net.Addr) error {
 	base := c.base(address)
 	type entry struct {
 		Type    string            `json:"type"`
@@ -236,14 +235,13 @@ func (c serveCommand) announce(out io.Writer, address net.Addr) error {
 		client = entry{Type: overSSE, URL: base + "/sse"}
 	}
 	if c.Callers != "" && c.OAuthIssuer == "" { // a client that finds the authorization server logs in by itself
-		client.Headers = map[string]string{"Authorization": "Bearer TOKEN"}
+		client.Headers = map[string]string{"Authorization": "Bearer TOKEN"} // not said to people
 	}
 	snippet, err := json.MarshalIndent(map[string]map[string]entry{"mcpServers": {"scnet": client}}, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "scnet-mcp listens on %s://%s. Configuration of a client:\n%s\n", c.scheme(), address, snippet)
-	return err
+	return streams.say(streams.Err, "scnet-mcp listens on %s://%s. Configuration of a client:\n%s\n", c.scheme(), address, snippet)
 }
 
 // base returns the URL under which clients reach the server. HOST stands in it for a name that only the operator knows.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"path"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/oauth"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
@@ -55,7 +55,7 @@ func (f *httpFlags) check() error {
 		f.Listen = defaultListen
 	}
 	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	problem := func(format string, args ...any) { problems = append(problems, lang.Errorf(format, args...)) }
 	host, _, err := net.SplitHostPort(f.Listen)
 	switch {
 	case err != nil:
@@ -118,7 +118,7 @@ func (f *httpFlags) checkOAuth(problem func(format string, args ...any)) {
 	if slices.Contains(f.OAuthAudience, "") {
 		problem("--oauth-audience: an audience is empty")
 	}
-	const form = "the whole URL that clients are given, such as https://mcp.example.org/mcp"
+	form := lang.T("the whole URL that clients are given, such as https://mcp.example.org/mcp")
 	u, err := upstream.CheckURL(f.PublicURL)
 	switch {
 	case f.PublicURL == "":
@@ -145,7 +145,7 @@ func (f *httpFlags) unused() error {
 	} {
 		if flag.given {
 			problems = append(problems,
-				fmt.Errorf("--%s means nothing over stdio; give --transport http or --transport sse with it", flag.name))
+				lang.Errorf("--%s means nothing over stdio; give --transport http or --transport sse with it", flag.name))
 		}
 	}
 	return errors.Join(problems...)

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
@@ -82,7 +81,7 @@ func (c installCommand) Run(ctx context.Context, streams Streams, log zerolog.Lo
 	if done, err := c.write(ctx, streams, client, server, keep); !done {
 		return err
 	}
-	_, _ = fmt.Fprintf(streams.Out, "%s\n\nscnet-mcp doctor says:\n", client.Next)
+	streams.Lang.Fprintf(streams.Out, "%s\n\nscnet-mcp doctor says:\n", client.Next)
 	if err := keep.putInto(os.Unsetenv, os.Setenv); err != nil {
 		return err
 	}
@@ -101,10 +100,10 @@ func (c installCommand) write(
 		}
 	}
 	if !change.IsEmpty() {
-		_, _ = fmt.Fprint(streams.Out, change.Diff())
+		_, _ = fmt.Fprint(streams.Out, change.Diff(streams.Lang))
 	}
 	for _, file := range keep.files() {
-		_, _ = fmt.Fprintf(streams.Out, "A secret goes into %s, which only you can read.\n", file)
+		streams.Lang.Fprintf(streams.Out, "A secret goes into %s, which only you can read.\n", file)
 	}
 	if !change.IsEmpty() || len(keep.secrets) > 0 {
 		if err := c.consent(ctx, streams); err != nil {
@@ -113,25 +112,25 @@ func (c installCommand) write(
 	}
 	for file, secret := range keep.secrets {
 		if err := install.WriteSecret(file, secret); err != nil {
-			return false, fmt.Errorf("nothing was changed in %s: %w", client.Title, err)
+			return false, lang.Errorf("nothing was changed in %s: %w", client.Title, err)
 		}
 	}
 	switch {
 	case path == "":
 		return true, c.show(streams, client, server, keep, true)
 	case change.IsEmpty():
-		_, _ = fmt.Fprintf(streams.Out, "%s has it already, in %s.\n", client.Title, change.File)
+		streams.Lang.Fprintf(streams.Out, "%s has it already, in %s.\n", client.Title, change.File)
 		return true, nil
 	}
 	backup, err := change.Apply()
 	if err != nil {
 		return false, err
 	}
-	_, _ = fmt.Fprintf(streams.Out, "%s was written.", change.File)
-	if backup != "" {
-		_, _ = fmt.Fprintf(streams.Out, " What it was before is in %s.", backup)
+	if backup == "" {
+		streams.Lang.Fprintf(streams.Out, "%s was written.\n", change.File)
+	} else {
+		streams.Lang.Fprintf(streams.Out, "%s was written. What it was before is in %s.\n", change.File, backup)
 	}
-	_, _ = fmt.Fprintln(streams.Out)
 	return true, nil
 }
 
@@ -143,27 +142,25 @@ func (c uninstallCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	path := c.path(client)
 	if path == "" {
-		_, err := fmt.Fprintf(streams.Out, "%s keeps its configuration where only it can write: remove %s there.\n", client.Title, c.Name)
-		return err
+		return streams.say(streams.Out, "%s keeps its configuration where only it can write: remove %s there.\n", client.Title, c.Name)
 	}
 	change, err := client.Remove(path, c.Name)
 	if err != nil {
 		return err
 	}
 	if change.IsEmpty() {
-		_, err := fmt.Fprintf(streams.Out, "%s has no server %q in %s. Nothing was changed.\n", client.Title, c.Name, change.File)
-		return err
+		return streams.say(streams.Out, "%s has no server %q in %s. Nothing was changed.\n", client.Title, c.Name, change.File)
 	}
-	_, _ = fmt.Fprint(streams.Out, change.Diff())
+	_, _ = fmt.Fprint(streams.Out, change.Diff(streams.Lang))
 	if err := c.consent(ctx, streams); err != nil {
 		return err
 	}
 	if _, err := change.Apply(); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(streams.Out, "%s was removed from %s.\n", c.Name, change.File)
+	streams.Lang.Fprintf(streams.Out, "%s was removed from %s.\n", c.Name, change.File)
 	if folder := secretsFolder(c.Name); exists(folder) {
-		_, _ = fmt.Fprintf(streams.Out, "Secrets are still in %s; delete it if no other client uses them.\n", folder)
+		streams.Lang.Fprintf(streams.Out, "Secrets are still in %s; delete it if no other client uses them.\n", folder)
 	}
 	return nil
 }
@@ -171,10 +168,10 @@ func (c uninstallCommand) Run(ctx context.Context, streams Streams) error {
 // client returns the client that is meant. Without one it lists all.
 func (f entryFlags) client(streams Streams) (_ install.Client, listed bool, err error) {
 	if !entryName().MatchString(f.Name) {
-		return install.Client{}, false, fmt.Errorf("--name: %q is not a name of letters, digits, dots, underscores and hyphens", f.Name)
+		return install.Client{}, false, lang.Errorf("--name: %q is not a name of letters, digits, dots, underscores and hyphens", f.Name)
 	}
 	if f.Client == "" {
-		return install.Client{}, true, f.list(streams.Out)
+		return install.Client{}, true, f.list(streams)
 	}
 	client, found := install.Find(f.Client)
 	if !found {
@@ -182,31 +179,30 @@ func (f entryFlags) client(streams Streams) (_ install.Client, listed bool, err 
 		for _, c := range install.Clients() {
 			names = append(names, c.Name)
 		}
-		return client, false, fmt.Errorf("%q is not a client that is known: %s. For another client that reads an mcpServers object, use mcp.json with --file, or --print",
-			f.Client, strings.Join(names, ", "))
+		return client, false, lang.Errorf("%q is not a client that is known: %s. For another client that reads an mcpServers object, use mcp.json with --file, or --print",
+			f.Client, lang.Names(names))
 	}
 	return client, false, nil
 }
 
-func (f entryFlags) list(out io.Writer) error {
-	rows := [][]string{{"CLIENT", "NAME", "STATE", "CONFIGURATION"}}
+func (f entryFlags) list(streams Streams) error {
+	rows := [][]string{streams.Lang.Words("CLIENT", "NAME", "STATUS", "CONFIGURATION")}
 	for _, c := range install.Clients() {
-		path, state := c.File(system()), "not installed"
+		path, state := c.File(system()), lang.T("not installed")
 		if path == "" {
-			path, state = "-", "asks for --print or --link"
+			path, state = "-", lang.T("asks for --print or --link")
 		} else if change, err := c.Remove(path, f.Name); err != nil {
-			state = "cannot be read"
+			state = lang.T("cannot be read")
 		} else if !change.IsEmpty() {
-			state = "installed"
+			state = lang.T("installed")
 		} else if change.Before == nil {
-			state = "no file"
+			state = lang.T("no file")
 		}
-		rows = append(rows, []string{c.Name, c.Title, state, path})
+		rows = append(rows, []string{c.Name, c.Title.In(streams.Lang), state.In(streams.Lang), path})
 	}
 	var b strings.Builder
 	text.WriteTable(&b, rows, []int{16, 28, 28, 200})
-	_, err := fmt.Fprintf(out, "%sscnet-mcp install CLIENT shows the change and asks before it writes.\n", b.String())
-	return err
+	return streams.say(streams.Out, "%sscnet-mcp install CLIENT shows the change and asks before it writes.\n", b.String())
 }
 
 func (f entryFlags) path(client install.Client) string {
@@ -222,13 +218,13 @@ func (f entryFlags) consent(ctx context.Context, streams Streams) error {
 		return nil
 	}
 	if !isPerson(streams) {
-		_, _ = fmt.Fprintln(streams.Err, "Nothing was written. Add --yes to write this.")
+		streams.Lang.Fprintf(streams.Err, "Nothing was written. Add --yes to write this.\n")
 		return status(toolbox.ExitConsent)
 	}
-	_, _ = fmt.Fprint(streams.Err, "Write this? [y/N] ")
+	streams.Lang.Fprintf(streams.Err, "Write this? [y/N] ")
 	answer, err := readLine(ctx, streams.In)
 	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
-		_, _ = fmt.Fprintln(streams.Err, "Nothing was written.")
+		streams.Lang.Fprintf(streams.Err, "Nothing was written.\n")
 		return status(toolbox.ExitConsent)
 	}
 	return nil
@@ -241,17 +237,17 @@ func (c installCommand) show(
 	if !complete {
 		keep.carry()
 		if len(keep.settings) == 0 {
-			keep.placeholders()
+			keep.placeholders(streams.Lang)
 		}
 		for _, file := range keep.files() {
-			_, _ = fmt.Fprintf(streams.Err, "Put the secret into %s, which only you should be able to read.\n", file)
+			streams.Lang.Fprintf(streams.Err, "Put the secret into %s, which only you should be able to read.\n", file)
 		}
 		server.Env = keep.settings
 	}
 	if c.Link {
 		link := client.Link(server)
 		if link == "" {
-			return fmt.Errorf("%s has no links that install a server; use --print", client.Title)
+			return lang.Errorf("%s has no links that install a server; use --print", client.Title)
 		}
 		_, err := fmt.Fprintln(streams.Out, link)
 		return err
@@ -261,7 +257,7 @@ func (c installCommand) show(
 		return err
 	}
 	if path := c.path(client); path != "" {
-		_, _ = fmt.Fprintf(streams.Err, "For %s:\n", path)
+		streams.Lang.Fprintf(streams.Err, "For %s:\n", path)
 	}
 	_, err = fmt.Fprint(streams.Out, snippet)
 	return err
@@ -274,10 +270,10 @@ func (c installCommand) command() (string, error) {
 	}
 	path, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("%w; say --command", err)
+		return "", lang.Errorf("%w; say --command", err)
 	}
 	if temporary(path) {
-		return "", fmt.Errorf("%s will be gone soon: install a binary first, or say with --command what the client shall start", path)
+		return "", lang.Errorf("%s will be gone soon: install a binary first, or say with --command what the client shall start", path)
 	}
 	// The name by which it was found outlives an upgrade; what a link leads to may not.
 	if found, err := exec.LookPath(filepath.Base(path)); err == nil {
@@ -315,10 +311,10 @@ func serveFlags(args []string) (serveCommand, []string, error) {
 		return serve, nil, err
 	}
 	if _, err := parser.Parse(args); err != nil {
-		return serve, nil, fmt.Errorf("serve: %w", err)
+		return serve, nil, lang.Errorf("serve: %w", err)
 	}
 	if serve.Transport != overStdio {
-		return serve, nil, errors.New("a client that starts the server speaks with it over stdio; --transport has no place here")
+		return serve, nil, lang.Errorf("a client that starts the server speaks with it over stdio; --transport has no place here")
 	}
 	return serve, args, serve.policyFlags.check()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // secretsFolder is where install keeps the secrets of an entry.
@@ -68,14 +69,14 @@ func (k *keeper) credentials(ctx context.Context, streams Streams) error {
 		return nil
 	}
 	if len(k.settings) > 0 {
-		return fmt.Errorf("the settings in this shell are not complete: %w. Nothing was written", errors.Join(scnetErr, desktopsErr))
+		return lang.Errorf("the settings in this shell are not complete: %w. Nothing was written", errors.Join(scnetErr, desktopsErr))
 	}
 	if !isPerson(streams) {
-		return errors.New("there are no credentials: set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, run this at a terminal, or use --demo. Nothing was written")
+		return lang.Errorf("there are no credentials: set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, run this at a terminal, or use --demo. Nothing was written")
 	}
-	_, _ = fmt.Fprintln(streams.Err, "The keys are made in SCNet's console: personal centre → access control.")
-	return k.ask(func(question string, hidden bool) (string, error) {
-		_, _ = fmt.Fprint(streams.Err, question)
+	streams.Lang.Fprintf(streams.Err, "The keys are made in SCNet's console: personal centre → access control.\n")
+	return k.ask(func(question lang.Text, hidden bool) (string, error) {
+		_, _ = fmt.Fprint(streams.Err, question.In(streams.Lang))
 		if file, ok := streams.In.(*os.File); hidden && ok {
 			return readHidden(ctx, file, streams.Err)
 		}
@@ -84,18 +85,19 @@ func (k *keeper) credentials(ctx context.Context, streams Streams) error {
 }
 
 // ask asks for the credentials of SCNet.
-func (k *keeper) ask(answer func(question string, hidden bool) (string, error)) error {
+func (k *keeper) ask(answer func(question lang.Text, hidden bool) (string, error)) error {
 	for _, each := range []struct {
-		name, question string
-		hidden         bool
+		name     string
+		question lang.Text
+		hidden   bool
 	}{
-		{"SCNET_USER", "SCNET login name: ", false},
-		{"SCNET_ACCESS_KEY", "Access key: ", false},
-		{"SCNET_SECRET_KEY", "Secret key (not shown): ", true},
+		{"SCNET_USER", lang.T("SCNet login name: "), false},
+		{"SCNET_ACCESS_KEY", lang.T("Access key: "), false},
+		{"SCNET_SECRET_KEY", lang.T("Secret key (not shown): "), true},
 	} {
 		value, err := answer(each.question, each.hidden)
 		if value = strings.TrimSpace(value); err != nil || value == "" {
-			return errors.Join(fmt.Errorf("%s is missing. Nothing was written", each.name), err)
+			return errors.Join(lang.Errorf("%s is missing. Nothing was written", each.name), err)
 		}
 		if slices.Contains(config.Names(), each.name+"_FILE") {
 			k.keepSecret(each.name, value)
@@ -128,8 +130,8 @@ func (k *keeper) carry() {
 }
 
 // placeholders are settings for a user to fill in.
-func (k *keeper) placeholders() {
-	k.set("SCNET_USER", "your login name")
+func (k *keeper) placeholders(l lang.Lang) {
+	k.set("SCNET_USER", l.Word("your login name"))
 	k.keepSecret("SCNET_ACCESS_KEY", "")
 	k.keepSecret("SCNET_SECRET_KEY", "")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 )
 
@@ -34,7 +35,7 @@ func TestInstallDemo(t *testing.T) {
 			if code != 0 {
 				t.Fatalf("exit %d\n%s%s", code, out, errs)
 			}
-			contains(t, "output", out, "--- (no file)", "/opt/scnet-mcp", "--read-only", "--max-targets=3", "--demo", c.Next, "doctor says", "ok    tools")
+			contains(t, "output", out, "--- (no file)", "/opt/scnet-mcp", "--read-only", "--max-targets=3", "--demo", c.Next.String(), "doctor says", "ok    tools")
 			code, out, errs = run(t, env, "", "uninstall", c.Name, "--file", file, "--yes")
 			if code != 0 || exists(file) {
 				t.Fatalf("exit %d\n%s%s", code, out, errs)
@@ -172,18 +173,18 @@ func TestInstallLists(t *testing.T) {
 // TestAskedCredentials checks what a person is asked at a terminal, and that nothing is made of half the answers.
 func TestAskedCredentials(t *testing.T) {
 	var k keeper
-	err := k.ask(func(question string, hidden bool) (string, error) {
-		if hidden != strings.Contains(question, "Secret") {
+	err := k.ask(func(question lang.Text, hidden bool) (string, error) {
+		if hidden != strings.Contains(question.String(), "Secret") {
 			t.Errorf("%q hidden: %t", question, hidden)
 		}
-		return " " + strings.ToLower(question[:6]) + "\n", nil
+		return " " + strings.ToLower(question.String()[:6]) + "\n", nil
 	})
 	if err != nil || len(k.settings) != 3 || len(k.secrets) != 2 || k.settings[0] != (install.Setting{Name: "SCNET_USER", Value: "scnet"}) {
 		t.Errorf("%v, %+v", err, k)
 	}
 	gone := errors.New("gone")
 	var half keeper
-	if err := half.ask(func(string, bool) (string, error) { return "", gone }); !errors.Is(err, gone) || len(half.settings) > 0 {
+	if err := half.ask(func(lang.Text, bool) (string, error) { return "", gone }); !errors.Is(err, gone) || len(half.settings) > 0 {
 		t.Errorf("%v, %+v", err, half)
 	}
 }
@@ -191,10 +192,10 @@ func TestAskedCredentials(t *testing.T) {
 // A client starts the program long after npx has cleared its cache.
 func TestInstallOfATemporaryProgram(t *testing.T) {
 	for path, want := range map[string]bool{
-		"/tmp/go-build12/b001/exe/scnet-mcp":                                               true,
-		"/home/u/.npm/_npx/6f1a/node_modules/@scnet-mcp/linux-x64/bin/scnet-mcp":           true,
+		"/tmp/go-build12/b001/exe/scnet-mcp":                                              true,
+		"/home/u/.npm/_npx/6f1a/node_modules/@scnet-mcp/linux-x64/bin/scnet-mcp":          true,
 		"/usr/lib/node_modules/scnet-mcp/node_modules/@scnet-mcp/linux-x64/bin/scnet-mcp": false,
-		"/home/u/go/bin/scnet-mcp":                                                         false,
+		"/home/u/go/bin/scnet-mcp":                                                        false,
 	} {
 		if got := temporary(path); got != want {
 			t.Errorf("%s: %t", path, got)

@@ -236,7 +236,8 @@ func serverOptions(service services, box *toolbox.Toolbox, demo bool, log zerolo
 }
 
 // icon shows three containers, one of which runs.
-const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#164"/>` +
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">` + // not said to people
+	`<rect width="16" height="16" rx="3" fill="#164"/>` +
 	`<path d="M3 4h4v3H3zm0 5h4v3H3z" fill="#9cb"/><path d="M9 4h4v8H9z" fill="#fff"/></svg>`
 
 const website = "https://github.com/scnet-mcp/scnet-mcp"

@@ -16,6 +16,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/config"
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/install"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -155,9 +156,9 @@ func clientsTable(chinese bool) string {
 
 func clientTitle(c install.Client, chinese bool) string {
 	if chinese {
-		return strings.Replace(c.Title, "an mcp.json in this folder", "当前目录中的 mcp.json", 1)
+		return c.Title.In(lang.Chinese)
 	}
-	return c.Title
+	return c.Title.String()
 }
 
 // TestEveryClientHasASection checks that the page of clients says of each how to begin.
@@ -167,7 +168,7 @@ func TestEveryClientHasASection(t *testing.T) {
 			continue
 		}
 		for _, c := range install.Clients() {
-			name := strings.TrimSuffix(c.Title, " CN")
+			name := strings.TrimSuffix(c.Title.String(), " CN")
 			if c.Name == "mcp.json" {
 				name = "mcp.json"
 			}

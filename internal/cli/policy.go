@@ -1,15 +1,15 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // policyFlags are what the operator decides before any conversation.
@@ -40,7 +40,7 @@ func (n *names) Decode(ctx *kong.DecodeContext) error {
 		if i := strings.IndexFunc(item, func(r rune) bool {
 			return unicode.IsSpace(r) || strings.ContainsRune(";，；、", r)
 		}); i >= 0 {
-			return fmt.Errorf("%q holds %q: put commas between names", item, []rune(item[i:])[0])
+			return lang.Errorf(textNoCommas, strconv.Quote(item), strconv.QuoteRune([]rune(item[i:])[0]))
 		}
 	}
 	*n = append(*n, items...)
@@ -81,7 +81,7 @@ func (l *levels) Decode(ctx *kong.DecodeContext) error {
 	for _, item := range items {
 		tool, level, found := strings.Cut(item, "=")
 		if !found {
-			return fmt.Errorf("%q is not TOOL=LEVEL", item)
+			return lang.Errorf(textNotTool, strconv.Quote(item))
 		}
 		(*l)[strings.TrimSpace(tool)] = strings.TrimSpace(level)
 	}
@@ -96,7 +96,7 @@ func listOf(ctx *kong.DecodeContext) ([]string, error) {
 	items := strings.Split(list, ",")
 	for i, item := range items {
 		if items[i] = strings.TrimSpace(item); items[i] == "" {
-			return nil, errors.New("a value is empty, which does not mean that there is no limit: leave the flag out, or name something")
+			return nil, lang.Errorf(textEmptyValue)
 		}
 	}
 	return items, nil
@@ -111,7 +111,7 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	consent := map[string]guard.Level{}
 	for tool, text := range p.Consent {
 		if consent[tool], err = guard.ParseLevel(text); err != nil {
-			return nil, fmt.Errorf("--consent: %w", err)
+			return nil, lang.Errorf("--consent: %w", err)
 		}
 	}
 	service.Policy = guard.Policy{
@@ -143,7 +143,7 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 func (p policyFlags) check() error {
 	known := knownNames()
 	unknown := func(flag, name string, valid []string) error {
-		return fmt.Errorf("--%s: there is no %q; valid are %s", flag, name, strings.Join(valid, ", "))
+		return lang.Errorf("--%s: there is no %q; valid are %s", flag, name, lang.Names(valid))
 	}
 	for _, name := range p.Toolsets {
 		if !slices.Contains(known.Toolsets, name) {
@@ -167,11 +167,11 @@ func (p policyFlags) check() error {
 		"max-accelerators": p.MaxAccelerators, "max-running-accelerators": p.MaxRunningAccelerators,
 	} {
 		if limit != nil && *limit < 1 {
-			return fmt.Errorf("--%s must be at least 1; without it there is no limit, and --read-only forbids every change", flag)
+			return lang.Errorf("--%s must be at least 1; without it there is no limit, and --read-only forbids every change", flag)
 		}
 	}
 	if p.MaxTargets < 1 || p.MaxMutationsPerHour < 1 {
-		return fmt.Errorf("--max-targets and --max-mutations-per-hour must be at least 1; --read-only forbids every change")
+		return lang.Errorf("--max-targets and --max-mutations-per-hour must be at least 1; --read-only forbids every change")
 	}
 	return nil
 }

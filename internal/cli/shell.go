@@ -34,7 +34,7 @@ func isPerson(streams Streams) bool {
 // call makes the call. With --confirm, what a preview shows is printed first and then done with the token of that preview.
 func (s shell) call(ctx context.Context, tool string, arguments json.RawMessage) (toolbox.Result, error) {
 	call := toolbox.Call{Tool: tool, Arguments: arguments, Caller: toolbox.Caller{
-		Name: "local", Client: "scnet-mcp call", ClientVersion: buildVersion(), Transport: "shell", AtTerminal: s.person && !s.confirm,
+		Name: "local", Client: commandCall, ClientVersion: buildVersion(), Transport: "shell", AtTerminal: s.person && !s.confirm,
 		AtShell: true,
 	}}
 	result, err := s.answered(ctx, call)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/fakecloud"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/scnet/simulator"
 	desktopsimulator "github.com/scnet-mcp/scnet-mcp/workspace/simulator"
 )
@@ -34,7 +35,7 @@ func (c simulatorCommand) Run(ctx context.Context, streams Streams) error {
 	if c.Service == "workspace" {
 		run = c.runWorkspace
 	}
-	text, stop, err := run()
+	text, stop, err := run(streams.Lang)
 	if err != nil {
 		return err
 	}
@@ -46,9 +47,9 @@ func (c simulatorCommand) Run(ctx context.Context, streams Streams) error {
 	return nil
 }
 
-func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
+func (c simulatorCommand) runSCNet(l lang.Lang) (text string, stop func(), err error) {
 	if c.Keys {
-		text := keysText(simulator.Endpoints(), simulator.Fault{}, simulator.Quirks{}, simulator.Timing{})
+		text := keysText(l, simulator.Endpoints(), simulator.Fault{}, simulator.Quirks{}, simulator.Timing{})
 		return text, func() {}, nil
 	}
 	// ListAny, because the clients that this is for send the list parameters in every way that was ever seen.
@@ -67,27 +68,27 @@ func (c simulatorCommand) runSCNet() (text string, stop func(), err error) {
 		return "", nil, err
 	}
 	var b strings.Builder
-	b.WriteString("# simulated SCNet; stop it with Ctrl-C\n")
+	l.Fprintf(&b, "# simulated SCNet; stop it with Ctrl-C\n")
 	exports(&b, [][2]string{
 		{"SCNET_LOGIN_URL", cfg.LoginURL}, {"SCNET_AC_URL", cfg.PlatformURL},
 		{"SCNET_TOKEN_URL", cfg.LoginURL + "/api/user/v3/tokens"}, {"SCNET_CENTER_URL", cfg.PlatformURL + "/ac/openapi/v2/center"},
 		{"SCNET_USER", cfg.User}, {"SCNET_ACCESS_KEY", cfg.AccessKey.Reveal()}, {"SCNET_SECRET_KEY", cfg.SecretKey.Reveal()},
 		{"SCNET_CLUSTER_ID", cfg.Region},
 	})
-	b.WriteString("# The regions, for curl:\n")
+	l.Fprintf(&b, "# The regions, for curl:\n")
 	for _, r := range o.Regions {
-		fmt.Fprintf(&b, "#   %s %s\n#     address: %s\n#     token: %s\n", r.ID, r.Name, s.RegionURL(r.ID), s.Token(r.ID))
+		l.Fprintf(&b, "#   %s %s\n#     address: %s\n#     token: %s\n", r.ID, r.Name, s.RegionURL(r.ID), s.Token(r.ID))
 	}
-	fmt.Fprintf(&b, "# The samples of SCNet's documentation work on the first one:\n"+
-		"#   curl --location --request GET '%s/ai/openapi/v2/instance-service/task' \\\n#   --header 'token: %s' \\\n"+
+	l.Fprintf(&b, "# The samples of SCNet's documentation work on the first one:\n")
+	fmt.Fprintf(&b, "#   curl --location --request GET '%s/ai/openapi/v2/instance-service/task' \\\n#   --header 'token: %s' \\\n"+ // not said to people
 		"#   --header 'Content-Type: application/json' \\\n#   --data '{\"taskType\": \"ssh\", \"start\": 0, \"limit\": 20, \"sort\": \"desc\"}'\n",
 		s.RegionURL(cfg.Region), s.Token(cfg.Region))
 	return b.String(), func() { _ = s.Close() }, nil
 }
 
-func (c simulatorCommand) runWorkspace() (text string, stop func(), err error) {
+func (c simulatorCommand) runWorkspace(l lang.Lang) (text string, stop func(), err error) {
 	if c.Keys {
-		text := keysText(desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{},
+		text := keysText(l, desktopsimulator.Operations(), desktopsimulator.Fault{}, desktopsimulator.Quirks{},
 			desktopsimulator.Timing{})
 		return text, func() {}, nil
 	}
@@ -105,18 +106,18 @@ func (c simulatorCommand) runWorkspace() (text string, stop func(), err error) {
 	}
 	account := desktopsimulator.DemoAccount()
 	var b strings.Builder
-	b.WriteString("# simulated Huawei Cloud Workspace and IAM; stop it with Ctrl-C\n")
+	l.Fprintf(&b, "# simulated Huawei Cloud Workspace and IAM; stop it with Ctrl-C\n")
 	exports(&b, [][2]string{
 		{"HUAWEICLOUD_SDK_AK", account.Keys[0].AccessKey}, {"HUAWEICLOUD_SDK_SK", account.Keys[0].SecretKey},
 		{"HUAWEICLOUD_SDK_PROJECT_ID", s.ProjectID()}, {"HUAWEICLOUD_SDK_REGION", demoRegion},
 		{"HUAWEICLOUD_WORKSPACE_ENDPOINT", s.URL()}, {"HUAWEICLOUD_IAM_ENDPOINT", s.URL()},
 	})
-	b.WriteString("# The official SDK reads these beside the keys and the project:\n")
+	l.Fprintf(&b, "# The official SDK reads these beside the keys and the project:\n")
 	exports(&b, [][2]string{
 		{"HUAWEICLOUD_SDK_REGION_WORKSPACE_" + strings.ToUpper(strings.ReplaceAll(demoRegion, "-", "_")), s.URL()},
 		{"HUAWEICLOUD_SDK_IAM_ENDPOINT", s.URL()},
 	})
-	fmt.Fprintf(&b, "# Token for X-Auth-Token: %s\n# Login for a token: user %s of the account %s, password %s\n",
+	l.Fprintf(&b, "# Token for X-Auth-Token: %s\n# Login for a token: user %s of the account %s, password %s\n",
 		s.Token(), account.User, account.Domain, account.Password)
 	return b.String(), func() { _ = s.Close() }, nil
 }
@@ -124,7 +125,7 @@ func (c simulatorCommand) runWorkspace() (text string, stop func(), err error) {
 // exports writes settings so that a shell can source them. The values are made up by us and need no quotes.
 func exports(b *strings.Builder, settings [][2]string) {
 	for _, s := range settings {
-		fmt.Fprintf(b, "export %s=%s\n", s[0], s[1])
+		fmt.Fprintf(b, "export %s=%s\n", s[0], s[1]) // not said to people
 	}
 }
 
@@ -147,14 +148,14 @@ func switches[F, Q, T any](
 	}
 	for _, text := range c.Timing {
 		if err := fakecloud.ParseKeys(text, timing); err != nil {
-			return nil, fmt.Errorf("timing %q: %w", text, err)
+			return nil, lang.Errorf("timing %q: %w", text, err)
 		}
 	}
 	return faults, nil
 }
 
 // keysText lists what the flags take.
-func keysText[Name ~string](names []Name, fault, quirks, timing any) string {
+func keysText[Name ~string](l lang.Lang, names []Name, fault, quirks, timing any) string {
 	operations := make([]string, len(names))
 	for i, name := range names {
 		operations[i] = string(name)
@@ -164,10 +165,10 @@ func keysText[Name ~string](names []Name, fault, quirks, timing any) string {
 		title string
 		lines []string
 	}{
-		{"--fault OPERATION:KEY,… where the operation is * or one of", operations},
-		{"and the keys are", fakecloud.Keys(fault)},
-		{"--quirk KEY,…", fakecloud.Keys(quirks)},
-		{"--timing KEY,…", fakecloud.Keys(timing)},
+		{l.Word("--fault OPERATION:KEY,… where the operation is * or one of"), operations},
+		{l.Word("and the keys are"), fakecloud.Keys(fault)},
+		{"--quirk KEY,…", fakecloud.Keys(quirks)},  // not said to people
+		{"--timing KEY,…", fakecloud.Keys(timing)}, // not said to people
 	} {
 		fmt.Fprintf(&b, "%s\n", group.title)
 		for _, line := range group.lines {

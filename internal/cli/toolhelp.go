@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/guard"
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/text"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 	"github.com/scnet-mcp/scnet-mcp/tools"
@@ -88,45 +88,46 @@ func (p property) words() []string {
 }
 
 // kind words the type and the limits of an argument.
-func (p property) kind() string {
+func (p property) kind(l lang.Lang) string {
+	word := l.Word(textKinds[fmt.Sprint(p.Type)])
 	switch words := p.words(); {
 	case p.isNested():
-		return textNested
+		return l.Word(textNested)
 	case p.Items != nil:
-		return fmt.Sprintf(textList, p.Items.kind())
+		return l.Sprintf(textList, p.Items.kind(l))
 	case len(words) > 0:
 		return strings.Join(words, "|")
 	case p.Minimum != nil && p.Maximum != nil:
-		return fmt.Sprintf(textRange, textKinds[fmt.Sprint(p.Type)], p.Minimum, p.Maximum)
+		return l.Sprintf(textRange, word, p.Minimum, p.Maximum)
 	case p.Minimum != nil:
-		return fmt.Sprintf(textFrom, textKinds[fmt.Sprint(p.Type)], p.Minimum)
+		return l.Sprintf(textFrom, word, p.Minimum)
 	}
-	return textKinds[fmt.Sprint(p.Type)]
+	return word
 }
 
 // notes follow the type: whether the argument is required, and what holds without it.
-func (a argument) notes() string {
-	notes := a.kind()
+func (a argument) notes(l lang.Lang) string {
+	notes := a.kind(l)
 	if a.required {
-		notes += ", " + textRequired
+		notes += l.Word(textRequired)
 	}
 	if a.Default != nil {
-		notes += fmt.Sprintf(textDefault, strings.Trim(string(a.Default), `"`))
+		notes += l.Sprintf(textDefault, strings.Trim(string(a.Default), `"`))
 	}
 	return notes
 }
 
 // fields are the members of the objects of a nested argument.
-func (p property) fields() string {
+func (p property) fields(l lang.Lang) string {
 	if p.Items != nil {
-		return p.Items.fields()
+		return p.Items.fields(l)
 	}
 	var fields []string
 	for name, field := range p.Properties {
-		fields = append(fields, fmt.Sprintf("%s (%s)", name, field.kind()))
+		fields = append(fields, name+l.Sprintf(" (%s)", field.kind(l)))
 	}
 	slices.Sort(fields)
-	return strings.Join(fields, ", ")
+	return lang.Names(fields).In(l)
 }
 
 // The columns of the help of a tool.
@@ -136,36 +137,36 @@ const (
 )
 
 // writeToolHelp writes everything about one tool that a person needs to call it, with the consent that it needs.
-func writeToolHelp(out io.Writer, t toolbox.Tool, level guard.Level) error {
+func writeToolHelp(out io.Writer, l lang.Lang, t toolbox.Tool, level guard.Level) error {
 	arguments, err := argumentsOf(t)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
 	fill := func(indent int, words string) { text.Fill(&b, words, indent, helpColumns(out)) }
-	fmt.Fprintf(&b, "%s (%s, toolset %s)\n", t.Name, t.Risk, t.Toolset)
+	l.Fprintf(&b, "%s (%s, toolset %s)\n", t.Name, t.Risk, t.Toolset)
 	fill(0, t.Title)
 	b.WriteString("\n")
 	fill(0, forPeople(t.Description))
-	fmt.Fprintf(&b, "\n%s\n", textArguments)
+	b.WriteString("\n" + l.Word(textArguments) + "\n")
 	for _, a := range arguments {
 		var notes strings.Builder
-		text.Fill(&notes, a.notes(), helpIndent, helpColumns(out))
+		text.Fill(&notes, a.notes(l), helpIndent, helpColumns(out))
 		fmt.Fprintf(&b, "  %-*s%s", helpIndent-2, a.name+"=", strings.TrimLeft(notes.String(), " "))
 		fill(helpIndent, a.Description)
 		if a.isNested() {
-			fill(helpIndent, fmt.Sprintf(textFields, a.fields()))
+			fill(helpIndent, l.Sprintf(textFields, a.fields(l)))
 		}
 	}
 	if consent := textConsent[level]; t.Risk != guard.Read {
-		fmt.Fprintf(&b, "\n%s\n", textConsentTitle)
-		fill(2, consent)
+		b.WriteString("\n" + l.Word(textConsentTitle) + "\n")
+		fill(2, l.Word(consent))
 	}
-	fmt.Fprintf(&b, "\n%s\n  %s\n", textExample, strings.TrimSpace("scnet-mcp call "+t.Name+" "+t.Example))
-	fmt.Fprintf(&b, "\n%s\n", textResult)
+	fmt.Fprintf(&b, "\n%s\n  %s\n", l.Word(textExample), strings.TrimSpace(commandCall+" "+t.Name+" "+t.Example))
+	b.WriteString("\n" + l.Word(textResult) + "\n")
 	fill(2, strings.Join(t.Output.Properties(), ", "))
 	b.WriteString("\n")
-	fill(0, textMoreHelp)
+	fill(0, l.Word(textMoreHelp))
 	_, err = io.WriteString(out, b.String())
 	return err
 }
@@ -197,24 +198,20 @@ func findTool(name string, among []toolbox.Tool) (toolbox.Tool, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return toolbox.Tool{}, fmt.Errorf(textNoSuchTool, name, strings.Join(names, ", "))
+	return toolbox.Tool{}, lang.Errorf(textNoSuchTool, name, lang.Names(names))
 }
 
-// printHelp is kong's help, but for `call TOOL --help`, which is about the tool.
-func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	name := toolOfCall(ctx)
-	if name == "" {
-		return kong.DefaultHelpPrinter(options, ctx)
-	}
+// printToolHelp is for `call TOOL --help`.
+func printToolHelp(l lang.Lang, name string, ctx *kong.Context) error {
 	t, err := findTool(name, tools.Catalogue())
 	if err != nil {
-		_, err = fmt.Fprintf(ctx.Stderr, "scnet-mcp: %v\n", err)
+		_, err = fmt.Fprintln(ctx.Stderr, "scnet-mcp:", l.Say(err))
 		if err == nil {
 			ctx.Exit(exitUsage)
 		}
 		return err
 	}
-	return writeToolHelp(ctx.Stdout, t, t.StandardConsent())
+	return writeToolHelp(ctx.Stdout, l, t, t.StandardConsent())
 }
 
 // toolOfCall returns the tool that `call` is given, or "".
@@ -246,7 +243,7 @@ func (c helpCommand) Run(streams Streams) error {
 		}
 	}
 	if slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, "-") }) {
-		return errors.New(textHelpOfFlags)
+		return lang.Errorf(textHelpOfFlags)
 	}
 	return status(Run(append(slices.Clone(words), "--help"), streams))
 }

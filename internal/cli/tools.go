@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/toolbox"
 )
 
@@ -44,12 +45,12 @@ func (c toolsCommand) Run(ctx context.Context, streams Streams, log zerolog.Logg
 		return err
 	}
 	for _, t := range toolbox.Tools() {
-		if _, err = fmt.Fprintf(streams.Out, "%s (%s, toolset %s): %s\n  arguments: %s\n", t.Name, t.Risk, t.Toolset, t.Description,
-			strings.Join(t.Input.Properties(), ", ")); err != nil {
+		if err = streams.say(streams.Out, "%s (%s, toolset %s): %s\n  arguments: %s\n", t.Name, t.Risk, t.Toolset,
+			t.Description, strings.Join(t.Input.Properties(), ", ")); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(streams.Out, "%d tools; tools/list is %d bytes.\n", len(toolbox.Tools()), len(list))
+	err = streams.say(streams.Out, "%d tools; tools/list is %d bytes.\n", len(toolbox.Tools()), len(list))
 	return err
 }
 
@@ -62,7 +63,7 @@ func (c toolsCommand) one(ctx context.Context, streams Streams, service services
 	case c.Markdown:
 		return writeMarkdown(streams.Out, []toolbox.Tool{t})
 	case !c.JSON:
-		return writeToolHelp(streams.Out, t, service.Policy.Level(t.Name, t.StandardConsent()))
+		return writeToolHelp(streams.Out, streams.Lang, t, service.Policy.Level(t.Name, t.StandardConsent()))
 	}
 	list, err := newServer(service, box, c.Demo, zerolog.Nop()).ListTools(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func (c toolsCommand) one(ctx context.Context, streams Streams, service services
 			return err
 		}
 	}
-	return fmt.Errorf("tools/list lacks %s", t.Name)
+	return lang.Errorf("tools/list lacks %s", t.Name)
 }
 
 // writeMarkdown writes the tool table that stands in both READMEs.

@@ -60,11 +60,11 @@ func known(begun audit.Record) lang.Text {
 func lookAfter(begun audit.Record) string {
 	for _, t := range tools.Catalogue() {
 		if t.Name == begun.Tool && t.Toolset == tools.WorkspaceToolset {
-			return "scnet-mcp call get_workspace_run"
+			return commandCall + " get_workspace_run"
 		}
 	}
 	if len(begun.Targets) > 0 && begun.Targets[0].ID != "" {
-		return "scnet-mcp call get_instance instance_id=" + begun.Targets[0].ID
+		return commandCall + " get_instance instance_id=" + begun.Targets[0].ID // not said to people
 	}
-	return "scnet-mcp call list_instances"
+	return commandCall + " list_instances"
 }

@@ -43,6 +43,6 @@ func (versionCommand) Run(streams Streams) error {
 }
 
 func versionText() string {
-	return fmt.Sprintf("scnet-mcp %s\ncommit %s\n%s %s/%s", buildVersion(), buildCommit(), runtime.Version(),
-		runtime.GOOS, runtime.GOARCH)
+	const form = "scnet-mcp %s\ncommit %s\n%s %s/%s" // not said to people
+	return fmt.Sprintf(form, buildVersion(), buildCommit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

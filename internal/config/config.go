@@ -4,13 +4,13 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
 	"github.com/scnet-mcp/scnet-mcp/scnet"
 	"github.com/scnet-mcp/scnet-mcp/workspace"
@@ -39,17 +39,20 @@ func (f family) complete(r *reader) bool {
 // Problem is something that is wrong with the settings, told by the names of the variables, and what to do about it.
 type Problem struct {
 	err error
-	fix string
+	fix lang.Text
 }
 
 // Error says what is wrong.
 func (p *Problem) Error() string { return p.err.Error() }
 
+// In says it in a language.
+func (p *Problem) In(l lang.Lang) string { return l.Say(p.err) }
+
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.err }
 
 // Hint says what to do.
-func (p *Problem) Hint() string { return p.fix }
+func (p *Problem) Hint() lang.Text { return p.fix }
 
 // SCNet reads the SCNET_ variables. A secret may stand in a file that NAME_FILE names. The error joins everything that is
 // wrong, each a *Problem that names variables, never values.
@@ -63,7 +66,7 @@ func SCNet(env Environment) (scnet.Config, error) {
 	}
 	r.credentials(&cfg)
 	if len(r.problems) > 0 {
-		return scnet.Config{}, fmt.Errorf("%w: %w", scnet.ErrConfig, errors.Join(r.problems...))
+		return scnet.Config{}, lang.Errorf("%w: %w", scnet.ErrConfig, errors.Join(r.problems...))
 	}
 	return cfg, nil
 }
@@ -82,7 +85,7 @@ func (r *reader) credentials(cfg *scnet.Config) {
 				r.secret(f.token)
 		case !used.complete(r):
 			first := r.given(used.user, used.accessKey, used.secretKey, used.token)
-			r.problem(fmt.Sprintf("Complete the first set, or unset %s.", list(first)), "%s and %s belong to two sets of names, which are never mixed",
+			r.problem(lang.T("Complete the first set, or unset %s.", list(first)), "%s and %s belong to two sets of names, which are never mixed",
 				list(first), list(set))
 			return
 		}
@@ -92,9 +95,9 @@ func (r *reader) credentials(cfg *scnet.Config) {
 	}
 	switch {
 	case used == nil && cfg.AIURL == "":
-		r.problem("Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL.", "%w is set", scnet.ErrNoCredential)
+		r.problem(lang.T("Set SCNET_USER, SCNET_ACCESS_KEY and SCNET_SECRET_KEY, all three, or SCNET_TOKEN and SCNET_AI_URL."), "%w is set", scnet.ErrNoCredential)
 	case used == nil:
-		r.problem("Set SCNET_TOKEN to a token of that region, or unset SCNET_AI_URL and set user, access key and secret key.",
+		r.problem(lang.T("Set SCNET_TOKEN to a token of that region, or unset SCNET_AI_URL and set user, access key and secret key."),
 			"SCNET_AI_URL is set, but its token is missing")
 	default:
 		r.half(used, cfg)
@@ -109,12 +112,12 @@ func (r *reader) half(f *family, cfg *scnet.Config) {
 	token := cfg.Token.IsSet()
 	switch {
 	case len(set) > 0 && (token || cfg.AIURL != ""):
-		r.problem(fmt.Sprintf("Unset %s and SCNET_AI_URL to use the keys, or unset %s to use the token.", f.token, list(set)),
+		r.problem(lang.T("Unset %s and SCNET_AI_URL to use the keys, or unset %s to use the token.", f.token, list(set)),
 			"two kinds of credential are both set: %s, and a region token or its address", list(set))
 	case len(set) > 0 && len(missing) > 0:
-		r.problem(fmt.Sprintf("Set %s too.", list(missing)), "half a credential: %s set, %s missing", list(set), list(missing))
+		r.problem(lang.T("Set %s too.", list(missing)), "half a credential: %s set, %s missing", list(set), list(missing))
 	case token && cfg.AIURL == "":
-		r.problem("Set SCNET_AI_URL to the address of the token's region, or use user, access key and secret key instead, which find it out.",
+		r.problem(lang.T("Set SCNET_AI_URL to the address of the token's region, or use user, access key and secret key instead, which find it out."),
 			"half a credential: %s is set, the region's address is missing", f.token)
 	}
 }
@@ -147,7 +150,7 @@ func Workspace(env Environment) (cfg workspace.Config, set bool, err error) {
 		r.workspace(cfg)
 	}
 	if len(r.problems) > 0 {
-		return workspace.Config{}, true, fmt.Errorf("%w: %w", workspace.ErrConfig, errors.Join(r.problems...))
+		return workspace.Config{}, true, lang.Errorf("%w: %w", workspace.ErrConfig, errors.Join(r.problems...))
 	}
 	return cfg, set, nil
 }
@@ -156,15 +159,15 @@ func (r *reader) workspace(cfg workspace.Config) {
 	if len(r.problems) > 0 { // a secret that cannot be read is not a missing one
 		return
 	}
-	const unset = " Without Workspace, unset the key that is there."
+	const also = "Set %s too. Without Workspace, unset the key that is there."
 	switch {
 	case !cfg.SecretKey.IsSet():
-		r.problem("Set "+huaweiSecretKey+" too."+unset, "%s is set, %s is missing", huaweiAccessKey, huaweiSecretKey)
+		r.problem(lang.T(also, huaweiSecretKey), "%s is set, %s is missing", huaweiAccessKey, huaweiSecretKey)
 	case !cfg.AccessKey.IsSet():
-		r.problem("Set "+huaweiAccessKey+" too."+unset, "%s is set, %s is missing", huaweiSecretKey, huaweiAccessKey)
+		r.problem(lang.T(also, huaweiAccessKey), "%s is set, %s is missing", huaweiSecretKey, huaweiAccessKey)
 	}
 	if cfg.Region == "" && cfg.Endpoint == "" {
-		r.problem("Set "+huaweiRegion+", such as cn-north-4, or for a private cloud "+huaweiEndpoint+".", "the region is missing")
+		r.problem(lang.T("Set %s, such as cn-north-4, or for a private cloud %s.", huaweiRegion, huaweiEndpoint), "the region is missing")
 	}
 }
 
@@ -176,7 +179,7 @@ func Secret(env Environment, name string) (secret.Value, error) {
 	for i, err := range r.problems { // which nobody else tells with its fix
 		var problem *Problem
 		if errors.As(err, &problem) {
-			r.problems[i] = fmt.Errorf("%w. %s", err, problem.fix)
+			r.problems[i] = lang.Errorf("%w. %s", err, problem.fix)
 		}
 	}
 	return value, errors.Join(r.problems...)
@@ -224,8 +227,8 @@ type reader struct {
 	problems []error
 }
 
-func (r *reader) problem(fix, format string, args ...any) {
-	r.problems = append(r.problems, &Problem{fmt.Errorf(format, args...), fix})
+func (r *reader) problem(fix lang.Text, format string, args ...any) {
+	r.problems = append(r.problems, &Problem{lang.Errorf(format, args...), fix})
 }
 
 // given returns those of names that are set, as themselves or as NAME_FILE.
@@ -238,11 +241,11 @@ func (r *reader) given(names ...string) (set []string) {
 	return set
 }
 
-func list(names []string) string {
+func list(names []string) lang.Text {
 	if len(names) < 2 {
-		return strings.Join(names, "")
+		return lang.Names(names)
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	return lang.And(lang.Names(names[:len(names)-1]), lang.Verbatim(names[len(names)-1]))
 }
 
 // text returns the first of names that is set to something.
@@ -258,7 +261,7 @@ func (r *reader) text(names ...string) string {
 func (r *reader) secret(name string) secret.Value {
 	value, fileName := r.text(name), r.text(name+"_FILE")
 	if value != "" && fileName != "" {
-		r.problem("Unset one of them.", "%s and %s_FILE are both set", name, name)
+		r.problem(lang.T("Unset one of them."), "%s and %s_FILE are both set", name, name)
 		return secret.Value{}
 	}
 	if fileName == "" {
@@ -266,9 +269,9 @@ func (r *reader) secret(name string) secret.Value {
 	}
 	content, err := readSecretFile(fileName)
 	if err != nil {
-		fix := "Put the secret into this file, or correct " + name + "_FILE."
+		fix := lang.T("Put the secret into this file, or correct %s_FILE.", name)
 		if errors.Is(err, fs.ErrPermission) {
-			fix = "Let the user that runs the server read this file, and nobody else."
+			fix = lang.T("Let the user that runs the server read this file, and nobody else.")
 		}
 		r.problem(fix, "%s_FILE: %w", name, err)
 		return secret.Value{}
@@ -282,7 +285,7 @@ func readSecretFile(name string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxSecretFile {
-		return "", fmt.Errorf("%s is not a file of at most %d bytes", name, maxSecretFile)
+		return "", lang.Errorf("%s is not a file of at most %d bytes", name, maxSecretFile)
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -290,7 +293,7 @@ func readSecretFile(name string) (string, error) {
 	}
 	text := strings.TrimSpace(string(content))
 	if text == "" {
-		return "", fmt.Errorf("%s is empty", name)
+		return "", lang.Errorf("%s is empty", name)
 	}
 	return text, nil
 }

@@ -101,8 +101,8 @@ func TestSCNetProblems(t *testing.T) {
 				t.Errorf("err = %v", err)
 			}
 			var problem *config.Problem
-			if !errors.As(err, &problem) || !strings.Contains(problem.Hint(), c.fix) || strings.Contains(problem.Hint(), "tok-value") {
-				t.Errorf("the fix is %q, want %q", problem.Hint(), c.fix)
+			if !errors.As(err, &problem) || !strings.Contains(problem.Hint().String(), c.fix) || strings.Contains(problem.Hint().String(), "tok-value") {
+				t.Errorf("the fix is %q, want %q", problem.Hint().String(), c.fix)
 			}
 			if errors.Is(err, scnet.ErrNoCredential) != (name == "nothing") {
 				t.Errorf("%v: no credential at all: %v", err, name != "nothing")

@@ -1,13 +1,13 @@
 package config
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/otlp"
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
@@ -30,27 +30,27 @@ func Traces(env Environment) (o otlp.Options, set bool, err error) {
 		return o, false, nil
 	}
 	if exporter := r.text("OTEL_TRACES_EXPORTER"); exporter != "" && exporter != "otlp" {
-		return o, true, fmt.Errorf("OTEL_TRACES_EXPORTER is neither otlp nor none")
+		return o, true, lang.Errorf("OTEL_TRACES_EXPORTER is neither otlp nor none")
 	}
 	protocol := r.text("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 	if protocol != "" && protocol != "http/json" {
-		return o, true, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: only http/json is spoken here; " +
+		return o, true, lang.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: only http/json is spoken here; " +
 			"set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL to it, and the endpoint to the port of the receiver for HTTP, often 4318")
 	}
 	if o.URL, err = tracesURL(r.text(otlpTracesEndpoint), r.text(otlpEndpoint)); err != nil {
 		return o, true, err
 	}
 	if o.Header, err = tracesHeader(r.text("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")); err != nil {
-		return o, true, fmt.Errorf("OTEL_EXPORTER_OTLP_HEADERS: %w", err)
+		return o, true, lang.Errorf("OTEL_EXPORTER_OTLP_HEADERS: %w", err)
 	}
 	if o.Resource, err = resourceOf(r.text("OTEL_RESOURCE_ATTRIBUTES"), r.text("OTEL_SERVICE_NAME")); err != nil {
-		return o, true, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+		return o, true, lang.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	o.Timeout = otlpTimeout
 	if text := r.text("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"); text != "" {
 		milliseconds, err := strconv.Atoi(text)
 		if err != nil || milliseconds < 1 || milliseconds > 600_000 {
-			return o, true, fmt.Errorf("OTEL_EXPORTER_OTLP_TIMEOUT is not a number of milliseconds from 1 to 600000")
+			return o, true, lang.Errorf("OTEL_EXPORTER_OTLP_TIMEOUT is not a number of milliseconds from 1 to 600000")
 		}
 		o.Timeout = time.Duration(milliseconds) * time.Millisecond
 	}
@@ -65,10 +65,10 @@ func tracesURL(own, common string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%s is not a URL such as http://localhost:4318", name)
+		return "", lang.Errorf("%s is not a URL such as http://localhost:4318", name)
 	}
 	if u.User != nil || u.Fragment != "" {
-		return "", fmt.Errorf("%s must hold neither a user name nor a fragment; credentials go into OTEL_EXPORTER_OTLP_HEADERS", name)
+		return "", lang.Errorf("%s must hold neither a user name nor a fragment; credentials go into OTEL_EXPORTER_OTLP_HEADERS", name)
 	}
 	if own == "" {
 		u = u.JoinPath(otlpTracesPath)
@@ -81,7 +81,7 @@ func tracesHeader(text string) (http.Header, error) {
 	header := http.Header{}
 	for _, pair := range pairs {
 		if !upstream.IsHeaderValue(pair[1]) || strings.ContainsFunc(pair[0], isNoName) {
-			return nil, fmt.Errorf("a name or a value cannot be sent as a header")
+			return nil, lang.Errorf("a name or a value cannot be sent as a header")
 		}
 		header.Add(pair[0], pair[1])
 	}
@@ -119,7 +119,7 @@ func pairsOf(text string) (pairs [][2]string, err error) {
 		name = strings.TrimSpace(name)
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if !found || name == "" || err != nil {
-			return nil, fmt.Errorf("not a list of name=value with commas between them and special characters as %%XX")
+			return nil, lang.Errorf("not a list of name=value with commas between them and special characters as %%XX")
 		}
 		pairs = append(pairs, [2]string{name, value})
 	}

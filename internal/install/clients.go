@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // System is where a user's files are.
@@ -32,7 +34,7 @@ func (s System) applications() string {
 		}
 		return s.path(s.Home, "AppData", "Roaming")
 	case "darwin":
-		return s.path(s.Home, "Library", "Application Support")
+		return s.path(s.Home, "Library", "Application Support") // not said to people
 	}
 	return s.dotConfig()
 }
@@ -56,9 +58,10 @@ const (
 // Client is an MCP client whose configuration is known.
 type Client struct {
 	// Name is what a user types, and Title what the client calls itself.
-	Name, Title string
+	Name  string
+	Title lang.Text
 	// Next tells a user what is left to do once the configuration is written.
-	Next string
+	Next lang.Text
 	// Asks says whether the client's makers tell that a server can ask its user (elicitation): "yes", "no", or "" if they
 	// tell nothing. The server goes by what the client declares.
 	Asks string
@@ -108,30 +111,34 @@ func Clients() []Client {
 		return func(s System) string { return s.path(append([]string{s.applications()}, parts...)...) }
 	}
 	stdio := []member{{"type", "stdio"}}
+	named := lang.Verbatim
 	return []Client{
-		{Name: "vscode", Asks: "yes", Title: "VS Code", file: application("Code", "User", "mcp.json"), list: "servers",
-			extra: stdio, link: vscodeLink, Next: "In VS Code, run “MCP: List Servers” and start it."},
-		{Name: "cursor", Asks: "yes", Title: "Cursor", file: below(".cursor", "mcp.json"), list: "mcpServers", link: cursorLink,
-			Next: "In Cursor, switch it on in Settings → MCP."},
-		{Name: "claude-desktop", Title: "Claude Desktop", file: application("Claude", "claude_desktop_config.json"),
-			list: "mcpServers", Next: "Quit Claude Desktop altogether and start it again."},
-		{Name: "claude-code", Asks: "yes", Title: "Claude Code", file: below(".claude.json"), list: "mcpServers", extra: stdio,
-			Next: "Start a new session; /mcp shows it."},
-		{Name: "windsurf", Title: "Windsurf", file: below(".codeium", "windsurf", "mcp_config.json"), list: "mcpServers",
-			Next: "In Windsurf, press Refresh among the MCP servers."},
-		{Name: "zed", Asks: "no", Title: "Zed", file: zedFile, list: "context_servers", extra: []member{{"source", "custom"}},
-			Next: "Zed starts it at once; the Agent panel's settings show it."},
-		{Name: "codex", Asks: "yes", Title: "Codex", file: codexFile, format: tomlFormat, list: "mcp_servers", Next: "Start a new session."},
-		{Name: "gemini", Asks: "no", Title: "Gemini CLI", file: below(".gemini", "settings.json"), list: "mcpServers",
-			Next: "Start a new session; /mcp shows it."},
-		{Name: "jetbrains", Title: "JetBrains Junie", file: below(".junie", "mcp", "mcp.json"), list: "mcpServers",
-			Next: "Restart the IDE. For AI Assistant, paste the output of --print in Settings → Tools → AI Assistant → MCP."},
-		{Name: "cherry-studio", Asks: "no", Title: "Cherry Studio", list: "mcpServers", link: cherryLink,
-			Next: "In Cherry Studio, open Settings → MCP servers → Add → Import from JSON, and paste this."},
-		{Name: "trae", Title: "Trae", file: application("Trae", "User", "mcp.json"), list: "mcpServers", Next: restart},
-		{Name: "trae-cn", Title: "Trae CN", file: application("Trae CN", "User", "mcp.json"), list: "mcpServers",
-			link: traeLink, Next: restart},
-		{Name: "mcp.json", Title: "an mcp.json in this folder", list: "mcpServers", Next: restart,
+		{Name: "vscode", Asks: "yes", Title: named("VS Code"), file: application("Code", "User", "mcp.json"), list: "servers",
+			extra: stdio, link: vscodeLink, Next: lang.T("In VS Code, run “MCP: List Servers” and start it.")},
+		{Name: "cursor", Asks: "yes", Title: named("Cursor"), file: below(".cursor", "mcp.json"), list: "mcpServers",
+			link: cursorLink, Next: lang.T("In Cursor, switch it on in Settings → MCP.")},
+		{Name: "claude-desktop", Title: named("Claude Desktop"), file: application("Claude", "claude_desktop_config.json"),
+			list: "mcpServers", Next: lang.T("Quit Claude Desktop altogether and start it again.")},
+		{Name: "claude-code", Asks: "yes", Title: named("Claude Code"), file: below(".claude.json"), list: "mcpServers",
+			extra: stdio, Next: lang.T("Start a new session; /mcp shows it.")},
+		{Name: "windsurf", Title: named("Windsurf"), file: below(".codeium", "windsurf", "mcp_config.json"), list: "mcpServers",
+			Next: lang.T("In Windsurf, press Refresh among the MCP servers.")},
+		{Name: "zed", Asks: "no", Title: named("Zed"), file: zedFile, list: "context_servers",
+			extra: []member{{"source", "custom"}}, Next: lang.T("Zed starts it at once; the Agent panel's settings show it.")},
+		{Name: "codex", Asks: "yes", Title: named("Codex"), file: codexFile, format: tomlFormat, list: "mcp_servers",
+			Next: lang.T("Start a new session.")},
+		{Name: "gemini", Asks: "no", Title: named("Gemini CLI"), file: below(".gemini", "settings.json"), list: "mcpServers",
+			Next: lang.T("Start a new session; /mcp shows it.")},
+		{Name: "jetbrains", Title: named("JetBrains Junie"), file: below(".junie", "mcp", "mcp.json"), list: "mcpServers",
+			Next: lang.T("Restart the IDE. For AI Assistant, paste the output of --print in Settings → Tools → AI Assistant → MCP.")},
+		{Name: "cherry-studio", Asks: "no", Title: named("Cherry Studio"), list: "mcpServers", link: cherryLink,
+			Next: lang.T("In Cherry Studio, open Settings → MCP servers → Add → Import from JSON, and paste this.")},
+		{Name: "trae", Title: named("Trae"), file: application("Trae", "User", "mcp.json"), list: "mcpServers",
+			Next: lang.T(restart)},
+		{Name: "trae-cn", Title: named("Trae CN"), list: "mcpServers",
+			file: application("Trae CN", "User", "mcp.json"), // not said to people
+			link: traeLink, Next: lang.T(restart)},
+		{Name: "mcp.json", Title: lang.T("an mcp.json in this folder"), list: "mcpServers", Next: lang.T(restart),
 			file: func(System) string { return "mcp.json" }},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // around is how many lines a diff shows before and after what changes.
@@ -17,7 +19,7 @@ var ofOthers = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // Diff shows the change as a diff. Texts in lines that were there before are replaced by "…".
-func (c Change) Diff() string {
+func (c Change) Diff(l lang.Lang) string {
 	before, after := lines(c.Before), lines(c.After)
 	same := 0
 	for same < min(len(before), len(after)) && before[same] == after[same] {
@@ -28,7 +30,7 @@ func (c Change) Diff() string {
 		end++
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "--- %s\n+++ %s\n", nameOf(c.File, c.Before), nameOf(c.File, c.After))
+	fmt.Fprintf(&b, "--- %s\n+++ %s\n", nameOf(l, c.File, c.Before), nameOf(l, c.File, c.After))
 	first := max(0, same-around)
 	tail := before[len(before)-end:][:min(end, around)]
 	fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@\n", first+1, len(before)-end-first+len(tail), first+1, len(after)-end-first+len(tail))
@@ -50,9 +52,9 @@ func (c Change) Diff() string {
 	return b.String()
 }
 
-func nameOf(file string, content []byte) string {
+func nameOf(l lang.Lang, file string, content []byte) string {
 	if content == nil {
-		return "(no file)"
+		return l.Word("(no file)")
 	}
 	return file
 }

@@ -3,11 +3,12 @@ package install
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // maxFile is the largest configuration that is changed, in bytes; Claude Code keeps its history in the same file.
@@ -117,7 +118,7 @@ func isEmpty(text []byte) bool {
 
 func (c Change) to(after []byte, err error) (Change, error) {
 	if err != nil {
-		return Change{}, fmt.Errorf("%s was not changed: %w", c.File, err)
+		return Change{}, lang.Errorf("%s was not changed: %w", c.File, err)
 	}
 	c.After = after
 	return c, nil
@@ -128,7 +129,7 @@ func read(path string) (change Change, mark, text []byte, err error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	} else if _, err := os.Lstat(path); err == nil {
-		return Change{}, nil, nil, fmt.Errorf("%s is a symbolic link that leads nowhere", path)
+		return Change{}, nil, nil, lang.Errorf("%s is a symbolic link that leads nowhere", path)
 	}
 	change.File = path
 	info, err := os.Stat(path)
@@ -138,7 +139,7 @@ func read(path string) (change Change, mark, text []byte, err error) {
 	case err != nil:
 		return change, nil, nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
-		return change, nil, nil, fmt.Errorf("%s is not a file of at most %d MB", path, maxFile>>20)
+		return change, nil, nil, lang.Errorf("%s is not a file of at most %d MB", path, maxFile>>20)
 	}
 	if change.Before, err = os.ReadFile(path); err != nil {
 		return change, nil, nil, err
@@ -162,7 +163,7 @@ func (c Change) Apply() (backup string, err error) {
 		return "", err
 	}
 	if !bytes.Equal(now, c.Before) {
-		return "", fmt.Errorf("%s was changed by another program in the meantime; nothing was written", c.File)
+		return "", lang.Errorf("%s was changed by another program in the meantime; nothing was written", c.File)
 	}
 	copied := c.File + backupSuffix
 	switch {
@@ -178,7 +179,7 @@ func (c Change) Apply() (backup string, err error) {
 		return "", nil
 	case c.Before != nil && !c.Updates:
 		if err := write(copied, c.Before); err != nil {
-			return "", fmt.Errorf("the copy of what is there cannot be written, so nothing was changed: %w", err)
+			return "", lang.Errorf("the copy of what is there cannot be written, so nothing was changed: %w", err)
 		}
 		backup = copied
 	}

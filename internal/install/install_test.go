@@ -15,6 +15,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/tailscale/hujson"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 var server = Server{Name: "scnet", Command: "/opt/scnet-mcp", Args: []string{"serve"}, Env: []Setting{
@@ -93,7 +95,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		again, err := c.Add(path, server, none)
 		if err != nil || !again.IsEmpty() {
-			t.Errorf("installed again: %v\n%s", err, again.Diff())
+			t.Errorf("installed again: %v\n%s", err, again.Diff(lang.English))
 		}
 		removal, err := c.Remove(path, server.Name)
 		if err != nil {
@@ -159,7 +161,7 @@ func TestStyle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.ReplaceAll(change.Diff(), change.File, "PATH")
+	got := strings.ReplaceAll(change.Diff(lang.English), change.File, "PATH")
 	want := "--- PATH\n+++ PATH\n@@ -3,4 +3,14 @@\n \t\t\"github\": {\n \t\t\t\"env\": {\"TOKEN\": \"…\"} // mine\n" +
 		"+\t\t},\n+\t\t\"scnet\": {\n+\t\t\t\"command\": \"/opt/scnet-mcp\",\n+\t\t\t\"args\": [\n+\t\t\t\t\"serve\"\n+\t\t\t],\n" +
 		"+\t\t\t\"env\": {\n+\t\t\t\t\"SCNET_USER\": \"张三\",\n+\t\t\t\t\"SCNET_SECRET_KEY_FILE\": \"/home/z/secret <key>\"\n+\t\t\t}\n" +

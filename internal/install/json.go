@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tailscale/hujson"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // jsonFile is a configuration in JSON, with or without comments, as its text.
@@ -20,13 +21,13 @@ func (doc jsonFile) parse() (hujson.Value, error) {
 	}
 	root, err := hujson.Parse(doc)
 	if err != nil {
-		return root, fmt.Errorf("it is not JSON: %w", errors.Unwrap(err))
+		return root, lang.Errorf("it is not JSON: %w", errors.Unwrap(err))
 	}
 	return root, nil
 }
 
 // errEmpty is that of a file without any content.
-var errEmpty = errors.New("it is empty")
+var errEmpty = lang.Errorf("it is empty")
 
 // holds reports whether there is something at path.
 func (doc jsonFile) holds(path ...string) bool {
@@ -60,7 +61,7 @@ func (doc jsonFile) find(path []string) (at *hujson.Value, rest []string, err er
 	for i, name := range path {
 		o, ok := at.Value.(*hujson.Object)
 		if !ok {
-			return nil, nil, fmt.Errorf("%s in it is not an object", where(path[:i]))
+			return nil, nil, lang.Errorf("%s in it is not an object", where(path[:i]))
 		}
 		k, err := memberOf(o, name)
 		if err != nil {
@@ -74,11 +75,11 @@ func (doc jsonFile) find(path []string) (at *hujson.Value, rest []string, err er
 	return at, nil, nil
 }
 
-func where(path []string) string {
+func where(path []string) lang.Text {
 	if len(path) == 0 {
-		return "the outermost value"
+		return lang.T("the outermost value")
 	}
-	return fmt.Sprintf("%q", strings.Join(path, "."))
+	return lang.T("%q", strings.Join(path, "."))
 }
 
 // memberOf returns the place of a member, or -1.
@@ -87,7 +88,7 @@ func memberOf(o *hujson.Object, name string) (int, error) {
 	for i, m := range o.Members {
 		if literal, ok := m.Name.Value.(hujson.Literal); ok && literal.String() == name {
 			if found >= 0 {
-				return -1, fmt.Errorf("%q stands in it twice", name)
+				return -1, lang.Errorf("%q stands in it twice", name)
 			}
 			found = i
 		}
@@ -115,7 +116,7 @@ func (doc jsonFile) set(path []string, value any) (jsonFile, error) {
 	}
 	o, ok := at.Value.(*hujson.Object)
 	if !ok {
-		return nil, fmt.Errorf("%s in it is not an object", where(path[:len(path)-len(rest)]))
+		return nil, lang.Errorf("%s in it is not an object", where(path[:len(path)-len(rest)]))
 	}
 	return doc.insert(o, at.StartOffset, at.EndOffset-1, rest[0], value, style)
 }

@@ -3,7 +3,6 @@ package install
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 )
 
 // tomlFile is a configuration in TOML as its text. The server has a table of its own in it, with a table for its environment.
@@ -22,7 +23,7 @@ func (doc tomlFile) parse() (map[string]any, error) {
 	var at *toml.DecodeError
 	if errors.As(err, &at) {
 		row, column := at.Position()
-		return nil, fmt.Errorf("it is not TOML: line %d, column %d: %w", row, column, err)
+		return nil, lang.Errorf("it is not TOML: line %d, column %d: %w", row, column, err)
 	}
 	return all, err
 }
@@ -59,7 +60,7 @@ func (doc tomlFile) set(list string, server Server, stale func(string) bool) (to
 	text := slices.Concat(doc[:from], []byte(section), doc[to:])
 	if from == to {
 		if before != nil {
-			return nil, errors.New("the server stands in it in a form that this program does not change")
+			return nil, lang.Errorf("the server stands in it in a form that this program does not change")
 		}
 		gap := ""
 		if len(doc) > 0 {
@@ -81,7 +82,7 @@ func (doc tomlFile) sameBut(other tomlFile, list, name string) error {
 	}
 	after, err := other.parse()
 	if err != nil {
-		return fmt.Errorf("the server cannot be put into it: %w", err)
+		return lang.Errorf("the server cannot be put into it: %w", err)
 	}
 	for _, all := range []map[string]any{before, after} {
 		if servers, ok := all[list].(map[string]any); ok {
@@ -91,7 +92,7 @@ func (doc tomlFile) sameBut(other tomlFile, list, name string) error {
 		}
 	}
 	if !reflect.DeepEqual(before, after) {
-		return errors.New("its tables are written in a form that this program does not change")
+		return lang.Errorf("its tables are written in a form that this program does not change")
 	}
 	return nil
 }
@@ -129,7 +130,7 @@ func (doc tomlFile) without(list, name string) ([][]byte, error) {
 	}
 	from, to := doc.section(list, name)
 	if from == to {
-		return nil, errors.New("the server stands in it in a form that this program does not change")
+		return nil, lang.Errorf("the server stands in it in a form that this program does not change")
 	}
 	head := doc[:from]
 	plain := slices.Concat(head, doc[to:])

@@ -353,7 +353,7 @@ var chineseTools = []message{
 	{"Still running after %s; this is not an error. Do not run it again", "%s 后仍在执行，这不是错误。请不要重复执行"},
 	{"Stop %s in %s? What is not in mounted storage may be lost.", "要停止 %[2]s 中的 %[1]s吗？不在挂载存储中的内容可能丢失。"},
 	{"Stopped: %s.", "已中止：%s。"},
-	{"Stopped: more than %s among the canaries.", "已中止：灰度实例中的失败超过 %s。"},
+	{"Stopped: more than %s among the canaries.", "已中止：灰度实例中超过 %s。"},
 	{"Stopped: more than %s.", "已中止：超过 %s。"},
 	{"Stopped: the call was cancelled or took too long.", "已中止：调用被取消或用时过长。"},
 	{"TASK", "任务"},

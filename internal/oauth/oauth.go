@@ -7,12 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
@@ -47,12 +47,12 @@ type Identity struct {
 type Invalid struct{ Reason string }
 
 // Error returns the reason.
-func (e *Invalid) Error() string { return "the access token " + e.Reason }
+func (e *Invalid) Error() string { return "the access token " + e.Reason } // not said to people
 
 func invalid(format string, args ...any) error { return &Invalid{fmt.Sprintf(format, args...)} }
 
 // ErrUnavailable says that tokens cannot be checked now, because the issuer's keys are not known.
-var ErrUnavailable = errors.New("the keys of the authorization server are not known")
+var ErrUnavailable = lang.Errorf("the keys of the authorization server are not known")
 
 // New returns a Verifier. It asks the issuer for nothing yet; Run and Verify do.
 func New(o Options) (*Verifier, error) {
@@ -60,7 +60,7 @@ func New(o Options) (*Verifier, error) {
 		return nil, err
 	}
 	if len(o.Audiences) == 0 {
-		return nil, errors.New("there is no audience: tokens for other servers would be accepted")
+		return nil, lang.Errorf("there is no audience: tokens for other servers would be accepted")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -79,7 +79,7 @@ func CheckIssuer(issuer string) error {
 		return err
 	}
 	if u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "{") {
-		return errors.New("the issuer must have neither a query nor a placeholder: take it from the authorization server's metadata")
+		return lang.Errorf("the issuer must have neither a query nor a placeholder: take it from the authorization server's metadata")
 	}
 	return nil
 }

@@ -69,7 +69,10 @@ func pieces(s string) (all []string) {
 			word += string(r)
 			continue
 		case wide:
-			flush()
+			if strings.TrimRight(word, opening) == word {
+				flush()
+			}
+			wide = false
 		}
 		if word == "" {
 			wide = false

@@ -72,6 +72,9 @@ func isBare(cell string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
+// Pad adds spaces behind s until it takes so many cells.
+func Pad(s string, cells int) string { return s + strings.Repeat(" ", max(0, cells-Width(s))) }
+
 // Width counts the cells that s takes in a terminal: a Chinese character or an emoji takes two, an accent that is put on the
 // character before it none.
 func Width(s string) int {
