@@ -11,7 +11,7 @@ func TestInstructionsFollowTheSituation(t *testing.T) {
 	const (
 		instances, workspace = "container instances on SCNet", "Huawei Cloud Workspace"
 		regions, changing    = "several regions", "A refusal or a no is final"
-		reading, demo        = "only reads", "Demo mode"
+		reading, demo        = "nothing can be changed", "Demo mode"
 	)
 	all := []string{instances, workspace, regions, changing, reading, demo}
 	for name, c := range map[string]struct {

@@ -65,7 +65,13 @@ func writeToken(path, token string) error {
 		return err
 	}
 	_, err = fmt.Fprintln(file, token)
-	return errors.Join(err, file.Close())
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(path) // ours, with half a token
+	}
+	return err
 }
 
 // checkCallersCommand checks a callers file. Exit status 1 when anything is wrong with it.

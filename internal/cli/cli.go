@@ -36,6 +36,8 @@ type Streams struct {
 type commonFlags struct {
 	Lang     string `name:"lang" enum:"zh,en,auto" default:"auto" placeholder:"LANG" help:"Language of what people read: zh, en or auto, which is that of the locale (LC_ALL, LC_MESSAGES, LANG)."`
 	LogLevel string `enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"What goes to stderr: debug, info, warn or error."`
+
+	LogFormat string `enum:"auto,json,console" default:"auto" placeholder:"FORMAT" help:"How it looks: json, one object a line; console, for people; or auto, console at a terminal and json elsewhere."`
 }
 
 // say writes a sentence in the language.
@@ -88,14 +90,14 @@ func Run(args []string, streams Streams) (code int) {
 	l := commandLine{ctx: ctx, args: args, streams: streams}
 	var serve serveGrammar
 	if command := l.serve(&serve); command != nil {
-		return l.run(command, serve.LogLevel)
+		return l.run(command, serve.commonFlags)
 	}
 	var commands grammar
 	command, code := l.parse(&commands)
 	if command == nil {
 		return code
 	}
-	return l.run(command, commands.LogLevel)
+	return l.run(command, commands.commonFlags)
 }
 
 // commandLine is what is to be understood and run.
@@ -166,8 +168,8 @@ func (l commandLine) parse(commands *grammar) (*kong.Context, int) {
 }
 
 // run runs the command of the line and returns the exit status.
-func (l commandLine) run(command *kong.Context, logLevel string) int {
-	log, flush := newLog(l.streams.Err, logLevel)
+func (l commandLine) run(command *kong.Context, flags commonFlags) int {
+	log, flush := newLog(l.streams.Err, flags.LogLevel, flags.LogFormat)
 	defer flush()
 	quietStandardLog(log)
 	return exitStatus(l.ctx, l.streams, command, command.Run(log))

@@ -30,15 +30,17 @@ func (w logLines) Write(line []byte) (int, error) {
 
 // newLog returns a logger that never waits for its reader: a host that does not drain stderr would otherwise stop the
 // server after 64 KiB. Lines that find no room are dropped. flush waits a moment for the rest.
-func newLog(stderr io.Writer, level string) (log zerolog.Logger, flush func()) {
+func newLog(stderr io.Writer, level, format string) (log zerolog.Logger, flush func()) {
 	const lines = 1000
 	parsed, err := zerolog.ParseLevel(level)
 	if err != nil {
 		parsed = zerolog.WarnLevel
 	}
+	file, isFile := stderr.(*os.File)
+	atTerminal := isFile && isTerminal(file)
 	sink := stderr
-	if file, ok := stderr.(*os.File); ok && isTerminal(file) {
-		sink = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly}
+	if format == "console" || format == "auto" && atTerminal {
+		sink = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly, NoColor: !atTerminal}
 	}
 	writer := diode.NewWriter(sink, lines, 0, func(int) {})
 	return zerolog.New(writer).Level(parsed).With().Timestamp().Logger(), func() {

@@ -395,6 +395,9 @@ func fieldsOfInterfaces(t *testing.T) string {
 	for _, p := range (&prompts.Library{}).Prompts(everything) {
 		fmt.Fprintf(&b, "%q", p.Name)
 	}
+	for name := range loggedFields(t) {
+		fmt.Fprintf(&b, "%q", name)
+	}
 	for _, file := range []string{
 		"../../testdata/tools-list.json", "../callers/parse.go", "../callers/file.go", "../callers/oauth.go", "../oauth/token.go", "../server/http_oauth.go",
 		"../metrics/metrics.go", "../server/operation.go",

@@ -162,9 +162,9 @@ func TestInstructionsFollowThePolicy(t *testing.T) {
 		says   string
 	}{
 		{guard.Policy{}, "show the user the preview"},
-		{guard.Policy{ReadOnly: true}, "only reads"},
+		{guard.Policy{ReadOnly: true}, "nothing can be changed"},
 		{guard.Policy{DisabledTools: []string{"delete_instances", "execute_script"}}, "show the user the preview"},
-		{guard.Policy{Toolsets: []string{"nodes"}}, "only reads"},
+		{guard.Policy{Toolsets: []string{"nodes"}}, "nothing can be changed"},
 	} {
 		box := toolbox.New(toolbox.Rules{Policy: c.policy}, tools.Instances{}.Tools())
 		var offered []string

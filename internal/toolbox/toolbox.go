@@ -200,7 +200,8 @@ func logCall(ctx context.Context, seen Observation, err error) {
 	if errors.As(err, &refusal) && refusal.Cause != nil {
 		log.Error().AnErr("cause", refusal.Cause).Str("rule", refusal.Rule).Msg("a limit cannot be checked")
 	}
-	log.Info().Dur("took", seen.Took).Str("outcome", string(seen.Ending)).AnErr("error", withoutArguments(err)).Msg("tool call")
+	log.Info().Int64("duration_ms", seen.Took.Milliseconds()).Str("outcome", string(seen.Ending)).
+		AnErr("error", withoutArguments(err)).Msg("tool call")
 }
 
 // Logger returns the log of ctx with the trace of ctx. It does not go back into ctx, because the clients of the services
