@@ -17,6 +17,7 @@ func ScopesFor(risk Risk) []string {
 		return scopes[:1]
 	case Disruptive:
 		return scopes[:2]
+	case Destructive:
 	}
 	return scopes
 }

@@ -65,7 +65,7 @@ func TestRotation(t *testing.T) {
 		if err := verify(before); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		i.Rotate()
 		if err := verify(before); err != nil {
 			t.Errorf("before anybody knows: %v", err)
@@ -76,10 +76,10 @@ func TestRotation(t *testing.T) {
 		if err := verify(before); err == nil {
 			t.Error("a key that was withdrawn is accepted")
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		before = fresh(i)
 		i.Rotate()
-		time.Sleep(6 * time.Minute)
+		<-time.After(6 * time.Minute)
 		if err := verify(before); err == nil {
 			t.Error("a key that was withdrawn is accepted after minutes, because no token named the new one")
 		}
@@ -102,7 +102,7 @@ func TestUnknownKeysAreFetchedSeldom(t *testing.T) {
 				})
 			}
 			crowd.Wait()
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
 		if n, most := i.Fetches()-fetches, int(time.Since(began)/(10*time.Second))+1; n > most || n == 0 {
 			t.Errorf("%d fetches in %s, at most %d", n, time.Since(began), most)
@@ -121,16 +121,16 @@ func TestIssuerOutOfReach(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 		i.Down(true)
-		time.Sleep(6 * time.Minute)
+		<-time.After(6 * time.Minute)
 		s := v.State()
-		if !s.Usable || s.Cause == nil || told() != "away" || s.Until.Sub(time.Now()) > time.Hour {
+		if !s.Usable || s.Cause == nil || told() != "away" || time.Until(s.Until) > time.Hour {
 			t.Errorf("%+v, %s", s, told())
 		}
-		time.Sleep(45 * time.Minute)
+		<-time.After(45 * time.Minute)
 		if err := verify(); err != nil {
 			t.Errorf("after 51 minutes: %v", err)
 		}
-		time.Sleep(15 * time.Minute)
+		<-time.After(15 * time.Minute)
 		if err := verify(); !errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "503") {
 			t.Errorf("after 66 minutes: %v", err)
 		}
@@ -138,7 +138,7 @@ func TestIssuerOutOfReach(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		i.Down(false)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if err := verify(); err != nil || told() != "away back" || v.State().Cause != nil {
 			t.Errorf("back again: %v, %s", err, told())
 		}

@@ -85,7 +85,7 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 		short := s.openSSE(bearer("a.ann.b")...)
 		expires = began.Add(time.Hour)
 		long := s.openSSE(bearer("a.ann.b")...)
-		time.Sleep(9 * time.Minute)
+		<-time.After(9 * time.Minute)
 		short.send(ping("1"))
 		for e := range short.events {
 			if strings.HasPrefix(e.name, "message") {
