@@ -180,7 +180,7 @@ func sayReport(say func(format string, args ...any), r audit.Report) {
 type showCommand struct {
 	File   string `arg:"" optional:"" type:"path" help:"The audit log. Default: the one in the user's state directory."`
 	Tool   string `placeholder:"NAME" help:"Only calls of this tool."`
-	Caller string `placeholder:"NAME" help:"Only calls of this caller."`
+	Caller string `placeholder:"NAME" help:"Only calls of this caller: its name, or the sub of its access token."`
 	ID     string `name:"id" placeholder:"ID" help:"Only calls about this instance, desktop or run."`
 	Since  string `placeholder:"WHEN" help:"Only records since then: a duration such as 24h, a date, or a time as in RFC 3339."`
 	JSON   bool   `name:"json" help:"Print the records as they are, one JSON object a line."`
@@ -221,7 +221,21 @@ func (c showCommand) wants(r audit.Record, since time.Time) bool {
 	about := c.ID == "" || slices.ContainsFunc(r.Targets, func(t audit.Target) bool { return t.ID == c.ID }) ||
 		slices.ContainsFunc(r.Outcomes, func(o audit.Outcome) bool { return o.ID == c.ID || o.NewID == c.ID })
 	return r.Event != audit.Opened && r.Event != audit.Checkpointed && about && !r.Time.Before(since) &&
-		(c.Tool == "" || r.Tool == c.Tool) && (c.Caller == "" || r.Caller == c.Caller)
+		(c.Tool == "" || r.Tool == c.Tool) && (c.Caller == "" || isOf(r, c.Caller))
+}
+
+// isOf reports whether a record is of a caller: by its name, or, if it came with an access token, by its entry or its sub.
+func isOf(r audit.Record, caller string) bool {
+	entry, _, _ := strings.Cut(r.Caller, ":")
+	return r.Caller == caller || entry == caller || r.Subject == caller
+}
+
+// whose is a record's caller for people: instead of what tells one access token's bearer from every other, its sub.
+func whose(r audit.Record) string {
+	if entry, _, found := strings.Cut(r.Caller, ":"); found && r.Subject != "" {
+		return text.Line(entry, 60) + ": " + text.Line(r.Subject, 60)
+	}
+	return text.Line(r.Caller, 60)
 }
 
 // sinceTime reads a duration before now, a date or a time.
@@ -301,7 +315,7 @@ func row(l lang.Lang, r audit.Record) []string {
 		targets = append(targets, target)
 	}
 	return []string{
-		r.Time.Local().Format(time.DateTime), event, text.Dash(text.Line(r.Caller, 60)), text.Dash(text.Line(r.Tool, 60)),
+		r.Time.Local().Format(time.DateTime), event, text.Dash(whose(r)), text.Dash(text.Line(r.Tool, 60)),
 		text.Dash(text.Line(strings.Join(how, ", "), 200)), text.Dash(lang.Some(targets).In(l)),
 	}
 }

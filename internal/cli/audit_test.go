@@ -32,6 +32,7 @@ func aLog(t *testing.T) (path string) {
 		{Event: audit.Result, Call: "c", Caller: "ann", Tool: "delete_instances", Targets: node, State: "done",
 			Outcomes: []audit.Outcome{{ID: "i-1", Outcome: "deleted"}}},
 		{Event: audit.Refused, Caller: "bob", Tool: "restart_instance", Rule: "protect", Targets: []audit.Target{{ID: "i-2"}}},
+		{Event: audit.Declined, Caller: "team:q7x2", Subject: "eve\u202e", Issuer: "https://idp.example.org", Tool: "stop_instances"},
 	} {
 		r.Time = at.Add(time.Duration(i) * time.Hour)
 		if err := log.Append(t.Context(), r); err != nil {
@@ -47,9 +48,12 @@ func aLog(t *testing.T) (path string) {
 func TestAuditShow(t *testing.T) {
 	path := aLog(t)
 	for arguments, want := range map[string]string{
-		"":                                      "previewed intent result refused",
+		"":                                      "previewed intent result refused declined",
 		"--tool=restart_instance":               "refused",
 		"--caller=ann":                          "previewed intent result",
+		"--caller=team":                         "declined",
+		"--caller=team:q7x2":                    "declined",
+		"--caller=https://idp.example.org":      "",
 		"--id=i-1 --since=2026-03-01T10:00:00Z": "result",
 		"--id=i-3":                              "",
 		"--since=2026-03-05":                    "",
@@ -64,7 +68,7 @@ func TestAuditShow(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %s", arguments, code, events, errs)
 		}
 		if arguments == "" {
-			contains(t, "the table", out, "TARGETS", "i-1: deleted", "bob", "preview_token", "protect")
+			contains(t, "the table", out, "TARGETS", "i-1: deleted", "bob", "preview_token", "protect", "team: eve\ufffd")
 			if strings.Contains(out, "\u202e") {
 				t.Error("a name that turns the line around was printed")
 			}
