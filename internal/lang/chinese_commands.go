@@ -484,7 +484,7 @@ var chineseCommands = []message{
 	{"timing %q: %w", "timing %q：%w"},
 	{"tools", "工具"},
 	{"tools/list lacks %s", "tools/list 中缺少 %s"},
-	{"unexpected argument %s", "多余的参数 %s"},
+	{"unexpected argument %s", "无法识别的参数 %s"},
 	{"unexpected flag argument %s", "多余的选项取值 %s"},
 	{"unexpected token %s", "无法识别 %s"},
 	{"unknown flag %s", "未知选项 %s"},

@@ -83,7 +83,10 @@ var chineseHelp = []message{
 		"客户端访问服务器时使用的其他主机名，端口可有可无，不支持通配符；启动时显示第一个。",
 	},
 	{"HTTP:", "HTTP："},
-	{"How it looks: json, one object a line; console, for people; or auto, console at a terminal and json elsewhere.", "日志的格式：json（每行一个对象）、console（供人阅读）或 auto（在终端为 console，否则为 json）。"},
+	{
+		"How it looks: json, one object a line; console, for people; or auto, console at a terminal and json elsewhere.",
+		"日志的格式：json（每行一个对象）、console（供人阅读）或 auto（在终端为 console，否则为 json）。",
+	},
 	{"How long SCNet's tokens are valid.", "SCNet 令牌的有效期。"},
 	{
 		"How long running calls may go on after SIGTERM; default: 8s.",
@@ -134,7 +137,10 @@ var chineseHelp = []message{
 	{"Offer only tools that change nothing.", "只提供只读工具。"},
 	{"Only a person can consent, at a terminal. A script cannot.", "只能由人在终端中确认，脚本不能确认。"},
 	{"Only calls about this instance, desktop or run.", "只列出与该实例、云桌面或任务有关的调用。"},
-	{"Only calls of this caller: its name, or the sub of its access token.", "只列出该调用方的调用：写名称，或访问令牌的 sub。"},
+	{
+		"Only calls of this caller: its name, or the sub of its access token.",
+		"只列出该调用方的调用：写名称，或访问令牌的 sub。",
+	},
 	{"Only calls of this tool.", "只列出该工具的调用。"},
 	{
 		"Only records since then: a duration such as 24h, a date, or a time as in RFC 3339.",
