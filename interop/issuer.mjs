@@ -9,7 +9,8 @@ export const scopes = ['scnet:read', 'scnet:change', 'scnet:destroy']
 
 /**
  * Starts an issuer that gives access tokens, which live for lifetime seconds, to the client ci with its secret, to the client
- * chat for whoever logs in, and to clients that register themselves. Rotate replaces its keys; stop ends it.
+ * chat for whoever logs in, and to clients that register themselves. Rotate replaces its keys, and sets how long further tokens
+ * live; stop ends it.
  */
 export async function startIssuer(lifetime) {
   let serve
@@ -17,14 +18,14 @@ export async function startIssuer(lifetime) {
   await once(server, 'listening')
   const url = `http://127.0.0.1:${server.address().port}`
   let keys = 0
-  const rotate = () => {
+  const rotate = lifetime => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const key = { ...privateKey.export({ format: 'jwk' }), kid: `key-${++keys}`, alg: 'RS256', use: 'sig' }
     const provider = new Provider(url, settings(key, lifetime))
     provider.on('server_error', (_, error) => console.error(error))
     serve = provider.callback()
   }
-  rotate()
+  rotate(lifetime)
   const stop = async () => {
     server.closeAllConnections()
     if (server.listening) await new Promise(resolve => server.close(resolve))
