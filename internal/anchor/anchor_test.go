@@ -125,7 +125,7 @@ func TestRepeated(t *testing.T) {
 		s, c, log := sender(t, r)
 		s.Send(checkpoint(1))
 		s.Send(checkpoint(2))
-		time.Sleep(time.Second * (1 + 2 + 4 + 8 + 16 + 1))
+		<-time.After(time.Second * (1 + 2 + 4 + 8 + 16 + 1))
 		synctest.Wait()
 		if len(r.seqs) != 2 || c.of(Sent) != 2 || c.of(Failed) != 5 || c.waiting != 0 {
 			t.Errorf("sent %v, %v, %d wait", r.seqs, c.outcomes, c.waiting)
@@ -162,7 +162,7 @@ func TestOverflow(t *testing.T) {
 		r.mu.Lock()
 		up = true
 		r.mu.Unlock()
-		time.Sleep(2 * longestPause)
+		<-time.After(2 * longestPause)
 		synctest.Wait()
 		if len(r.seqs) != maxWaiting || r.seqs[0] != 11 || c.waiting != 0 {
 			t.Errorf("%d sent, from %d", len(r.seqs), r.seqs[0])

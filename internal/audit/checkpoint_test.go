@@ -350,7 +350,7 @@ func TestCheckpointInTime(t *testing.T) {
 			t.Errorf("at once: %+v", signing)
 		}
 		for range 3 {
-			time.Sleep(signAfter + time.Second)
+			<-time.After(signAfter + time.Second)
 			synctest.Wait()
 		}
 		if problems, signing := found(t, path, by(key)); len(problems) > 0 || signing.Checkpoints != 1 || signing.Unsigned != 0 {

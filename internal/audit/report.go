@@ -78,6 +78,8 @@ func (k Kind) In(l lang.Lang) string {
 		return l.Word("misplaced")
 	case Forged:
 		return l.Word("forged")
+	case Unsigned:
+		return l.Word("unsigned")
 	case Torn:
 		return l.Word("torn")
 	}

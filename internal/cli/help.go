@@ -15,7 +15,7 @@ import (
 // helpPage is the help of a command in the making. kong's own printer knows one language, and counts letters where a terminal
 // has cells.
 type helpPage struct {
-	strings.Builder
+	out   strings.Builder
 	lang  lang.Lang
 	width int
 }
@@ -39,17 +39,17 @@ func printHelp(l lang.Lang) kong.HelpPrinter {
 			node = ctx.Model.Node
 		}
 		page.command(ctx.Model, node)
-		_, err := io.WriteString(ctx.Stdout, page.String())
+		_, err := io.WriteString(ctx.Stdout, page.out.String())
 		return err
 	}
 }
 
 func (p *helpPage) command(app *kong.Application, node *kong.Node) {
-	p.WriteString(p.lang.Sprintf("Usage: %s", app.Name+" "+p.usage(node)) + "\n")
+	p.out.WriteString(p.lang.Sprintf("Usage: %s", app.Name+" "+p.usage(node)) + "\n")
 	for _, paragraph := range []string{node.Help, node.Detail} {
 		if paragraph != "" {
-			p.WriteByte('\n')
-			text.Fill(&p.Builder, p.lang.Word(paragraph), 0, p.width)
+			p.out.WriteByte('\n')
+			text.Fill(&p.out, p.lang.Word(paragraph), 0, p.width)
 		}
 	}
 	var arguments [][2]string
@@ -64,8 +64,8 @@ func (p *helpPage) command(app *kong.Application, node *kong.Node) {
 	}
 	p.rows(textCommands, commands)
 	if len(commands) > 0 {
-		p.WriteByte('\n')
-		text.Fill(&p.Builder, p.lang.Sprintf(textHelpOfCommand, app.Name), 0, p.width)
+		p.out.WriteByte('\n')
+		text.Fill(&p.out, p.lang.Sprintf(textHelpOfCommand, app.Name), 0, p.width)
 	}
 }
 
@@ -139,17 +139,17 @@ func (p *helpPage) rows(title string, rows [][2]string) {
 			left = max(left, n)
 		}
 	}
-	p.WriteByte('\n')
-	p.WriteString(p.lang.Word(title) + "\n")
+	p.out.WriteByte('\n')
+	p.out.WriteString(p.lang.Word(title) + "\n")
 	indent := helpMargin + left + helpGap
 	for _, row := range rows {
 		var meaning strings.Builder
 		text.Fill(&meaning, row[1], indent, p.width)
 		begin := strings.Repeat(" ", helpMargin) + row[0]
 		if text.Width(row[0]) > left {
-			p.WriteString(begin + "\n" + meaning.String())
+			p.out.WriteString(begin + "\n" + meaning.String())
 			continue
 		}
-		p.WriteString(begin + strings.TrimPrefix(meaning.String(), strings.Repeat(" ", text.Width(begin))))
+		p.out.WriteString(begin + strings.TrimPrefix(meaning.String(), strings.Repeat(" ", text.Width(begin))))
 	}
 }

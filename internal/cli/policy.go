@@ -136,7 +136,7 @@ func (p policyFlags) apply(service *services, demo bool) (closeAudit func(), err
 	if p.isOff() || (demo && p.AuditLog == "") || p.ReadOnly {
 		return func() {}, nil
 	}
-	return p.auditFlags.open(service)
+	return p.open(service)
 }
 
 // check refuses names that no tool has: a policy with a typing mistake would protect nothing.
