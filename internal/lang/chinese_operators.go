@@ -154,7 +154,6 @@ var chineseOperators = []message{
 	{"cut", "被截断"},
 	{"flag, preview or human", " flag、preview 或 human"},
 	{"forged", "签名无效"},
-	{"unsigned", "缺少签名"},
 	{"half a credential: %s is set, the region's address is missing", "凭证不完整：已设置 %s，缺少区域的地址"},
 	{
 		"is a token; it must be %s. That token has been written down: scnet-mcp callers new NAME makes another",
@@ -359,5 +358,6 @@ var chineseOperators = []message{
 	},
 	{"unknown", "未知"},
 	{"unreadable", "无法读取"},
+	{"unsigned", "缺少签名"},
 	{"without %s", "不含 %s"},
 }
