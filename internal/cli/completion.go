@@ -149,9 +149,9 @@ func (l *line) candidates() []candidate {
 	case command == "call" && len(l.given) > 0:
 		return l.arguments(l.given[0], l.given[1:])
 	case command == "call", command == "tools" && len(l.given) == 0:
-		return toolsByName("")
+		return l.toolsByName("")
 	case command == "help" && len(l.given) == 0:
-		return append(l.commandsOf(l.node.Parent), toolsByName("")...)
+		return append(l.commandsOf(l.node.Parent), l.toolsByName("")...)
 	case (command == "install" || command == "uninstall") && len(l.given) == 0:
 		return l.clients()
 	case len(l.given) < len(l.node.Positional):
@@ -179,7 +179,7 @@ func (l *line) valuesOf(flag *kong.Flag, before string) []candidate {
 	case "toolsets":
 		return choices(before, knownNames().Toolsets...)
 	case "disable-tools":
-		return toolsByName(before)
+		return l.toolsByName(before)
 	}
 	switch {
 	case flag.PlaceHolder == "FILE":
@@ -208,9 +208,9 @@ func (l *line) commandsOf(node *kong.Node) (all []candidate) {
 	return all
 }
 
-func toolsByName(before string) (all []candidate) {
+func (l *line) toolsByName(before string) (all []candidate) {
 	for _, t := range tools.Catalogue() {
-		all = append(all, candidate{before + t.Name, forPeople(t.Description)})
+		all = append(all, candidate{before + t.Name, forPeople(l.lang.Word(t.Description))})
 	}
 	return all
 }
@@ -268,7 +268,7 @@ func (l *line) arguments(tool string, given []string) (all []candidate) {
 		case !assigned:
 			isThere := slices.ContainsFunc(given, func(word string) bool { return strings.HasPrefix(word, before) })
 			if !isThere || a.Items != nil {
-				all = append(all, candidate{before, l.lang.Sprintf("%s: %s", a.kind(l.lang), a.Description)})
+				all = append(all, candidate{before, l.lang.Sprintf("%s: %s", a.kind(l.lang), l.lang.Word(a.Description))})
 			}
 		case a.name != name:
 		case reads:

@@ -11,6 +11,7 @@ import (
 	"github.com/scnet-mcp/scnet-mcp/internal/golden"
 	"github.com/scnet-mcp/scnet-mcp/internal/lang"
 	"github.com/scnet-mcp/scnet-mcp/prompts"
+	"github.com/scnet-mcp/scnet-mcp/tools"
 )
 
 // Prompts, skills and resources are in the language of the server.
@@ -59,6 +60,25 @@ func TestChinese(t *testing.T) {
 			}
 			golden.Check(t, filepath.Join("testdata", "zh", name+".txt"), out)
 		})
+	}
+}
+
+// The help of every tool is in Chinese.
+func TestToolHelpInChinese(t *testing.T) {
+	for _, tool := range tools.Catalogue() {
+		arguments, err := argumentsOf(tool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := []string{tool.Description}
+		for _, a := range arguments {
+			texts = append(texts, a.Description)
+		}
+		for _, told := range texts {
+			if told != "" && lang.Chinese.Word(told) == told {
+				t.Errorf("%s: internal/lang/chinese_toolhelp.go lacks %q", tool.Name, told)
+			}
+		}
 	}
 }
 

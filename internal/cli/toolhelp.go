@@ -145,15 +145,15 @@ func writeToolHelp(out io.Writer, l lang.Lang, t toolbox.Tool, level guard.Level
 	var b strings.Builder
 	fill := func(indent int, words string) { text.Fill(&b, words, indent, helpColumns(out)) }
 	l.Fprintf(&b, "%s (%s, toolset %s)\n", t.Name, t.Risk, t.Toolset)
-	fill(0, t.Title)
+	fill(0, titleOf(l, t))
 	b.WriteString("\n")
-	fill(0, forPeople(t.Description))
+	fill(0, forPeople(l.Word(t.Description)))
 	b.WriteString("\n" + l.Word(textArguments) + "\n")
 	for _, a := range arguments {
 		var notes strings.Builder
 		text.Fill(&notes, a.notes(l), helpIndent, helpColumns(out))
 		fmt.Fprintf(&b, "  %-*s%s", helpIndent-2, a.name+"=", strings.TrimLeft(notes.String(), " "))
-		fill(helpIndent, a.Description)
+		fill(helpIndent, l.Word(a.Description))
 		if a.isNested() {
 			fill(helpIndent, l.Sprintf(textFields, a.fields(l)))
 		}
@@ -169,6 +169,15 @@ func writeToolHelp(out io.Writer, l lang.Lang, t toolbox.Tool, level guard.Level
 	fill(0, l.Word(textMoreHelp))
 	_, err = io.WriteString(out, b.String())
 	return err
+}
+
+// titleOf returns the words that people search a tool with. They are in both languages, those in Chinese behind the others.
+func titleOf(l lang.Lang, t toolbox.Tool) string {
+	_, chinese, found := strings.Cut(strings.TrimSuffix(t.Title, ")"), " (")
+	if l == lang.Chinese && found {
+		return chinese
+	}
+	return t.Title
 }
 
 // helpColumns is how wide the help is: as the terminal is, but not so wide that it is hard to read.

@@ -10,7 +10,9 @@ type message struct{ english, chinese string }
 
 // catalogue is in parts, by what the sentences are about. Each is sorted by the English, so that nothing has to be built, and
 // nothing is kept, where nobody reads Chinese.
-var catalogue = [][]message{chineseCommands, chineseFrame, chineseHelp, chineseOperators, chineseServices, chineseTools}
+var catalogue = [][]message{
+	chineseCommands, chineseFrame, chineseHelp, chineseOperators, chineseServices, chineseToolHelp, chineseTools,
+}
 
 // translated returns the Chinese of a sentence, or the sentence if there is none, which a test does not let happen.
 func translated(english string) string {

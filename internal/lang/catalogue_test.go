@@ -43,7 +43,7 @@ var unsaid = map[string]bool{
 }
 
 // unsaidFields are fields that hold other texts: what models read about tools, and both languages side by side.
-var unsaidFields = map[string]bool{"Title": true, "Description": true, "Example": true, "English": true, "Chinese": true}
+var unsaidFields = map[string]bool{"Title": true, "Example": true, "English": true, "Chinese": true}
 
 // prose is what a sentence, or a part of one, looks like.
 var prose = regexp.MustCompile(`[a-z]{2,}[,;:.]? [a-zA-Z%(]|%[a-z] [a-z]{2,}`)
@@ -52,6 +52,7 @@ var prose = regexp.MustCompile(`[a-z]{2,}[,;:.]? [a-zA-Z%(]|%[a-z] [a-z]{2,}`)
 type sentence struct {
 	text, where string
 	said        bool // by something that looks it up
+	told        bool // to models; people read it in the help of a tool
 }
 
 // sentences finds the texts of a package that people may read.
@@ -100,13 +101,16 @@ func sentencesOf(positions *token.FileSet, file *ast.File) (all []sentence) {
 			where := positions.Position(n.Pos())
 			kind := use(above, n)
 			if !exempt[where.Line] && kind != ignored && (kind == looked && says(text) || prose.MatchString(text)) {
-				all = append(all, sentence{text, where.String(), kind == looked})
+				all = append(all, sentence{text, where.String(), kind == looked, kind == told})
 			}
 		}
 		if field, ok := n.(*ast.Field); ok && field.Tag != nil {
 			tag, _ := strconv.Unquote(field.Tag.Value)
 			if help, ok := reflect.StructTag(tag).Lookup("help"); ok {
-				all = append(all, sentence{help, positions.Position(n.Pos()).String(), true})
+				all = append(all, sentence{help, positions.Position(n.Pos()).String(), true, false})
+			}
+			if description, ok := reflect.StructTag(tag).Lookup("jsonschema_description"); ok {
+				all = append(all, sentence{description, positions.Position(n.Pos()).String(), false, true})
 			}
 			ast.Inspect(field.Tag, func(part ast.Node) bool { done[part] = true; return true })
 		}
@@ -144,6 +148,7 @@ func constant(n ast.Node) (string, bool) {
 const (
 	ignored = iota // by something that no person reads
 	looked         // by something that looks it up in the catalogue
+	told           // by models
 	plain          // by anything else
 )
 
@@ -158,7 +163,11 @@ func use(above []ast.Node, n ast.Node) int {
 		case *ast.ImportSpec:
 			return ignored
 		case *ast.KeyValueExpr:
-			if key, ok := outer.Key.(*ast.Ident); outer.Key == inner || ok && unsaidFields[key.Name] {
+			key, ok := outer.Key.(*ast.Ident)
+			switch {
+			case ok && key.Name == "Description":
+				return told
+			case outer.Key == inner, ok && unsaidFields[key.Name]:
 				return ignored
 			}
 		case *ast.ValueSpec:
@@ -264,7 +273,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 				used[key] = true
 				continue
 			}
-			if used["%d "+key+"s"] {
+			if s.told || used["%d "+key+"s"] { // what tools tell, internal/cli looks for
 				continue
 			}
 			lacking[key] = true
