@@ -1,7 +1,7 @@
 package lang
 
-// chineseToolHelp is what the help tells people of tools. The English is what models are told, which is longer: how consent is
-// given, and that text of others is data.
+// chineseToolHelp is what the help tells people of tools. The English is what models are told, which is longer: how consent
+// is given, and that text of others is data.
 var chineseToolHelp = []message{
 	{"1 to 10 stored scripts. Give these or script, not both", "1 至 10 个已保存的脚本。与 script 二选一"},
 	{
