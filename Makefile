@@ -15,7 +15,7 @@ LDFLAGS       := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
 # The race detector needs a C compiler; without one the tests still run.
 RACE          := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: build demo run test budget sdk interop conformance e2e dist dist-check lint vet format bench bench-peer bench-go fuzz generate drift \
+.PHONY: build demo run test budget sdk interop conformance e2e dist dist-check deploy-check lint vet format bench bench-peer bench-go fuzz generate drift \
 	readme ci clean
 
 build: ## build the static binary, bin/scnet-mcp
@@ -55,6 +55,9 @@ dist: ## build everything that a release consists of, in dist: archives, package
 
 dist-check: interop/node_modules ## build a release, open every package and run what is in it; needs npm, bsdtar and systemd
 	cd packaging && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test -count=1 -timeout 30m ./...
+
+deploy-check: build ## validate every file in deploy, and start what compose.yaml describes; needs nginx, redis-server, caddy, promtool, systemd
+	cd deploy && $(GO) vet ./... && $(GO) mod tidy -diff && SCNET_MCP_BINARY=$(CURDIR)/bin/scnet-mcp $(GO) test $(RACE) -count=1 ./...
 
 vet:
 	$(GO) vet ./...
@@ -105,7 +108,7 @@ readme: ## run the commands of all pages as a new user would
 	./.ci/readme
 
 # The commands of the README include `make test`.
-ci: format vet lint drift readme budget sdk interop conformance e2e dist-check fuzz
+ci: format vet lint drift readme budget sdk interop conformance e2e dist-check deploy-check fuzz
 
 clean:
 	rm -rf bin dist .tools

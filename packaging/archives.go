@@ -42,14 +42,15 @@ func (r release) contents(b binary) ([]entry, error) {
 
 // documents are the pages for people and the skills, by their paths in the repository: at these, the links between them work.
 func (r release) documents() (paths []string, err error) {
-	for _, pattern := range []string{"LICENSE", "*.md", "docs", "prompts/skills"} {
+	for _, pattern := range []string{"LICENSE", "*.md", "docs", "prompts/skills", "deploy"} {
 		found, err := filepath.Glob(filepath.Join(r.Source, pattern))
 		if err != nil {
 			return nil, err
 		}
 		for _, root := range found {
 			err := filepath.WalkDir(root, func(path string, file fs.DirEntry, err error) error {
-				if err != nil || file.IsDir() {
+				isTest := strings.HasSuffix(path, ".go") || strings.HasPrefix(filepath.Base(path), "go.")
+				if err != nil || file.IsDir() || isTest {
 					return err
 				}
 				path, err = filepath.Rel(r.Source, path)
@@ -119,6 +120,9 @@ func (r release) tarball(folder string, entries []entry) ([]byte, error) {
 		header := &tar.Header{
 			Name: folder + e.name, Mode: int64(e.mode), Size: int64(len(e.content)), ModTime: r.Time, Typeflag: tar.TypeReg,
 			Format: tar.FormatUSTAR,
+		}
+		if e.mode.IsDir() { // the only one is where the image keeps its state
+			header.Typeflag, header.Mode, header.Uid, header.Gid = tar.TypeDir, int64(e.mode.Perm()), noRootID, noRootID
 		}
 		if err := archive.WriteHeader(header); err != nil {
 			return nil, err

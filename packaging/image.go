@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,7 +21,10 @@ import (
 const imageFolder = "image"
 
 // noRoot is the user that the image runs as, in numbers, because it has no list of users. It can be run with a read-only root.
-const noRoot = "65532:65532"
+const (
+	noRoot   = "65532:65532"
+	noRootID = 65532
+)
 
 // image makes the container image from scratch: the binary, the certificates of this machine's authorities, and the licences.
 func (r release) image(binaries []binary) error {
@@ -54,7 +58,10 @@ func (r release) imageOf(b binary) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificates of the authorities: %w", err)
 	}
-	content, err := r.tarball("", append(entries, entry{"etc/ssl/certs/ca-certificates.crt", 0o644, authorities}))
+	content, err := r.tarball("", append(entries,
+		entry{"etc/ssl/certs/ca-certificates.crt", 0o644, authorities},
+		entry{"var/lib/scnet-mcp/", fs.ModeDir | 0o700, nil}, // a volume that is mounted here gets its owner
+	))
 	if err != nil {
 		return nil, err
 	}

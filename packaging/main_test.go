@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bufio"
 	"bytes"
@@ -438,8 +439,21 @@ func checkImage(t *testing.T, r release, one v1.Image, platform *v1.Platform) {
 		t.Fatal(err)
 	}
 	defer func() { _ = content.Close() }()
-	if _, err := io.Copy(io.Discard, content); err != nil {
-		t.Error(err)
+	state := tar.Header{}
+	for files := tar.NewReader(content); ; {
+		header, err := files.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.Name == "var/lib/scnet-mcp/" {
+			state = *header
+		}
+	}
+	if owner := fmt.Sprintf("%d:%d", state.Uid, state.Gid); owner != noRoot || state.Mode != 0o700 || state.Typeflag != tar.TypeDir {
+		t.Errorf("the folder for the state: %+v", state)
 	}
 }
 
