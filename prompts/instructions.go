@@ -13,6 +13,7 @@ type Situation struct {
 	Changing     bool     // some of them change something
 	SingleRegion bool
 	Demo         bool
+	Operator     string // the operator's own words, which come last
 }
 
 // section is one piece of the instructions.
@@ -55,6 +56,9 @@ func Instructions(s Situation) string {
 			b.WriteByte(' ')
 		}
 		b.WriteString(strings.ReplaceAll(part.text, "{tools}", strings.Join(s.Tools, ", ")))
+	}
+	if s.Operator != "" {
+		b.WriteString("\n\nThe operator of this server adds:\n" + s.Operator)
 	}
 	return b.String()
 }

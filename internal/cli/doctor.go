@@ -147,6 +147,7 @@ func (e *examination) examine(ctx context.Context, service services, log zerolog
 	} else {
 		e.ok("tools", "%d offered, the list is %d bytes", len(toolbox.Tools()), len(list))
 	}
+	e.words(service)
 	if !demo {
 		for _, file := range config.ExposedSecrets(os.LookupEnv) {
 			e.note("secrets", lang.T("Run chmod 600 on it."), "everybody on this machine can read %s", file)

@@ -16,7 +16,9 @@ const (
 )
 
 // textFlagGroups are the titles of groups of flags.
-var textFlagGroups = map[string]string{"policy": "Policy:", "http": "HTTP:", "audit": "Audit log:"}
+var textFlagGroups = map[string]string{
+	"policy": "Policy:", "http": "HTTP:", "audit": "Audit log:", "words": "Words for the model:",
+}
 
 // What the help of a tool says around what its schema says.
 const (

@@ -54,6 +54,7 @@ type services struct {
 	// WorkspaceUnconfigured tells why Workspace is nil although there are settings for it.
 	WorkspaceUnconfigured error
 
+	words   operatorWords  // of the operator
 	anchors *anchor.Sender // of the audit log; nil: they are sent nowhere
 }
 
@@ -68,6 +69,9 @@ func (d demoFlag) open(
 		for _, each := range slices.Backward(closers) {
 			each()
 		}
+	}
+	if service.words, err = policy.read(); err != nil {
+		return services{}, nil, err
 	}
 	closeAudit, err := policy.apply(&service, d.Demo)
 	if err != nil {
@@ -210,7 +214,7 @@ func startSimulator(
 func newToolbox(service services) *toolbox.Toolbox {
 	rules := service.Rules
 	rules.Missing = tools.Missing(service.Instances, service.Desktops, service.WorkspaceUnconfigured)
-	return toolbox.New(rules, tools.Offered(service.Instances, service.Desktops))
+	return toolbox.New(rules, service.words.describe(tools.Offered(service.Instances, service.Desktops)))
 }
 
 // newServer returns the MCP server of box.
@@ -228,7 +232,9 @@ func serverOptions(service services, box *toolbox.Toolbox, demo bool, log zerolo
 		Icon:        icon,
 		Toolbox:     box,
 		Log:         log,
-		Situation:   prompts.Situation{SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo},
+		Situation: prompts.Situation{
+			SingleRegion: service.SCNet != nil && service.SCNet.SingleRegion(), Demo: demo, Operator: service.words.instructions,
+		},
 		Library: &prompts.Library{
 			SCNet: service.SCNet, Unconfigured: service.Unconfigured, Language: prompts.Language(service.Lang.String()),
 		},

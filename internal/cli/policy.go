@@ -28,6 +28,7 @@ type policyFlags struct {
 	NeverAsk               bool     `group:"policy" help:"Never ask the user through the client; previews and tokens instead. For clients that say that they can ask, and drop the question."`
 
 	auditFlags
+	wordsFlags
 }
 
 // names are a flag's list of names, with commas between them.

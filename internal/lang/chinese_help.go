@@ -28,6 +28,7 @@ var chineseHelp = []message{
 		"Add an SCNet region without the container service, and one in which the account is suspended.",
 		"增加一个没有容器服务的 SCNet 区域，以及一个账号已停用的区域。",
 	},
+	{"Add the text in this file to the server's instructions for the model; at most 4 KiB.", "把此文件中的文字附加到给模型的服务器说明（instructions）之后；最多 4 KiB。"},
 	{
 		"An audience that access tokens may be for, as many as there are; default: the public URL.",
 		"访问令牌的受众（audience），可给出多个；默认为公开的 URL。",
@@ -63,6 +64,7 @@ var chineseHelp = []message{
 	{"Connections at the same time; default: 4096.", "同时存在的连接数；默认 4096。"},
 	{"Consent that a tool needs: flag, preview or human.", "工具所需的确认级别：flag、preview 或 human。"},
 	{"Consent:", "确认方式："},
+	{"Describe tools to the model in the words of this file, a JSON object of tools and texts; at most 2 KiB each.", "用此文件中的文字向模型描述工具：一个以工具名为键、文字为值的 JSON 对象；每段最多 2 KiB。"},
 	{"Do not offer these tools.", "不提供这些工具。"},
 	{"Do what the preview shows, without asking. For scripts.", "不再询问，直接执行预览的内容。用于脚本。"},
 	{"Each object has: %s.", "每个对象含有：%s。"},
@@ -267,6 +269,7 @@ var chineseHelp = []message{
 		"Who may call, with which token, and what each may do; read again on SIGHUP; see callers new. Needed as soon as another machine can connect, also through a proxy.",
 		"谁可以调用、使用哪个令牌、各自可以做什么；收到 SIGHUP 时重新读取；参见 callers new。只要其他机器可以连接（包括通过代理），就必须给出。",
 	},
+	{"Words for the model:", "给模型的文字："},
 	{"Work on audit logs.", "处理审计日志。"},
 	{"Work on files of callers.", "处理调用方文件。"},
 	{"Work on simulated instances instead of SCNet; needs no account.", "操作模拟实例而不是 SCNet；不需要账号。"},

@@ -15,6 +15,7 @@ var chineseOperators = []message{
 	{"%q stands in it twice", "其中有两个 %q"},
 	{"%s and %s belong to two sets of names, which are never mixed", "%s 和 %s 属于两组名称，两组绝不混用"},
 	{"%s and %s_FILE are both set", "同时设置了 %s 和 %s_FILE"},
+	{"%s does not hold a JSON object of tools and texts, such as {%q: \"…\"}", "%s 的内容不是以工具名为键、文字为值的 JSON 对象，例如 {%q: \"…\"}"},
 	{
 		"%s does not hold a private key in PEM; make one with `scnet-mcp audit keygen`",
 		"%s 中没有 PEM 格式的私钥；请用 `scnet-mcp audit keygen` 生成",
@@ -24,11 +25,14 @@ var chineseOperators = []message{
 	{"%s in it is not an object", "其中的%s不是对象"},
 	{"%s is a symbolic link that leads nowhere", "%s 是指向不存在目标的符号链接"},
 	{"%s is empty", "%s 是空的"},
+	{"%s is larger than %d bytes; every session of every caller pays for it", "%s 超过 %d 字节；每个调用方的每次会话都要为它付费"},
 	{"%s is not a URL such as http://localhost:4318", "%s 不是 http://localhost:4318 这样的 URL"},
 	{"%s is not a file of at most %d MB", "%s 不是不超过 %d MB 的文件"},
 	{"%s is not a file of at most %d bytes", "%s 不是不超过 %d 字节的文件"},
+	{"%s is not a regular file", "%s 不是普通文件"},
 	{"%s is not a regular file of at most %d bytes", "%s 不是不超过 %d 字节的普通文件"},
 	{"%s is not a regular file; name a file", "%s 不是普通文件；请指定一个文件"},
+	{"%s is not valid UTF-8", "%s 不是有效的 UTF-8"},
 	{"%s is set, %s is missing", "已设置 %s，缺少 %s"},
 	{
 		"%s must hold neither a user name nor a fragment; credentials go into OTEL_EXPORTER_OTLP_HEADERS",
@@ -68,6 +72,8 @@ var chineseOperators = []message{
 		"%w；可用的形式有 id:ID、name:通配符、region:ID或名称，以及单独的 ID 或通配符",
 	},
 	{"(no file)", "（没有文件）"},
+	{"--descriptions-file: %w", "--descriptions-file：%w"},
+	{"--instructions-file: %w", "--instructions-file：%w"},
 	{"Complete the first set, or unset %s.", "请把第一组设置完整，或者取消设置 %s。"},
 	{
 		"In Cherry Studio, open Settings → MCP servers → Add → Import from JSON, and paste this.",
@@ -80,6 +86,7 @@ var chineseOperators = []message{
 		"Let the user that runs the server read this file, and nobody else.",
 		"请让运行服务器的用户可以读取该文件，其他人不能读取。",
 	},
+	{"Look at the file with an editor that shows such characters.", "用能够显示这类字符的编辑器查看该文件。"},
 	{"OTEL_EXPORTER_OTLP_HEADERS: %w", "OTEL_EXPORTER_OTLP_HEADERS：%w"},
 	{
 		"OTEL_EXPORTER_OTLP_PROTOCOL: only http/json is spoken here; set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL to it, and the endpoint to the port of the receiver for HTTP, often 4318",
@@ -155,6 +162,7 @@ var chineseOperators = []message{
 	{"flag, preview or human", " flag、preview 或 human"},
 	{"forged", "签名无效"},
 	{"half a credential: %s is set, the region's address is missing", "凭证不完整：已设置 %s，缺少区域的地址"},
+	{"invisible or control characters were taken out of %s", "已从 %s 中去除不可见字符或控制字符"},
 	{
 		"is a token; it must be %s. That token has been written down: scnet-mcp callers new NAME makes another",
 		"是令牌；应为%s。该令牌已经泄露在文件中：请用 scnet-mcp callers new NAME 重新生成",
@@ -269,6 +277,8 @@ var chineseOperators = []message{
 		"the copy of what is there cannot be written, so nothing was changed: %w",
 		"无法保存原有内容的副本，因此没有做任何变更：%w",
 	},
+	{"the description of %s has %d bytes; at most %d are allowed", "%s 的描述有 %d 字节，最多允许 %d 字节"},
+	{"the description of %s is not a text, or is empty", "%s 的描述不是文字，或者为空"},
 	{"the field callers is missing; it holds the list of callers", "缺少字段 callers，它是调用方的列表"},
 	{
 		"the file before ends at record %d, this one begins anew at %d",
@@ -316,6 +326,8 @@ var chineseOperators = []message{
 	},
 	{"the log that follows this file is not there", "本文件之后的日志不存在"},
 	{"the opened record is not there; the first one is record %d", "缺少 opened 记录；第一条是第 %d 条记录"},
+	{"the operator describes %d tools, in %d bytes instead of %d", "运维人员改写了 %d 个工具的描述，由 %[3]d 字节变为 %[2]d 字节"},
+	{"the operator's instructions have %d bytes", "运维人员的说明共 %d 字节"},
 	{"the outermost value", "最外层的值"},
 	{"the record does not have the hash that it carries", "记录的内容与其哈希不符"},
 	{"the region is missing", "缺少区域"},
