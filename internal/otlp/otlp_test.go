@@ -124,7 +124,7 @@ func TestExport(t *testing.T) {
 		if r.requests() != 0 {
 			t.Error("spans are sent one by one")
 		}
-		time.Sleep(sendEvery + time.Second)
+		<-time.After(sendEvery + time.Second)
 		synctest.Wait()
 		if r.asked != 1 || len(r.spans) != 2 || c.sent != 2 {
 			t.Fatalf("%d requests, %d spans", r.asked, len(r.spans))
@@ -189,7 +189,7 @@ func TestRetry(t *testing.T) {
 				}}
 				e, counted, log := exporter(t, r)
 				record(t, e, 1)
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				synctest.Wait()
 				if r.asked != c.asked || counted.sent != c.sent || counted.lost != 1-c.sent {
 					t.Errorf("asked %d times, %+v", r.asked, counted)
