@@ -54,7 +54,7 @@ var packages = map[string][]string{
 	"internal/lang":      {},
 	"internal/text":      {module + "internal/lang", "golang.org/x/text/width"},
 	"internal/secret":    {},
-	"internal/otlp":      {module + "internal/trace", "github.com/rs/zerolog"},
+	"internal/otlp":      {module + "internal/trace", module + "internal/upstream", "github.com/rs/zerolog"},
 	"internal/trace":     {},
 	"internal/upstream":  {"github.com/rs/zerolog", module + "internal/lang", module + "internal/trace"},
 	"internal/callers":   {module + "internal/lang", module + "internal/guard", module + "internal/oauth", module + "schemas"},

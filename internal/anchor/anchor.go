@@ -7,8 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -251,17 +249,10 @@ func (s *Sender) rest(pause time.Duration) bool {
 	}
 }
 
-// statusError is an answer that is not a success.
-type statusError int
-
-func (e statusError) Error() string {
-	return fmt.Sprintf("the receiver answered with status %d", int(e)) // not said to people
-}
-
 // isFinal reports whether the receiver would say the same to every repetition: what it says of the sender can be put right,
 // what it says of a checkpoint cannot.
 func isFinal(err error) bool {
-	var status statusError
+	var status upstream.StatusError
 	if !errors.As(err, &status) {
 		return false
 	}
@@ -284,18 +275,5 @@ func (s *Sender) post(c audit.Checkpoint) error {
 	if s.token.IsSet() {
 		request.Header.Set("Authorization", "Bearer "+s.token.Reveal())
 	}
-	answer, err := s.client.Do(request)
-	if err != nil {
-		var failure *url.Error
-		if errors.As(err, &failure) { // it would print the whole address
-			err = failure.Err
-		}
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return statusError(answer.StatusCode)
-	}
-	return nil
+	return upstream.Deliver(s.client, request)
 }

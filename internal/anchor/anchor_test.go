@@ -18,6 +18,7 @@ import (
 
 	"github.com/scnet-mcp/scnet-mcp/internal/audit"
 	"github.com/scnet-mcp/scnet-mcp/internal/secret"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -216,7 +217,7 @@ func TestNoRedirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if err := s.post(checkpoint(1)); !errors.Is(err, statusError(http.StatusTemporaryRedirect)) {
+	if err := s.post(checkpoint(1)); !errors.Is(err, upstream.StatusError(http.StatusTemporaryRedirect)) {
 		t.Errorf("%v", err)
 	}
 }

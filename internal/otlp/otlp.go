@@ -7,10 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/scnet-mcp/scnet-mcp/internal/trace"
+	"github.com/scnet-mcp/scnet-mcp/internal/upstream"
 )
 
 // Limits of an Exporter.
@@ -171,8 +169,8 @@ func (e *Exporter) send(batch []*trace.Span) error {
 	pause := firstPause
 	for try := 1; ; try++ {
 		err := e.post(body)
-		var status statusError
-		if err == nil || try == maxTries || errors.As(err, &status) && !status.isTemporary() {
+		var status upstream.StatusError
+		if err == nil || try == maxTries || errors.As(err, &status) && !isTemporary(status) {
 			return err
 		}
 		timer := time.NewTimer(pause)
@@ -186,15 +184,8 @@ func (e *Exporter) send(batch []*trace.Span) error {
 	}
 }
 
-// statusError is an answer that is not a success.
-type statusError int
-
-func (s statusError) Error() string {
-	return fmt.Sprintf("the receiver answered with status %d", int(s))
-}
-
 // isTemporary reports whether OTLP allows the same request again.
-func (s statusError) isTemporary() bool {
+func isTemporary(s upstream.StatusError) bool {
 	return slices.Contains([]int{
 		http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 	}, int(s))
@@ -210,18 +201,5 @@ func (e *Exporter) post(body []byte) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "scnet-mcp/"+e.options.Version)
-	answer, err := e.client.Do(request)
-	if err != nil {
-		var failure *url.Error
-		if errors.As(err, &failure) { // it would print the whole address
-			err = failure.Err
-		}
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return statusError(answer.StatusCode)
-	}
-	return nil
+	return upstream.Deliver(e.client, request)
 }
